@@ -1,0 +1,1 @@
+"""Two runs side by side, or a run beside the paper."""

@@ -1,0 +1,1 @@
+"""Run trials and give back outcomes: serially, or in worker processes."""

@@ -1,0 +1,1 @@
+"""What was measured: immutable, content-addressed, checked on every read."""

@@ -1,0 +1,1 @@
+"""The report one hands in: tables, figures, methods, HTML and PDF."""

@@ -1,0 +1,107 @@
+"""When a curve reaches a level, how two such times compare, and that it never does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lemmata.study.kinds.component import Component, by_seed, component, level
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lemmata.study.measurements import Curve
+
+
+def first_crossing(curve: Curve, threshold: float, *, rising: bool = False) -> float:
+    """The first x at which the curve is at or beyond the threshold; infinity when it never is.
+
+    >>> from lemmata.study.measurements import Curve
+    >>> first_crossing(Curve([1, 2, 3], [0.9, 0.4, 0.1]), 0.5)
+    2.0
+    """
+    hit = curve.y >= threshold if rising else curve.y <= threshold
+    return float(curve.x[int(np.argmax(hit))]) if hit.any() else float("inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class reached:  # noqa: N801
+    """The mean over seeds of the first x at which curve `of` falls to `threshold` (rises to it: `rising`).
+
+    >>> reached(of="train_loss", threshold=0.01).describe()
+    'mean over seeds of the first point at which train_loss <= 0.01'
+    """
+
+    of: str
+    threshold: float
+    rising: bool = False
+
+    def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
+        """One component: the crossing time of each seed, known to the spacing of the curve's points."""
+        times = _times(by_seed(table, self.of)[self.of], self)
+        return [component(f"point where {self.of} passes {self.threshold:g}", times, region)]
+
+    def describe(self) -> str:
+        """Say what is computed."""
+        return f"mean over seeds of the first point at which {_condition(self)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class time_ratio:  # noqa: N801
+    """The mean over seeds of time(between[1]) / time(between[0]), time being the first x at the threshold.
+
+    >>> time_ratio(of="loss", threshold=0.01, over="labels", between=("true", "random")).describe()
+    'mean over seeds of the first point at which loss <= 0.01, at labels = random divided by that at true'
+    """
+
+    of: str
+    threshold: float
+    over: str
+    between: tuple[Any, Any]
+    rising: bool = False
+    null: float | None = 1.0
+
+    def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
+        """One component: the paired ratio of times."""
+        pivot = by_seed(table, self.of, self.over)
+        base, other = (_times(level(pivot, side), self) for side in self.between)
+        return [component(f"ratio of times to {self.of} = {self.threshold:g}", other / base, region, null=self.null)]
+
+    def describe(self) -> str:
+        """Say what is computed."""
+        sides = f"at {self.over} = {self.between[1]} divided by that at {self.between[0]}"
+        return f"mean over seeds of the first point at which {_condition(self)}, {sides}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class never:  # noqa: N801
+    """In no run does curve `of` fall to `threshold` (rise to it: `rising`) within the budget.
+
+    >>> never(of="train_error", threshold=0.5).describe()
+    'train_error <= 0.5 at no recorded point of any run'
+    """
+
+    of: str
+    threshold: float
+    rising: bool = False
+
+    def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
+        """One exact component: 1 where a run reaches the level, 0 where it does not; all must be 0."""
+        curves = table.set_index("seed")[self.of]
+        hit = np.array([np.isfinite(first_crossing(c, self.threshold, rising=self.rising)) for c in curves])
+        seeds = tuple(int(seed) for seed in curves.index)
+        return [Component(f"reaches {self.threshold:g}", hit.astype(float), 0.0, 0.0, exact=True, seeds=seeds)]
+
+    def describe(self) -> str:
+        """Say what is computed."""
+        return f"{_condition(self)} at no recorded point of any run"
+
+
+def _times(curves: pd.Series, kind: reached | time_ratio) -> pd.Series:
+    return curves.map(lambda c: first_crossing(c, kind.threshold, rising=kind.rising))
+
+
+def _condition(kind: reached | time_ratio | never) -> str:
+    return f"{kind.of} {'>=' if kind.rising else '<='} {kind.threshold:g}"
