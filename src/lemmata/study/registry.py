@@ -1,48 +1,23 @@
 """Studies by name: those that come with lemmata, those that packages offer, and files of one's own.
 
-Listing reads the files' text and imports nothing, so one broken file cannot hide the others and the list costs no
-torch. A study is found as `NAME` (built in, or through the entry-point group `lemmata.studies`) or as a path.
+A study is found as `NAME` (built in, or through the entry-point group `lemmata.studies`, or `NAME.py` here) or as a
+path. `lemmata.catalogue` lists them without importing any.
 """
 
-import ast
 import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from lemmata.catalogue import GROUP, entries
 from lemmata.errors import LemmataError, UnknownName
 from lemmata.study.study import Study
-
-BUILT_IN = Path(__file__).parents[1] / "studies"
 
 
 class BrokenStudy(LemmataError):
     """A study file that cannot be imported; the message names the file, the line and the error."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A study as the list shows it: `problem` says why it cannot be read, if it cannot."""
-
-    name: str
-    summary: str
-    source: str
-    problem: str = ""
-
-
-def entries(folder: Path | None = None) -> list[Entry]:
-    """All studies there are, read without importing them; `folder` adds the study files in it.
-
-    >>> all(entry.name for entry in entries())
-    True
-    """
-    files = sorted(BUILT_IN.glob("[a-z]*.py"))
-    own = [file for file in sorted(folder.glob("*.py")) if "Study(" in _text(file)] if folder else []
-    listed = [entry for file in files + own for entry in [_read(file)]]
-    return listed + [Entry(point.name, "", point.value) for point in entry_points(group="lemmata.studies")]
 
 
 def load(name: str) -> Study:
@@ -52,7 +27,7 @@ def load(name: str) -> Study:
     for entry in entries():
         if entry.name == name and entry.source.endswith(".py"):
             return _study_in(Path(entry.source), f"lemmata.studies.{Path(entry.source).stem}")
-    for point in entry_points(group="lemmata.studies"):
+    for point in entry_points(group=GROUP):
         if point.name == name:
             return point.load()
     own = Path(f"{name.replace('-', '_')}.py")
@@ -100,26 +75,3 @@ def _frames(error: BaseException) -> Iterator:
     if isinstance(error, SyntaxError):
         yield traceback.FrameSummary(error.filename or "", error.lineno or 0, "")
     yield from reversed(traceback.extract_tb(error.__traceback__))
-
-
-def _read(file: Path) -> Entry:
-    stem = file.stem.replace("_", "-")
-    try:
-        tree = ast.parse(_text(file), filename=str(file))
-    except SyntaxError as error:
-        return Entry(stem, "", str(file), problem=f"line {error.lineno}: {error.msg}")
-    summary = (ast.get_docstring(tree) or "").split("\n")[0]
-    return Entry(_declared_name(tree) or stem, summary, str(file))
-
-
-def _declared_name(tree: ast.Module) -> str | None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in ("Study", "extend") and isinstance(node.args[0].value, str):
-                return node.args[0].value
-    return None
-
-
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace")
