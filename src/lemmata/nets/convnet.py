@@ -73,9 +73,7 @@ def convnet1d(
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     fan_in = 1
     for depth, kernel in enumerate((5, 3, 3), start=1):
-        layers[f"conv{depth}"] = skip_init(
-            nn.Conv1d, fan_in, channels, kernel, stride=2, padding=1, dtype=dtype
-        )
+        layers[f"conv{depth}"] = skip_init(nn.Conv1d, fan_in, channels, kernel, stride=2, padding=1, dtype=dtype)
         if batch_norm:
             layers[f"norm{depth}"] = nn.BatchNorm1d(channels, dtype=dtype)
         layers[f"relu{depth}"] = nn.ReLU()

@@ -84,7 +84,5 @@ def check_sizes(sizes: Sequence[int]) -> list[int]:
     """
     for place, size in enumerate(sizes):
         if int(size) != size or size < 1:
-            raise InvalidInput(
-                f"layer sizes {list(sizes)}: size {size} at place {place}; each needs at least one unit"
-            )
+            raise InvalidInput(f"layer sizes {list(sizes)}: size {size} at place {place}; each needs at least one unit")
     return [int(size) for size in sizes]

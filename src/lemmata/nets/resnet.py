@@ -29,9 +29,7 @@ class Block(nn.Module):
         if shortcut:
             self.shortcut = nn.Sequential()
             if stride != 1 or fan_in != channels:
-                self.shortcut.append(
-                    skip_init(nn.Conv2d, fan_in, channels, 1, stride=stride, bias=False, dtype=dtype)
-                )
+                self.shortcut.append(skip_init(nn.Conv2d, fan_in, channels, 1, stride=stride, bias=False, dtype=dtype))
                 self.shortcut.append(nn.BatchNorm2d(channels, dtype=dtype))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,30 @@
+"""One readable loop that trains many networks at once, with optimisers, schedules, probes and early stopping."""
+
+from lemmata.training.epochs import epochs_at, every, every_epoch, last_epoch, log_epochs
+from lemmata.training.loop import train
+from lemmata.training.optimisers import GD, SGD, Adam
+from lemmata.training.probes import Probe, WeightProbe
+from lemmata.training.result import Result
+from lemmata.training.schedules import Schedule, constant, cosine, exponential, inverse_sqrt
+from lemmata.training.stopping import Stop
+
+__all__ = [
+    "GD",
+    "SGD",
+    "Adam",
+    "Probe",
+    "Result",
+    "Schedule",
+    "Stop",
+    "WeightProbe",
+    "constant",
+    "cosine",
+    "epochs_at",
+    "every",
+    "every_epoch",
+    "exponential",
+    "inverse_sqrt",
+    "last_epoch",
+    "log_epochs",
+    "train",
+]
