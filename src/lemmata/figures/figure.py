@@ -68,23 +68,39 @@ class Series:
         }
         if len(set(shapes.values())) != 1 or len(np.shape(self.x)) != 1:
             raise InvalidInput(f"series {self.label!r} wants x, y, low, high of one shape (T,), got {shapes}")
+        if (self.low is None) != (self.high is None):
+            raise InvalidInput(f"series {self.label!r} has one end of its band only; give `low` and `high`")
+        if self.seeds is not None and (self.seeds.ndim != 2 or self.seeds.shape[1] != len(self.x)):
+            wanted = f"(S, {len(self.x)})"
+            raise InvalidInput(f"series {self.label!r} wants seeds of shape {wanted}, got {self.seeds.shape}")
 
     @classmethod
     def over_seeds(
-        cls, label: str, table: pd.DataFrame, *, x: str | None = None, y: str, level: float = 0.95, **rest: Any
+        cls,
+        label: str,
+        table: pd.DataFrame,
+        *,
+        x: str | None = None,
+        y: str,
+        order: Sequence[Any] | None = None,
+        level: float = 0.95,
+        **rest: Any,
     ) -> Self:
         """The mean over seeds with its Student-t interval at each point.
 
-        With `x`, a swept numeric field, `y` is a scalar column; without it, `y` is a column of curves that share
-        their points (those of the shortest are kept).
+        With `x`, a swept field, `y` is a scalar column; a numeric field is drawn at its values, and `order` puts the
+        named levels at 0, 1, 2, ... (as categories with `Axis.ticks`). Without `x`, `y` is a column of curves on
+        common points: a shorter curve (stopped early) counts as far as it goes, and rows without one are left out.
+        Raises `InvalidInput` when there is nothing to draw or the curves' points differ.
         """
         if x is None:
-            curves = list(table[y])
-            length = min(len(curve.x) for curve in curves)
-            points, values = curves[0].x[:length], np.stack([curve.y[:length] for curve in curves])
+            points, values = _stacked(label, y, [curve for curve in table[y] if hasattr(curve, "x")])
         else:
             pivot = table.pivot(index="seed", columns=x, values=y).sort_index(axis=1)
-            points, values = pivot.columns.to_numpy(dtype=float), pivot.to_numpy(dtype=float)
+            if order is not None:
+                pivot = pivot.reindex(columns=list(order))
+            points = np.arange(len(order), dtype=float) if order is not None else pivot.columns.to_numpy(dtype=float)
+            values = pivot.to_numpy(dtype=float)
         mean, low, high = mean_and_band(values, level)
         return cls(label=label, x=points, y=mean, low=low, high=high, seeds=values, **rest)
 
@@ -128,14 +144,28 @@ class Figure:
 def mean_and_band(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean over the first axis with the Student-t interval of the mean; NaNs are left out point by point.
 
-    >>> mean_and_band(np.array([[1.0], [3.0]]), level=0.5)[0]
-    array([2.])
+    Where one value is left there is a mean and no interval (NaN); where none is left, neither.
+
+    >>> mean_and_band(np.array([[1.0], [3.0]]), level=0.5)
+    (array([2.]), array([1.]), array([3.]))
     """
     from scipy.stats import t
 
     n = np.sum(~np.isnan(values), axis=0)
-    shown = np.where(n > 0, n, 1)
-    mean = np.nansum(values, axis=0) / shown
+    mean = np.where(n > 0, np.nansum(values, axis=0) / np.maximum(n, 1), np.nan)
     variance = np.nansum((values - mean) ** 2, axis=0) / np.maximum(n - 1, 1)
-    half = np.where(n > 1, t.ppf(0.5 + level / 2, np.maximum(n - 1, 1)) * np.sqrt(variance / shown), 0.0)
-    return np.where(n > 0, mean, np.nan), mean - half, mean + half
+    half = t.ppf(0.5 + level / 2, np.maximum(n - 1, 1)) * np.sqrt(variance / np.maximum(n, 1))
+    half = np.where(n > 1, half, np.nan)
+    return mean, mean - half, mean + half
+
+
+def _stacked(label: str, column: str, curves: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    if not curves:
+        raise InvalidInput(f"series {label!r}: no row has a curve {column!r}")
+    points = max((curve.x for curve in curves), key=len)
+    values = np.full((len(curves), len(points)), np.nan)
+    for row, curve in zip(values, curves, strict=True):
+        if not np.array_equal(curve.x, points[: len(curve.x)]):
+            raise InvalidInput(f"series {label!r}: the curves {column!r} were recorded at different points")
+        row[: len(curve.x)] = curve.y
+    return points, values

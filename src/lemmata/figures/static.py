@@ -1,0 +1,247 @@
+"""Draw a figure with matplotlib: SVG, PNG or PDF, the same bytes for the same figure.
+
+Nothing depends on the user's matplotlibrc, on dates or on random identifiers; fonts become paths in an SVG, so it
+looks the same everywhere. The legend stands below the panels and the paper's numbers to their right, so that neither
+covers the data. Cost: about 0.2 s a panel.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from lemmata.errors import InvalidInput
+from lemmata.figures.figure import Axis, Figure, Panel, Reference, Series
+from lemmata.figures.style import PAPER, THEORY, Look, dodged, looks, thinned
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+Format = Literal["svg", "png", "pdf"]
+MOST_POINTS = 1500  # of a line: more than a printed column can show
+RULES: dict[str, Any] = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "lemmata",
+    "pdf.fonttype": 42,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "path.simplify_threshold": 0.25,
+}
+NO_DATES: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def render(
+    figure: Figure, path: Path | str | None = None, *, format: Format | None = None, title: bool = True
+) -> str | bytes | Path:
+    """Draw `figure`; with a `path` write it there and return the path, else return the SVG text or the bytes.
+
+    `format` follows from the path's ending and is "svg" without one. Raises `InvalidInput` for another format.
+
+    >>> from lemmata.figures import Axis
+    >>> panel = Panel(x=Axis(label="step"), y=Axis(label="risk"), series=[Series(label="gd", x=[1, 2], y=[2, 1])])
+    >>> render(Figure(name="f", title="Risk", caption="", panels=[panel])).startswith("<svg")
+    True
+    """
+    kind = format or (Path(path).suffix.lstrip(".").lower() if path else "svg")
+    if kind not in get_args(Format):
+        raise InvalidInput(f"a figure is written as {', '.join(get_args(Format))}, not {kind!r}; change the ending")
+    drawn = _draw(figure, kind, title)
+    if path is not None:
+        Path(path).write_bytes(drawn)
+        return Path(path)
+    return drawn.decode() if kind == "svg" else drawn
+
+
+def _draw(figure: Figure, kind: str, title: bool) -> bytes:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
+    with matplotlib.rc_context(defaults | RULES):
+        columns = min(len(figure.panels), 3)
+        rows = -(-len(figure.panels) // columns)
+        canvas = Canvas(figsize=((5.8, 8.4, 10.2)[columns - 1], 3.5 * rows + 0.35), dpi=200, layout="constrained")
+        FigureCanvasAgg(canvas)
+        drawn = looks(figure)
+        for place, panel in enumerate(figure.panels, start=1):
+            _panel(canvas.add_subplot(rows, columns, place), panel, drawn)
+        if title and figure.title:
+            canvas.suptitle(_plain(figure.title), fontsize=11, fontweight="bold", x=0.01, ha="left")
+        _legend(canvas)
+        canvas.draw_without_rendering()
+        for axes, panel in zip(canvas.axes, figure.panels, strict=True):
+            _name_references(axes, panel.references)
+        buffer = io.BytesIO()
+        canvas.savefig(buffer, format=kind, metadata=NO_DATES[kind])
+    written = buffer.getvalue()
+    return written[written.index(b"<svg") :] if kind == "svg" else written
+
+
+def _panel(axes: Axes, panel: Panel, drawn: dict[Any, Look]) -> None:
+    _scale(axes.xaxis, panel.x)
+    _scale(axes.yaxis, panel.y)
+    for order, (series, x, width) in enumerate(dodged(panel)):
+        look = drawn[series.label, series.role]
+        if series.style == "line":
+            _line(axes, series, look, panel, order)
+        else:
+            _marks(axes, series, x, width, look, log=panel.y.log)
+    for reference in panel.references:
+        _reference(axes, reference)
+    if panel.title:
+        axes.set_title(_plain(panel.title))
+    _limits(axes, panel)
+
+
+def _line(axes: Axes, series: Series, look: Look, panel: Panel, order: int) -> None:
+    x, y = np.asarray(series.x), np.asarray(series.y)
+    few = thinned(x, log=panel.x.log, most=MOST_POINTS)
+    if series.seeds is not None:
+        lines = axes.plot(x[few], series.seeds[:, few].T, color=look.colour, lw=0.5, alpha=0.35, zorder=2)
+        for line in lines:
+            line.set_label("_one seed")
+    if series.low is not None and series.high is not None:
+        low = _above_zero(series.low, y) if panel.y.log else series.low
+        axes.fill_between(x[few], low[few], series.high[few], color=look.colour, alpha=0.18, lw=0, zorder=2.5)
+    marks = 1.0 if len(x) <= 15 else (0.03 + 0.03 * (order % 4), 0.13)
+    axes.plot(
+        x[few], y[few], color=look.colour, lw=look.width, marker=look.marker or None, markersize=4.2,
+        markevery=None if marks == 1.0 else marks, markeredgecolor="white", markeredgewidth=0.5,
+        linestyle=(0, look.dash) if look.dash else "-", zorder=4 if series.role == "theory" else 3,
+        label=_plain(series.label),
+    )  # fmt: skip
+
+
+def _marks(axes: Axes, series: Series, x: np.ndarray, width: float, look: Look, *, log: bool) -> None:
+    y = np.asarray(series.y)
+    if series.style == "bars":
+        floor = 10.0 ** np.floor(np.log10(np.nanmin(np.where(y > 0, y, np.nan)) * 0.99)) if log else 0.0
+        axes.bar(x, y - floor, width * 0.9, floor, color=look.colour, alpha=0.7, label=_plain(series.label))
+    else:
+        axes.plot(
+            x, y, color=look.colour, marker=look.marker or "o", markersize=6.5, markeredgecolor="white", ls="",
+            zorder=4, label=_plain(series.label),
+        )  # fmt: skip
+    if series.low is not None and series.high is not None:
+        ink = "#222222" if series.style == "bars" else look.colour
+        axes.errorbar(x, y, [y - series.low, series.high - y], fmt="none", ecolor=ink, elinewidth=1.3, capsize=3)
+    if series.seeds is not None:
+        spread = np.linspace(-1, 1, len(series.seeds)) * min(width, 0.8) * 0.28
+        where = x[None, :] + spread[:, None]
+        axes.plot(where.ravel(), series.seeds.ravel(), "o", ms=2.4, mfc="none", mec="#333333", mew=0.6, zorder=5)
+
+
+def _reference(axes: Axes, reference: Reference) -> None:
+    draw = axes.axhline if reference.axis == "y" else axes.axvline
+    colour, dash = (PAPER, (7, 2, 1.5, 2)) if reference.role == "paper" else (THEORY, (2, 1.5))
+    label = _plain(reference.label) if reference.axis == "x" else "_named at its end"
+    draw(reference.value, color=colour, lw=1.2, ls=(0, dash), zorder=3.5, label=label)
+
+
+def _name_references(axes: Axes, references: Iterable[Reference]) -> None:
+    """Write each horizontal reference's name at its right end, moved apart where they would overlap."""
+    high = axes.get_window_extent().height * 72 / axes.get_figure(root=True).dpi
+    named = []
+    for reference in references:
+        place = axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], reference.value)))[1]
+        if reference.axis == "y" and -0.02 <= place <= 1.02:
+            text = textwrap.fill(_plain(reference.label), 20)
+            named.append((place, 11.5 * (text.count("\n") + 1) / high, text, reference.role))
+    named.sort(key=lambda name: name[0])
+    places = apart([name[0] for name in named], [name[1] for name in named])
+    for at, (_, _, text, role) in zip(places, named, strict=True):
+        colour = PAPER if role == "paper" else THEORY
+        axes.text(1.01, at, text, transform=axes.transAxes, color=colour, fontsize=8, va="center", linespacing=1.05)
+
+
+def apart(wanted: list[float], heights: list[float]) -> list[float]:
+    """Move sorted places in [0, 1] up, then down from the top, until labels of these heights do not overlap.
+
+    >>> apart([0.5, 0.5], [0.1, 0.1])
+    [0.5, 0.6]
+    """
+    places = list(wanted)
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + (heights[i - 1] + heights[i]) / 2)
+    ceiling = 1.0 + heights[-1] / 2 if heights else 1.0
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], ceiling - heights[i] / 2)
+        ceiling = places[i] - heights[i] / 2
+    return places
+
+
+def _legend(canvas: Canvas) -> None:
+    entries: dict[str, Any] = {}
+    for axes in canvas.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if not entries:
+        return
+    longest = max(map(len, entries)) * 5.2 + 45
+    columns = int(np.clip(canvas.get_figwidth() * 72 / longest, 1, len(entries)))
+    canvas.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns, handlelength=3.2)
+
+
+def _scale(axis: Any, described: Axis) -> None:
+    if described.log:
+        from matplotlib.ticker import FuncFormatter
+
+        getattr(axis.axes, f"set_{axis.axis_name}scale")("log", nonpositive="mask")
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+        axis.set_minor_formatter(FuncFormatter(lambda value, _: _between(value, axis.get_view_interval())))
+    axis.set_label_text(_plain(described.text))
+    if described.ticks:
+        wide = sum(map(len, described.ticks)) > 48 and axis.axis_name == "x"
+        labels = [textwrap.fill(_plain(tick), 12) for tick in described.ticks]
+        turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if wide else {}
+        axis.set_ticks(range(len(labels)), labels, **turned)
+        axis.grid(False)
+
+
+def _power(value: float) -> str:
+    return f"{value:g}" if 1e-3 <= value <= 1e4 else rf"$10^{{{np.log10(value):.0f}}}$"
+
+
+def _between(value: float, view: Iterable[float]) -> str:
+    """Name 2 and 5 between powers of ten where few powers are in sight."""
+    low, high = view
+    leading = round(value / 10.0 ** np.floor(np.log10(value)))
+    return f"{value:g}" if high / low < 50 and leading in (2, 5) else ""
+
+
+def _limits(axes: Axes, panel: Panel) -> None:
+    if panel.x.ticks:
+        axes.set_xlim(-0.6, len(panel.x.ticks) - 0.4)
+    if panel.x.limits:
+        axes.set_xlim(*panel.x.limits)
+    if panel.y.limits:
+        axes.set_ylim(*panel.y.limits)
+
+
+def _above_zero(low: np.ndarray, y: np.ndarray) -> np.ndarray:
+    positive = y[y > 0]
+    return np.maximum(low, positive.min() / 10) if len(positive) else low
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")

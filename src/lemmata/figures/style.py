@@ -1,0 +1,84 @@
+"""Which colour, line and marker a series gets: roles and order in, looks out, the same for every renderer.
+
+Colours are those of Okabe and Ito (2008), told apart under every common colour blindness and, with the markers and
+dashes, in black and white print. Black is kept for theory, grey for controls, wine red for the paper's numbers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lemmata.figures.figure import Figure, Panel, Role, Series
+
+MEASURED = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+CONTROL = ("#6E6E6E", "#9A9A9A", "#4A4A4A")
+THEORY, PAPER = "#000000", "#882255"
+DASHES: tuple[tuple[float, ...], ...] = ((5, 2), (2, 1.5), (7, 2, 1.5, 2), (9, 3), (1, 2))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one series is drawn. `dash` is a pattern of on and off lengths in points, empty for a solid line."""
+
+    colour: str
+    dash: tuple[float, ...]
+    marker: str
+    width: float
+
+
+def looks(figure: Figure) -> dict[tuple[str, Role], Look]:
+    """The look of each (label, role) of a figure; the same label looks the same in every panel.
+
+    >>> from lemmata.figures import Axis
+    >>> curves = [Series(label=name, x=[1], y=[1]) for name in ("a", "b")]
+    >>> panel = Panel(x=Axis(label="x"), y=Axis(label="y"), series=curves)
+    >>> [look.colour for look in looks(Figure(name="f", title="", caption="", panels=[panel])).values()]
+    ['#0072B2', '#D55E00']
+    """
+    found: dict[tuple[str, Role], Look] = {}
+    for panel in figure.panels:
+        for series in panel.series:
+            key = (series.label, series.role)
+            if key not in found:
+                found[key] = _look(series.role, sum(role == series.role for _, role in found))
+    return found
+
+
+def _look(role: Role, order: int) -> Look:
+    if role == "theory":
+        return Look(THEORY, DASHES[order % len(DASHES)], "", 1.6)
+    if role == "paper":
+        return Look(PAPER, DASHES[2], MARKERS[-1], 1.4)
+    marker = MARKERS[order % len(MARKERS)]
+    if role == "control":
+        return Look(CONTROL[order % len(CONTROL)], (4, 1.2, 1, 1.2), MARKERS[-2 - order % 3], 1.3)
+    solid = order < len(MEASURED)
+    return Look(MEASURED[order % len(MEASURED)], () if solid else DASHES[order % len(DASHES)], marker, 1.8)
+
+
+def dodged(panel: Panel) -> Iterator[tuple[Series, np.ndarray, float]]:
+    """Each series with its x and the width of a bar: bars, and points over categories, stand side by side."""
+    beside = [s for s in panel.series if s.style == "bars" or (s.style == "points" and panel.x.ticks)]
+    width = 0.8 / max(len(beside), 1)
+    for series in panel.series:
+        x = np.asarray(series.x)
+        if series in beside:
+            yield series, x + (beside.index(series) - (len(beside) - 1) / 2) * width, width
+        else:
+            yield series, x, width
+
+
+def thinned(x: np.ndarray, *, log: bool, most: int) -> np.ndarray:
+    """Indices of at most `most` points of an increasing axis, evenly spread as the axis shows them; ends are kept.
+
+    >>> thinned(np.arange(1.0, 1001.0), log=True, most=4)
+    array([  0,   9,  99, 999])
+    """
+    if len(x) <= most:
+        return np.arange(len(x))
+    shown = np.log(np.maximum(x, x[x > 0].min())) if log else x
+    wanted = np.linspace(shown[0], shown[-1], most)
+    after = np.clip(np.searchsorted(shown, wanted), 1, len(x) - 1)
+    return np.unique(np.where(wanted - shown[after - 1] < shown[after] - wanted, after - 1, after))
