@@ -40,7 +40,7 @@ _MODULES = ("compare", "data", "errors", "figures", "kinds", "linalg", "nets", "
 _ELSEWHERE = {"kinds": "lemmata.study.kinds", "shape": "lemmata.study.kinds.shape"}
 _PUBLIC |= {name: _ELSEWHERE.get(name, f"lemmata.{name}") for name in _MODULES}
 
-__all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  (names, and the keys of a table of names)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,14 +12,19 @@ app = App(
     help="A laboratory for the mathematics of deep learning: put a paper's claims to the test, and hand in the report.",
     version=__version__,
 )
-app.command("lemmata.commands.listing:list_studies", name="list", help="List the studies there are.")
-app.command("lemmata.commands.running:run", name="run", help="Run a study (only what is not recorded yet) and judge its claims.")  # fmt: skip
-app.command("lemmata.commands.planning:plan", name="plan", help="Show what would run, what is recorded, and a forecast of the time.")  # fmt: skip
-app.command("lemmata.commands.reporting:report", name="report", help="Write the report of what is recorded, as HTML or PDF.")  # fmt: skip
-app.command("lemmata.commands.comparing:compare", name="compare", help="Compare two runs, or a run with the paper.")
-app.command("lemmata.commands.scaffolding:new", name="new", help="Write a study file that runs, to start from.")
-app.command("lemmata.commands.doctor:doctor", name="doctor", help="Check versions, devices, data and the store.")
-app.command("lemmata.commands.datasets:app", name="data", help="List and fetch data sets.")
+
+COMMANDS = {
+    "list": ("listing:list_studies", "List the studies there are."),
+    "run": ("running:run", "Run a study (only what is not recorded yet) and judge its claims."),
+    "plan": ("planning:plan", "Show what would run, what is recorded, and a forecast of the time."),
+    "report": ("reporting:report", "Write the report of what is recorded, as HTML or PDF."),
+    "compare": ("comparing:compare", "Compare two runs, or a run with the paper."),
+    "new": ("scaffolding:new", "Write a study file that runs, to start from."),
+    "doctor": ("doctor:doctor", "Check versions, devices, data and the store."),
+    "data": ("datasets:app", "List and fetch data sets."),
+}
+for name, (place, words) in COMMANDS.items():
+    app.command(f"lemmata.commands.{place}", name=name, help=words)
 
 
 def main() -> None:

@@ -1,0 +1,42 @@
+# `make demo` and `make test` each go from a bare clone to done. Set PYTHON to choose another interpreter (3.11 or later).
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: demo test slow lint types imports docs benchmarks clean
+
+demo: $(VENV)/installed
+	$(BIN)/lemmata run heckel-2021
+	$(BIN)/lemmata run zhang-2021
+
+test: lint types imports $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow and not gpu" -rs
+
+slow: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow and not gpu" -rs --timeout 1800
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check --output-format concise
+	$(BIN)/ruff format --check
+
+types: $(VENV)/installed
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+imports: $(VENV)/installed
+	$(BIN)/lint-imports
+
+docs: $(VENV)/installed
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+benchmarks: $(VENV)/installed
+	$(BIN)/python benchmarks/ensemble.py
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	$(BIN)/python -m pip check
+	touch $@
+
+clean:
+	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache

@@ -1,0 +1,47 @@
+"""`lemmata report`: write the report of what is recorded."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath
+
+
+def report(
+    study: str,
+    *overrides: Overrides,
+    scale: Scale = "laptop",
+    seeds: Seeds = None,
+    store: StorePath = None,
+    data_dir: DataDir = None,
+    pdf: Annotated[bool, Parameter(help="Write a PDF instead of HTML.", negative="")] = False,
+    output: Annotated[Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html or .pdf).")] = None,
+) -> None:
+    """Write the report of what is recorded; nothing is run.
+
+    Parameters
+    ----------
+    study
+        A name from `lemmata list`, or the path of a study file.
+    """
+    from lemmata import laboratory
+    from lemmata.study import overrides as reading
+    from lemmata.study.registry import load
+
+    loaded = load(study)
+    recalled = laboratory.recall(
+        loaded,
+        scale=scale,
+        overrides=reading.read(loaded, overrides),
+        seeds=seeds,
+        store=store,
+        data_dir=data_dir,
+    )
+    suffix = "pdf" if pdf else "html"
+    path = output or Path("lemmata-reports") / f"{loaded.name}.{suffix}"
+    command = shlex.join(["lemmata", *sys.argv[1:]])
+    Console().print(f"report: {recalled.report(path, command=command)}", soft_wrap=True)

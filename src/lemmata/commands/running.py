@@ -1,0 +1,70 @@
+"""`lemmata run`: run a study, judge its claims, write the report."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath
+from lemmata.commands.progress import Progress
+from lemmata.commands.verdict_table import verdict_table
+
+
+def run(
+    study: str,
+    *overrides: Overrides,
+    scale: Scale = "laptop",
+    seeds: Seeds = None,
+    store: StorePath = None,
+    data_dir: DataDir = None,
+    engine: Annotated[Literal["serial", "processes"], Parameter(help="Where trials run.")] = "serial",
+    workers: Annotated[int | None, Parameter(help="Worker processes (default: the cores there are).")] = None,
+    until_decided: Annotated[
+        int | None, Parameter(help="Add blocks of seeds, up to this many, until every claim is decided.")
+    ] = None,
+    pdf: Annotated[bool, Parameter(help="Write the report as PDF too.", negative="")] = False,
+    output: Annotated[Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html).")] = None,
+) -> None:
+    """Run a study: only what is not recorded yet. Stop it at any time; the same command goes on.
+
+    Parameters
+    ----------
+    study
+        A name from `lemmata list`, or the path of a study file.
+    """
+    from lemmata import laboratory
+    from lemmata.study import overrides as reading
+    from lemmata.study.registry import load
+
+    loaded = load(study)
+    console = Console()
+    with Progress(console) as progress:
+        finished = laboratory.run(
+            loaded,
+            scale=scale,
+            overrides=reading.read(loaded, overrides),
+            seeds=seeds,
+            store=store,
+            engine=engine,
+            workers=workers,
+            until_decided=until_decided,
+            data_dir=data_dir,
+            on_plan=progress.planned,
+            on_event=progress.event,
+        )
+    console.print(verdict_table(finished))
+    path = output or Path("lemmata-reports") / f"{loaded.name}.html"
+    command = shlex.join(["lemmata", *sys.argv[1:]])
+    console.print(f"report: {finished.report(path, command=command)}", soft_wrap=True)
+    if pdf:
+        console.print(f"report: {finished.report(path.with_suffix('.pdf'), command=command)}", soft_wrap=True)
+    assert finished.outcome is not None
+    for failure in finished.outcome.failed:
+        console.print(f"failed: {failure}", style="red", markup=False, soft_wrap=True)
+    if finished.outcome.interrupted:
+        raise KeyboardInterrupt
+    if finished.outcome.failed:
+        sys.exit(1)
