@@ -1,0 +1,80 @@
+"""What a user can mend is said in a sentence: what was wrong, the value, the remedy; never a traceback."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (("run", "zhang-2012"), "did you mean 'zhang-2021'?"),
+        (("run", "coin.py", "--tosess", "3"), "unknown field 'tosess'; did you mean 'tosses'?"),
+        (("run", "coin.py", "--network.widht", "3"), "did you mean 'network.width'?"),
+        (("run", "coin.py", "--network.width", "0"), "network.width = '0': input should be greater than 0"),
+        (("run", "coin.py", "--bias", "1.5"), "bias = '1.5': input should be less than or equal to 1"),
+        (("run", "coin.py", "--tosses", "many"), "tosses = 'many': input should be a valid integer"),
+        (("run", "coin.py", "--tosses"), "--tosses wants a value"),
+        (("run", "coin.py", "tosses"), "write overrides as --FIELD VALUE"),
+        (("run", "nowhere.py"), "unknown study file 'nowhere.py'"),
+        (("run", "coin.py", "--scale", "paper"), "paper"),
+        (("run", "coin.py", "--seeds", "0"), "seeds"),
+        (("compare", "coin.py", "coin.py@nowhere"), "no store at 'nowhere'"),
+        (("new", "Bad Name"), "lower-case words joined by hyphens"),
+        (("data", "fetch", "mnits"), "did you mean 'mnist'?"),
+    ],
+)
+def test_message(workplace, lemmata, tokens, said):
+    status, out, err = lemmata(*tokens)
+    assert status == 2
+    assert said in err
+    assert "Traceback" not in out + err
+
+
+def test_a_command_that_does_not_exist(lemmata):
+    status, out, err = lemmata("rnu")
+    assert status != 0
+    assert "run" in out + err
+
+
+def test_a_study_that_raises_on_import(workplace, lemmata):
+    (workplace / "broken.py").write_text('"""Broken."""\nimport lemmata as lm\nStudy("broken")\n1 / 0\n')
+    status, _, err = lemmata("run", "broken.py")
+    assert status == 2
+    assert "broken.py, line 3 raises NameError on import" in err
+    status, out, _ = lemmata("list")
+    assert status == 0
+    assert "coin" in out
+    assert "broken" in out
+    assert "zhang-2021" in out
+
+
+def test_a_study_with_a_syntax_error_is_listed_with_its_problem(workplace, lemmata):
+    (workplace / "unfinished.py").write_text("study = Study(\n")
+    _, out, _ = lemmata("list")
+    assert "cannot be read: line 1" in out
+    assert "heckel-2021" in out
+
+
+def test_a_file_without_a_study(workplace, lemmata):
+    (workplace / "empty.py").write_text("x = 1\n")
+    _, _, err = lemmata("run", "empty.py")
+    assert "defines no Study" in err
+
+
+def test_a_store_that_is_not_one(workplace, lemmata):
+    (workplace / "file").write_text("not a folder")
+    status, _, err = lemmata("run", "coin.py", "--store", "file")
+    assert status == 2
+    assert "file" in err
+    assert "Traceback" not in err
+
+
+def test_a_trial_that_raises_is_reported_and_the_others_are_kept(workplace, lemmata):
+    text = (workplace / "coin.py").read_text()
+    raising = (
+        "def toss(configs):\n    if configs[0].bias == 0.9:\n        raise RuntimeError('the coin fell off the table')"
+    )
+    (workplace / "coin.py").write_text(text.replace("def toss(configs):", raising))
+    status, out, _ = lemmata("run", "coin.py")
+    assert status == 1
+    assert "the coin fell off the table" in out
+    assert len(list((workplace / "lemmata-store").rglob("record.json"))) == 1

@@ -1,0 +1,28 @@
+"""What all tests share: the folder of large real files, quiet threads, and the count of skipped tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of the large real files; the test is skipped, and counted, where there is none."""
+    folder = os.environ.get("LEMMATA_DATA")
+    if not folder:
+        pytest.skip("LEMMATA_DATA is not set: the large real files are not here")
+    return Path(folder)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests wanted the large real files and did not find them."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    wanting = [report for report in skipped if "LEMMATA_DATA" in str(report.longrepr)]
+    if wanting:
+        terminalreporter.write_line(
+            f"{len(wanting)} tests skipped for want of LEMMATA_DATA, the folder of large real files"
+        )
