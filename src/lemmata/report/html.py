@@ -1,0 +1,89 @@
+"""One offline HTML file: text, tables, strip plots, figures as posters that become interactive on a click.
+
+Nothing is fetched: a content policy in the page forbids it. Every text is escaped by jinja2; what is marked safe is
+made here and escapes its own text. The same inputs give the same bytes. Cost: 2 MB a file, most of it plotly.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lemmata.figures import static
+from lemmata.figures.figure import Figure
+from lemmata.report import interactive
+from lemmata.report.content import Content, gather
+from lemmata.report.equations import Equations
+from lemmata.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lemmata.plan import Plan
+    from lemmata.records import Store
+    from lemmata.study.study import Study
+    from lemmata.verdicts import Verdict
+
+
+def write(
+    study: Study,
+    plan: Plan,
+    tables: Mapping[str, pd.DataFrame],
+    verdicts: Sequence[Verdict],
+    path: Path | str,
+    *,
+    store: Store | None = None,
+    command: str = "",
+) -> Path:
+    """Write the report to `path`, whose folder is made if it is missing, and return the path.
+
+    `store` gives provenance and times; `command` is the line that made the run.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page = render(gather(study, plan, tables, verdicts, store=store, command=command))
+    path.write_text(page, encoding="utf-8", newline="\n")
+    return path
+
+
+def render(content: Content) -> str:
+    """The page of a report's content."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+    from markupsafe import Markup, escape
+
+    equations = Equations(content.texts)
+
+    def formulas(text: str) -> Markup:
+        pieces = equations.pieces(text)
+        return Markup("").join(Markup(equations.mathml[p.text]) if p.math else escape(p.text) for p in pieces)
+
+    environment = Environment(
+        loader=PackageLoader("lemmata.report"), autoescape=select_autoescape(), undefined=StrictUndefined,
+        trim_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters["formulas"] = formulas
+    return environment.get_template("report.html").render(
+        report=content, figures=[_shown(figure) for figure in content.figures], version=__version__,
+        css=Markup(_template("report.css")), js=Markup(_template("report.js")),
+        bundle=interactive.bundle() if content.figures else "",
+    )  # fmt: skip
+
+
+def _shown(figure: Figure) -> dict[str, Any]:
+    svg = static.render(figure, title=False)
+    assert isinstance(svg, str)
+    return {
+        "title": figure.title,
+        "caption": figure.caption,
+        "alt": f"{figure.title}. {figure.caption}",
+        "panels": len(figure.panels),
+        "svg": base64.b64encode(svg.encode()).decode(),
+        "json": interactive.payload(figure),
+    }
+
+
+def _template(name: str) -> str:
+    return files("lemmata.report").joinpath("templates", name).read_text(encoding="utf-8")

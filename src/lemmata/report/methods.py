@@ -1,0 +1,193 @@
+"""The methods section: configurations, sweeps, seeds, statistics, provenance, time, and the command to rerun."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from lemmata.report.numbers import duration, number, plural
+from lemmata.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lemmata.plan import Plan
+    from lemmata.records import Record, Store
+    from lemmata.study.experiment import Experiment
+    from lemmata.study.study import Study
+    from lemmata.verdicts import Verdict
+
+MOST_VALUES = 12  # of a swept field that are spelt out
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field of a configuration: its default, the values used, and what it means; `set` when they differ."""
+
+    name: str
+    default: str
+    used: str
+    meaning: str
+    set: bool
+
+
+@dataclass(frozen=True)
+class ExperimentMethods:
+    """How one experiment was run."""
+
+    name: str
+    about: str
+    options: tuple[Option, ...]
+    seeds: str
+    records: str
+
+
+@dataclass(frozen=True)
+class Methods:
+    """The whole section; `facts` are (name, value) lines of provenance."""
+
+    scale: str
+    experiments: tuple[ExperimentMethods, ...]
+    tests: str
+    coverage: str
+    facts: tuple[tuple[str, str], ...]
+    command: str
+
+
+def gather(
+    study: Study,
+    plan: Plan,
+    tables: Mapping[str, pd.DataFrame],
+    verdicts: Sequence[Verdict],
+    *,
+    store: Store | None,
+    command: str,
+    alpha: float = 0.05,
+) -> Methods:
+    """Collect the section; without a store there is no provenance to show."""
+    records = _records(plan, store)
+    return Methods(
+        scale=plan.scale,
+        experiments=tuple(_experiment(study.experiments[name], table) for name, table in tables.items()),
+        tests=_tests(alpha, len(verdicts)),
+        coverage=_coverage(plan, tables, records),
+        facts=tuple(_facts(plan, records)),
+        command=command or f"lemmata run {study.name} --scale {plan.scale}",
+    )
+
+
+def _experiment(experiment: Experiment, table: pd.DataFrame) -> ExperimentMethods:
+    own = table[~table["control"].astype(bool)] if "control" in table else table
+    seeds = sorted(int(seed) for seed in own["seed"].unique()) if "seed" in own else []
+    trial = experiment.trial_function
+    diverged = int((table["status"] != "ok").sum()) if "status" in table else 0
+    controls = len(table) - len(own)
+    counted = [f"{plural(len(own), 'record')} for the claims", f"{controls} for controls only"]
+    counted += [f"{diverged} diverged"] if diverged else []
+    return ExperimentMethods(
+        name=experiment.name,
+        about=(inspect.getdoc(trial) or "") if trial else "",
+        options=tuple(_options(experiment.config, own)),
+        seeds=_ranges(seeds),
+        records=", ".join(counted),
+    )
+
+
+def _options(config: type[BaseModel], table: pd.DataFrame, prefix: str = "") -> list[Option]:
+    found: list[Option] = []
+    for name, info in config.model_fields.items():
+        dotted = prefix + name
+        if dotted == "seed":
+            continue
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            found += _options(info.annotation, table, f"{dotted}.")
+            continue
+        default = info.get_default(call_default_factory=True, validated_data={})
+        required = default is PydanticUndefined
+        values = list(dict.fromkeys(map(_worded, table[dotted]))) if dotted in table else []
+        default_text = "required" if required else _worded(default)
+        used = ", ".join(values[:MOST_VALUES]) + (f", ... ({len(values)} values)" if len(values) > MOST_VALUES else "")
+        changed = bool(values) and values != [default_text]
+        found.append(Option(dotted, default_text, used, info.description or "", changed))
+    return found
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, (int, float)) or hasattr(value, "__float__"):
+        return number(float(value), digits=6)
+    return str(value)
+
+
+def _ranges(seeds: list[int]) -> str:
+    if seeds and seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 2:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds)) or "none"
+
+
+def _tests(alpha: float, claims: int) -> str:
+    return (
+        "Seeds are the only unit of replication; every claim is reduced to one number a seed. A claim is reproduced "
+        "when two one-sided t tests place the mean over seeds inside the claim's region, contradicted when a "
+        "one-sided t test places it outside, and reproduced in direction only when it is contradicted but on the "
+        "right side of no effect. A claim of several components holds when all of them hold. Exact claims are "
+        f"checked in every record, without statistics. The level is {number(alpha)}, corrected by Holm's method over "
+        f"the {plural(claims, 'claim')} of the study. Intervals are 95 % Student-t intervals of the mean over seeds."
+    )
+
+
+def _coverage(plan: Plan, tables: Mapping[str, pd.DataFrame], records: Sequence[Record]) -> str:
+    """What is there and what is not, in one honest sentence."""
+    wanted, recorded = len(plan.wanted), sum(len(table) for table in tables.values())
+    diverged = sum(int((table["status"] != "ok").sum()) for table in tables.values() if "status" in table)
+    absent = sum(missing.count for missing in plan.missing)
+    unrun = max(wanted - recorded - absent, 0)
+    parts = [f"{recorded} of {plural(wanted, 'wanted record')} there"]
+    parts += [f"{plural(len(records), 'trial')} run"] if records else []
+    parts += [f"{diverged} diverged", f"{unrun} not run or failed"]
+    parts += [f"{plan.stale} of these recorded for other code or data (stale)"] if plan.stale else []
+    parts += [f"{m.count} without their data set: {m.dataset} ({m.reason})" for m in plan.missing]
+    return "; ".join(parts) + "."
+
+
+def _records(plan: Plan, store: Store | None) -> list[Record]:
+    if store is None:
+        return []
+    where = store.members()
+    return [store.get(key) for key in sorted({where[m.key] for m in plan.wanted if m.key in where})]
+
+
+def _facts(plan: Plan, records: Sequence[Record]) -> list[tuple[str, str]]:
+    facts = [("lemmata", __version__)]
+    facts += [("overrides", ", ".join(f"{name} = {value}" for name, value in plan.overrides.items()))]
+    facts += [(f"data set {name}", f"sha256 {digest}") for name, digest in plan.datasets.items()]
+    facts += [(f"code of experiment {name}", f"sha256 {digest}") for name, digest in plan.fingerprints.items()]
+    gathered: dict[str, list[str]] = {}
+    for record in records:
+        for name, value in _flat(record.provenance):
+            known = gathered.setdefault(name, [])
+            if value not in known:
+                known.append(value)
+    facts += [(name, "; ".join(values)) for name, values in gathered.items()]
+    facts = [(name, value) for name, value in facts if value]
+    if records:
+        facts.append(("time of the trials", duration(sum(record.seconds for record in records))))
+    return facts
+
+
+def _flat(provenance: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    items: list[tuple[str, str]] = []
+    for name, value in provenance.items():
+        label = f"{prefix}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            items += _flat(value, f"{label}, ")
+        else:
+            items.append((label, value if isinstance(value, str) else json.dumps(value)))
+    return items

@@ -1,0 +1,85 @@
+"""Numbers as a reader wants them: digits that the interval supports, powers of ten, regions in words."""
+
+import math
+
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float, *, digits: int = 4) -> str:
+    """A number to some significant digits, with a true minus sign and powers of ten.
+
+    >>> number(0.16691), number(-2.5e-9), number(60000), number(math.inf)
+    ('0.1669', '−2.5 × 10⁻⁹', '60000', '∞')
+    """
+    if math.isnan(value):
+        return "none"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return f"{value:.0f}".replace("-", "−")
+    text = f"{value:.{digits}g}"
+    if "e" in text:
+        mantissa, power = text.split("e")
+        text = f"{mantissa} × 10{str(int(power)).translate(SUPERSCRIPT)}"
+    return text.replace("-", "−")
+
+
+def with_interval(mean: float, low: float, high: float) -> str:
+    """A mean with its interval, to two significant digits of the interval's half width.
+
+    >>> with_interval(0.166123, 0.1581, 0.1742)
+    '0.1661 [0.1581, 0.1742]'
+    """
+    half = (high - low) / 2
+    if not math.isfinite(half) or half <= 0:
+        return number(mean)
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    if decimals > 6 or abs(mean) >= 1e6:
+        return f"{number(mean)} [{number(low)}, {number(high)}]"
+    mean_text, *ends = (f"{value:.{decimals}f}".replace("-", "−") for value in (mean, low, high))
+    return f"{mean_text} [{', '.join(ends)}]"
+
+
+def region(low: float, high: float) -> str:
+    """A region in symbols.
+
+    >>> region(0.1, 0.2), region(2, math.inf), region(-math.inf, math.inf)
+    ('0.1 to 0.2', 'at least 2', 'any value')
+    """
+    if low == high:
+        return f"exactly {number(low)}"
+    if math.isinf(low):
+        return "any value" if math.isinf(high) else f"at most {number(high)}"
+    return f"at least {number(low)}" if math.isinf(high) else f"{number(low)} to {number(high)}"
+
+
+def range_of(low: float, high: float) -> str:
+    """The smallest and the largest of some values.
+
+    >>> range_of(0, 0), range_of(1e-9, 2e-7)
+    ('0', '1 × 10⁻⁹ to 2 × 10⁻⁷')
+    """
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that reads best.
+
+    >>> duration(0.25), duration(95), duration(7300)
+    ('0.25 s', '1 min 35 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "seed"), plural(5, "seed")
+    ('1 seed', '5 seeds')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,67 @@
+"use strict";
+// Interactive figures on request: plotly lies in this page, compressed, and is unpacked at the first click.
+(() => {
+  let plotly;
+  const unpack = async () => {
+    const text = document.getElementById("plotly-bundle").textContent.trim();
+    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(plain).text();
+    document.head.append(script);
+  };
+  const stacked = (layout, panels) => {
+    layout.height = 360 * panels + 90;
+    for (let i = 0; i < panels; i++) {
+      const n = i ? i + 1 : "";
+      const gap = 0.22 / panels;
+      layout["xaxis" + n].domain = [0, 1];
+      layout["yaxis" + n].domain = [1 - (i + 1) / panels + gap, 1 - i / panels - 0.05 / panels];
+    }
+    layout.legend.y = -70 / layout.height;
+    return layout;
+  };
+  const draw = async (figure, button) => {
+    const live = figure.querySelector(".live");
+    const poster = figure.querySelector(".poster");
+    if (!live.hidden) {
+      live.hidden = true;
+      poster.hidden = false;
+      button.textContent = "Interactive figure";
+      return;
+    }
+    button.disabled = true;
+    button.textContent = "Drawing ...";
+    try {
+      plotly ??= unpack();
+      await plotly;
+      live.hidden = false;
+      poster.hidden = true;
+      if (!live.dataset.drawn) {
+        const { data, layout, panels } = JSON.parse(figure.querySelector("script").textContent);
+        const shown = live.clientWidth < 640 && panels > 1 ? stacked(layout, panels) : layout;
+        await Plotly.newPlot(live, data, shown, { responsive: true, displaylogo: false });
+        live.dataset.drawn = "yes";
+      }
+      button.textContent = "Static figure";
+    } catch (error) {
+      live.hidden = true;
+      poster.hidden = false;
+      button.textContent = "This browser cannot draw it: " + error.message;
+    }
+    button.disabled = false;
+  };
+  for (const figure of document.querySelectorAll("figure[data-figure]")) {
+    const button = figure.querySelector("button");
+    button.hidden = false;
+    button.addEventListener("click", () => draw(figure, button));
+  }
+  for (const button of document.querySelectorAll("button[data-copies]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const block = document.getElementById(button.dataset.copies);
+      getSelection().selectAllChildren(block);
+      await navigator.clipboard.writeText(block.textContent).then(() => (button.textContent = "Copied"), () => (button.textContent = "Selected"));
+    });
+  }
+})();
