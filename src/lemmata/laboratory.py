@@ -19,7 +19,7 @@ from lemmata.records import Store
 from lemmata.records.table import table
 from lemmata.study.registry import load
 from lemmata.study.study import Study
-from lemmata.verdicts import Verdict, judge, looks_up_to, undecided
+from lemmata.verdicts import Verdict, judge, schedule, undecided
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,23 +71,14 @@ def run(
     """
     study = load(study) if isinstance(study, str) else study
     place = open_store(store)
-    first = seeds or max((e.seeds[scale] for e in study.experiments.values() if scale in e.seeds), default=1)
-    looks = looks_up_to(first, until_decided) if until_decided is not None else (first,)
-    for spent in looks:
-        asked = spent if seeds is not None or spent != first else None
-        plan = make_plan(
-            study,
-            scale=scale,
-            overrides=dict(overrides or {}),
-            seeds=asked,
-            recorded=place.members(),
-            data_dir=data_dir,
-        )
+    looks = _looks(study, scale, seeds, until_decided)
+    for asked in looks:
+        plan = _plan(study, place, scale=scale, overrides=overrides, seeds=asked, data_dir=data_dir)
         if on_plan is not None:
             on_plan(plan)
         outcome = run_trials(plan, place, engine=engine, workers=workers, on_event=on_event)
-        finished = _judged(study, plan, place, looks=looks if until_decided is not None else None, outcome=outcome)
-        if outcome.interrupted or until_decided is None or not undecided(finished.verdicts):
+        finished = _judged(study, plan, place, looks=looks, outcome=outcome)
+        if outcome.interrupted or not undecided(finished.verdicts):
             break
     return finished
 
@@ -99,15 +90,22 @@ def recall(
     overrides: Mapping[str, Any] | None = None,
     seeds: int | None = None,
     store: Store | str | Path | None = None,
+    until_decided: int | None = None,
     data_dir: str | Path | None = None,
 ) -> Run:
-    """Judge what is recorded, running nothing; what is missing shows in the verdicts."""
+    """Judge what is recorded, running nothing; what is missing shows in the verdicts.
+
+    A run that was made with `until_decided` is recalled with the same number, so that its looks are paid for.
+    """
     study = load(study) if isinstance(study, str) else study
     place = open_store(store)
-    plan = make_plan(
-        study, scale=scale, overrides=dict(overrides or {}), seeds=seeds, recorded=place.members(), data_dir=data_dir
-    )
-    return _judged(study, plan, place)
+    looks = _looks(study, scale, seeds, until_decided)
+    for asked in looks:
+        plan = _plan(study, place, scale=scale, overrides=overrides, seeds=asked, data_dir=data_dir)
+        recalled = _judged(study, plan, place, looks=looks)
+        if plan.trials or not undecided(recalled.verdicts):
+            break
+    return recalled
 
 
 def open_store(store: Store | str | Path | None = None) -> Store:
@@ -117,8 +115,30 @@ def open_store(store: Store | str | Path | None = None) -> Store:
     return Store(Path(store or os.environ.get("LEMMATA_STORE") or DEFAULT_STORE))
 
 
+def _looks(study: Study, scale: str, seeds: int | None, until_decided: int | None) -> tuple[int | None, ...]:
+    """The numbers of seeds to look at in turn; one look at what the study declares (None) where nothing is said."""
+    if until_decided is None:
+        return (seeds,)
+    declared = max((e.seeds[scale] for e in study.experiments.values() if scale in e.seeds), default=1)
+    return schedule(seeds or declared, until_decided)
+
+
+def _plan(
+    study: Study,
+    store: Store,
+    *,
+    scale: str,
+    overrides: Mapping[str, Any] | None,
+    seeds: int | None,
+    data_dir: str | Path | None,
+) -> Plan:
+    recorded = store.members()
+    return make_plan(study, scale=scale, overrides=overrides, seeds=seeds, recorded=recorded, data_dir=data_dir)
+
+
 def _judged(
-    study: Study, plan: Plan, store: Store, *, looks: tuple[int, ...] | None = None, outcome: Outcome | None = None
+    study: Study, plan: Plan, store: Store, *, looks: tuple[int | None, ...], outcome: Outcome | None = None
 ) -> Run:
     tables = {name: table(study, experiment, plan, store) for name, experiment in study.experiments.items()}
-    return Run(study, plan, store, tables, judge(study, tables, plan, looks=looks), outcome)
+    several = [look for look in looks if look is not None] if len(looks) > 1 else None
+    return Run(study, plan, store, tables, judge(study, tables, plan, looks=several), outcome)

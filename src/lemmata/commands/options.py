@@ -19,3 +19,7 @@ Overrides = Annotated[
 Seeds = Annotated[int | None, Parameter(help="How many seeds; default: what the study declares.")]
 StorePath = Annotated[Path | None, Parameter(help="Folder of records (default: $LEMMATA_STORE or ./lemmata-store).")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the large data sets (default: $LEMMATA_DATA).")]
+UntilDecided = Annotated[
+    int | None,
+    Parameter(help="Add blocks of seeds, up to this many, until every claim is decided; the error is kept."),
+]

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath
+from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath, UntilDecided
 
 
 def report(
@@ -18,6 +18,7 @@ def report(
     seeds: Seeds = None,
     store: StorePath = None,
     data_dir: DataDir = None,
+    until_decided: UntilDecided = None,
     pdf: Annotated[bool, Parameter(help="Write a PDF instead of HTML.", negative="")] = False,
     output: Annotated[Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html or .pdf).")] = None,
 ) -> None:
@@ -39,6 +40,7 @@ def report(
         overrides=reading.read(loaded, overrides),
         seeds=seeds,
         store=store,
+        until_decided=until_decided,
         data_dir=data_dir,
     )
     suffix = "pdf" if pdf else "html"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath
+from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath, UntilDecided
 from lemmata.commands.progress import Progress
 from lemmata.commands.verdict_table import verdict_table
 
@@ -22,9 +22,7 @@ def run(
     data_dir: DataDir = None,
     engine: Annotated[Literal["serial", "processes"], Parameter(help="Where trials run.")] = "serial",
     workers: Annotated[int | None, Parameter(help="Worker processes (default: the cores there are).")] = None,
-    until_decided: Annotated[
-        int | None, Parameter(help="Add blocks of seeds, up to this many, until every claim is decided.")
-    ] = None,
+    until_decided: UntilDecided = None,
     pdf: Annotated[bool, Parameter(help="Write the report as PDF too.", negative="")] = False,
     output: Annotated[Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html).")] = None,
 ) -> None:

@@ -5,15 +5,17 @@ from rich.table import Table
 from rich.text import Text
 
 from lemmata.laboratory import Run
+from lemmata.report.badges import badge
 from lemmata.verdicts import Outcome, Verdict
 
+# colours that read on dark and on light grounds; the words and symbols say the same
 STYLE = {
-    Outcome.REPRODUCED: ("✔", "bold green"),
-    Outcome.DIRECTION_ONLY: ("➚", "bold cyan"),
-    Outcome.CONTRADICTED: ("✘", "bold red"),
-    Outcome.INCONCLUSIVE: ("?", "bold yellow"),
-    Outcome.VOID: ("∅", "bold magenta"),
-    Outcome.NOT_TESTABLE: ("-", "dim"),
+    Outcome.REPRODUCED: "bold green",
+    Outcome.DIRECTION_ONLY: "bold cyan",
+    Outcome.CONTRADICTED: "bold red",
+    Outcome.INCONCLUSIVE: "bold yellow",
+    Outcome.VOID: "bold magenta",
+    Outcome.NOT_TESTABLE: "dim",
 }
 
 
@@ -26,10 +28,10 @@ def verdict_table(run: Run) -> Group:
     table.add_column("controls", ratio=3)
     table.add_column("verdict", ratio=2)
     for verdict in run.verdicts:
-        symbol, style = STYLE[verdict.outcome]
         claim = Text.assemble(verdict.claim.statement, (f"\n{verdict.claim.where}", "dim"))
-        row = (claim, Text(verdict.paper), Text(verdict.ours), _controls(verdict))
-        table.add_row(*row, Text(f"{symbol} {verdict.outcome.value}", style=style))
+        row = (claim, Text(verdict.paper), Text(verdict.short), _controls(verdict))
+        word = verdict.outcome.value
+        table.add_row(*row, Text(f"{badge(word).symbol} {word}", style=STYLE[verdict.outcome]))
     undecided = [v for v in run.verdicts if v.outcome is not Outcome.REPRODUCED]
     notes = [Text.assemble(f"{v.claim.name}: ", (v.reason, "dim")) for v in undecided]
     return Group(table, *notes)
@@ -38,6 +40,4 @@ def verdict_table(run: Run) -> Group:
 def _controls(verdict: Verdict) -> Text:
     if not verdict.controls:
         return Text("none", style="dim")
-    return Text("\n").join(
-        Text(f"{'refuted' if c.refuted else 'NOT REFUTED'}: {c.control.statement}") for c in verdict.controls
-    )
+    return Text("\n").join(Text(f"{c.outcome.value}: {c.control.statement}") for c in verdict.controls)
