@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 FORMULA = re.compile(r"\$(?!\s)([^$#]+)(?<!\s)\$(?!\d)")  # so that two sums in dollars are no formula
 MATHML = re.compile(r"<math[ >].*?</math>", re.DOTALL)
+FENCE = re.compile(r"<mo>([()\[\]|])</mo>")
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,5 @@ def _rendered(formulas: list[str]) -> dict[str, str]:
         if len(formulas) == 1:
             return {}
         return {formula: mathml for one in formulas for formula, mathml in _rendered([one]).items()}
-    return dict(zip(formulas, MATHML.findall(page), strict=True))
+    calm = FENCE.sub(r'<mo stretchy="false">\1</mo>', page)  # in a line of text, brackets keep the text's height
+    return dict(zip(formulas, MATHML.findall(calm), strict=True))

@@ -152,7 +152,8 @@ def _coverage(plan: Plan, tables: Mapping[str, pd.DataFrame], records: Sequence[
     parts = [f"{recorded} of {plural(wanted, 'wanted record')} there"]
     parts += [f"{plural(len(records), 'trial')} run"] if records else []
     parts += [f"{diverged} diverged", f"{unrun} not run or failed"]
-    parts += [f"{plan.stale} of these recorded for other code or data (stale)"] if plan.stale else []
+    stale = sum(plan.stale.values())
+    parts += [f"{stale} recorded for other code or data (stale)"] if stale else []
     parts += [f"{m.count} without their data set: {m.dataset} ({m.reason})" for m in plan.missing]
     return "; ".join(parts) + "."
 
