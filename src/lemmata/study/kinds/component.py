@@ -6,8 +6,9 @@ A claim holds when all its components hold (an intersection-union: no correction
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,9 +25,10 @@ class Component:
     """A per-seed statistic with the region low <= mean <= high in which the claim holds.
 
     `null` is the value that means "no effect": beyond it on the region's side the direction is right even if the
-    magnitude is not. `resolution` is the spacing of the grid the statistic lives on (0 for a continuous one): a
-    standard deviation below resolution / sqrt(12) is not believed. `exact` components are judged seed by seed,
-    without statistics. `dropped` counts the seeds that gave no number.
+    magnitude is not, and where it is an edge of the region it does not belong to it. `resolution` is the spacing of
+    the grid the statistic lives on (0 for a continuous one): a standard deviation below resolution / sqrt(12) is not
+    believed. `exact` components are judged seed by seed, without statistics. `dropped` counts the seeds that gave no
+    number.
 
     >>> Component("slope", np.array([0.9, 1.1]), low=0.5, high=1.5).n
     2
@@ -64,28 +66,75 @@ class Kind(Protocol):
         ...
 
 
-def by_seed(table: pd.DataFrame, of: str, over: str | None = None) -> pd.DataFrame:
+def column(table: pd.DataFrame, name: str, *, curves: bool | None = None) -> pd.Series:
+    """A column of the records; with `curves` given, one that holds curves (True) or numbers (False).
+
+    A run that did not record the quantity has NaN there. Raises `InvalidInput` naming what there is instead.
+    """
+    if name not in table.columns:
+        raise InvalidInput(f"no column {name!r} in the records; there are {', '.join(map(str, table.columns))}")
+    values = table[name]
+    if curves is None:
+        return values
+    are_curves = values.map(is_curve)
+    if curves and not (are_curves | values.isna()).all():
+        raise InvalidInput(f"{name!r} is a number a record, and a curve is wanted; measure it as a Curve")
+    if not curves and are_curves.any():
+        raise InvalidInput(f"{name!r} is a curve, and a number a record is wanted; measure its value, or use a shape")
+    return values
+
+
+def is_curve(value: object) -> bool:
+    """Whether a cell of the table holds a `Curve`."""
+    return hasattr(value, "x") and hasattr(value, "y")
+
+
+def by_seed(table: pd.DataFrame, of: str, over: str | None = None, *, curves: bool = False) -> pd.DataFrame:
     """Arrange `of` with a row a seed and a column a level of `over`; every other field must be one value.
 
-    Raises `InvalidInput` when a measurement or field is missing, or when rows differ in a field nobody named.
+    Raises `InvalidInput` when a measurement or field is missing, when it is a curve and a number is wanted (or the
+    other way round), or when rows differ in a field nobody named.
     """
-    for name in (of, over):
-        if name is not None and name not in table.columns:
-            raise InvalidInput(f"no column {name!r} in the records; there are {', '.join(map(str, table.columns))}")
-    keys = ["seed"] if over is None else ["seed", over]
-    if table.duplicated(keys).any():
-        fields = table.attrs.get("fields", [])
-        varying = [name for name in fields if name not in keys and table[name].astype(str).nunique() > 1]
+    values = column(table, of, curves=curves)
+    frame = values.to_frame(of)[[of]].assign(seed=table["seed"])
+    keys = ["seed"]
+    if over is not None:
+        frame["over"], keys = column(table, over).map(_hashable), ["seed", "over"]
+    if frame.duplicated(keys).any():
         raise InvalidInput(
-            f"several records a seed for {of!r}: they differ in {', '.join(varying) or 'nothing recorded'}; "
+            f"several records a seed for {of!r}: they differ in {_varying(table, over)}; "
             "narrow the claim with select={...} or name the field in `over`"
         )
     if over is None:
-        return table.set_index("seed")[[of]].sort_index()
-    return table.pivot(index="seed", columns=over, values=of).sort_index()
+        return frame.set_index("seed")[[of]].sort_index()
+    return frame.pivot(index="seed", columns="over", values=of).sort_index()
 
 
-def component(label: str, values: pd.Series, region: tuple[float, float], **rest) -> Component:
+def numeric_levels(pivot: pd.DataFrame, over: str, *, fewest: int) -> np.ndarray:
+    """The levels of a sweep as numbers, increasing; raises `InvalidInput` when there are too few, or words."""
+    try:
+        levels = np.asarray(pivot.columns, dtype=float)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{over!r} takes {_listed(pivot)}; a sweep over numbers is wanted") from None
+    if len(levels) < fewest or not np.isfinite(levels).all():
+        raise InvalidInput(f"{over!r} takes {_listed(pivot)}; {fewest} or more finite levels are wanted")
+    return levels
+
+
+def each_row(pivot: pd.DataFrame, function: Callable[[np.ndarray], Any]) -> pd.Series:
+    """Apply a function to the numbers of each seed."""
+    import pandas as pd
+
+    rows = [function(np.asarray(row, dtype=float)) for row in pivot.to_numpy()]
+    return pd.Series(rows, index=pivot.index, dtype=object)
+
+
+def each_curve(curves: pd.Series, function: Callable[[Any], float]) -> pd.Series:
+    """Apply a function to the curve of each seed; NaN where a run recorded none."""
+    return curves.map(lambda curve: function(curve) if is_curve(curve) else np.nan)
+
+
+def component(label: str, values: pd.Series, region: tuple[float, float], **rest: Any) -> Component:
     """Make a component of a per-seed series: seeds without a number are dropped and counted."""
     kept = values.astype(float)
     kept = kept[~kept.isna()]
@@ -97,6 +146,20 @@ def component(label: str, values: pd.Series, region: tuple[float, float], **rest
 
 def level(pivot: pd.DataFrame, value: object) -> pd.Series:
     """The column of one level; says which levels there are when it is missing."""
-    if value not in pivot.columns:
-        raise InvalidInput(f"no records at {value!r}; levels recorded: {', '.join(map(str, pivot.columns))}")
-    return pivot[value]
+    here = pivot.columns.isna() if value is None else [name == _hashable(value) for name in pivot.columns]
+    if any(here):
+        return pivot.iloc[:, int(np.argmax(here))]
+    raise InvalidInput(f"no records at {value!r}; levels recorded: {_listed(pivot)}")
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _listed(pivot: pd.DataFrame) -> str:
+    return ", ".join(map(str, pivot.columns))
+
+
+def _varying(table: pd.DataFrame, over: str | None) -> str:
+    fields = [name for name in table.attrs.get("fields", []) if name not in ("seed", over)]
+    return ", ".join(name for name in fields if table[name].astype(str).nunique() > 1) or "nothing recorded"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lemmata.errors import InvalidInput
-from lemmata.study.kinds.component import INF, Component
+from lemmata.study.kinds.component import INF, Component, column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class exact:  # noqa: N801
-    """`of` lies between `at_least` and `at_most` in every record: no mean, no interval, no exception.
+    """`of` lies between `at_least` and `at_most` (and in the claim's region, if it has one) in every record.
+
+    No mean, no interval, no exception: a record without the number leaves the claim open.
 
     >>> exact(of="residual", at_most=1e-9).describe()
     'residual <= 1e-09 in every record'
@@ -26,23 +27,11 @@ class exact:  # noqa: N801
 
     def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
         """One component: the value of every record."""
-        if self.of not in table.columns:
-            raise InvalidInput(f"no column {self.of!r} in the records; there are {', '.join(map(str, table.columns))}")
-        values = table[self.of].astype(float)
-        dropped = int(values.isna().sum())
-        kept = values.dropna()
+        kept = column(table, self.of, curves=False).astype(float).dropna()
         seeds = tuple(int(seed) for seed in table.loc[kept.index, "seed"])
-        return [
-            Component(
-                self.of,
-                kept.to_numpy(),
-                self.at_least,
-                self.at_most,
-                exact=True,
-                seeds=seeds,
-                dropped=dropped,
-            )
-        ]
+        low, high = max(self.at_least, region[0]), min(self.at_most, region[1])
+        dropped = len(table) - len(kept)
+        return [Component(self.of, kept.to_numpy(), low, high, exact=True, seeds=seeds, dropped=dropped)]
 
     def describe(self) -> str:
         """Say what is computed."""

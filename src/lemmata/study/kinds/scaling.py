@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lemmata.errors import InvalidInput
-from lemmata.study.kinds.component import Component, by_seed, component
+from lemmata.study.kinds.component import Component, by_seed, component, each_row, numeric_levels
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def exponent(x: np.ndarray, y: np.ndarray) -> float:
+    """The least-squares slope of log y against log x; NaN if a y is not finite.
+
+    >>> round(exponent(np.array([1.0, 2.0, 4.0]), np.array([8.0, 2.0, 0.5])), 12)
+    -2.0
+    """
+    if not np.isfinite(y).all():
+        return np.nan
+    u = np.log(x) - np.log(x).mean()
+    return float(u @ np.log(y) / (u @ u))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +40,11 @@ class scaling:  # noqa: N801
 
     def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
         """One component: the exponent of each seed."""
-        pivot = by_seed(table, self.of, self.over).dropna(axis=0, how="any")
-        levels = np.asarray(pivot.columns, dtype=float)
-        if len(levels) < 2 or np.any(levels <= 0) or (pivot.to_numpy(dtype=float) <= 0).any():
-            raise InvalidInput(f"an exponent of {self.of!r} over {self.over!r} wants two or more positive points")
-        slopes = pivot.apply(lambda row: np.polyfit(np.log(levels), np.log(row.to_numpy(dtype=float)), 1)[0], axis=1)
+        pivot = by_seed(table, self.of, self.over)
+        levels = numeric_levels(pivot, self.over, fewest=2)
+        if levels[0] <= 0 or (pivot <= 0).to_numpy().any():
+            raise InvalidInput(f"an exponent of {self.of!r} over {self.over!r} wants positive numbers on both axes")
+        slopes = each_row(pivot, lambda row: exponent(levels, row))
         return [component("exponent", slopes, region, null=self.null)]
 
     def describe(self) -> str:

@@ -1,7 +1,8 @@
 """Shapes with a location: a peak over a swept field, two descents along a curve, or one only.
 
 A descent-ascent-descent is measured by its *bump*: the height of the peak above the larger of the two minima that
-enclose it, maximal over all choices of the three. A curve that falls, or falls and rises once, has bump 0. A rise
+enclose it, maximal over all choices of the three. A curve that falls, or falls and rises once, has bump 0. Its place
+is claimed only of seeds whose bump is above the claim's `height`; the others count as seeds without a place. A rise
 that an unstable step size makes is no double descent, so the curve kinds carry a guard: the training loss, which
 must not rise.
 """
@@ -13,7 +14,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from lemmata.study.kinds.component import INF, Component, by_seed, component
+from lemmata.errors import InvalidInput
+from lemmata.study.kinds.component import (
+    INF,
+    Component,
+    by_seed,
+    component,
+    each_curve,
+    each_row,
+    is_curve,
+    numeric_levels,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,31 +44,51 @@ class Bump(NamedTuple):
 def bump(x: np.ndarray, y: np.ndarray, *, smooth: int = 1) -> Bump:
     """The largest minimum-peak-minimum of a curve; height 0 and NaN locations when there is none.
 
-    `smooth` is the width of a running mean taken first (odd; edges repeat). O(T).
+    `smooth` is the width of a running mean taken first (odd; edges repeat). A flat top or bottom is located at its
+    middle point. A peak may be infinite; a NaN anywhere makes everything NaN. O(T).
 
     >>> bump(np.arange(5.0), np.array([3.0, 1.0, 2.0, 0.5, 4.0]))
-    Bump(height=np.float64(1.0), first_minimum=np.float64(1.0), peak=np.float64(2.0), second_minimum=np.float64(3.0))
+    Bump(height=1.0, first_minimum=1.0, peak=2.0, second_minimum=3.0)
     """
+    if smooth < 1 or smooth % 2 == 0:
+        raise InvalidInput(f"smooth = {smooth}: the width of a running mean is an odd number, such as 3")
+    if len(y) < 3:
+        raise InvalidInput(f"a minimum, a peak and a minimum want three points, got {len(y)}")
+    if np.isnan(y).any():
+        return Bump(np.nan, np.nan, np.nan, np.nan)
     if smooth > 1:
         y = np.convolve(np.pad(y, smooth // 2, mode="edge"), np.ones(smooth) / smooth, "valid")
     before = np.minimum.accumulate(y)
     after = np.minimum.accumulate(y[::-1])[::-1]
-    heights = y - np.maximum(before, after)
-    peak = int(np.argmax(heights))
-    if heights[peak] <= 0:
+    floor = np.maximum(before, after)
+    heights = np.where(y > floor, y, 0.0) - np.where(y > floor, floor, 0.0)  # no infinity minus infinity
+    top = int(np.argmax(heights))
+    if heights[top] <= 0:
         return Bump(0.0, np.nan, np.nan, np.nan)
-    first, second = int(np.argmin(y[:peak])), peak + int(np.argmin(y[peak:]))
-    return Bump(heights[peak], x[first], x[peak], x[second])
+    first, second = _middle(-y[:top]), top + _middle(-y[top:])
+    return Bump(*map(float, (heights[top], x[first], x[top + _middle(heights[top:])], x[second])))
+
+
+def _middle(y: np.ndarray) -> int:
+    """The middle of the first stretch of points at which y is largest."""
+    start = int(np.argmax(y))
+    below = np.flatnonzero(y[start:] < y[start])
+    return start + (int(below[0]) - 1 if len(below) else len(y) - 1 - start) // 2
 
 
 def largest_rise(curve: Curve) -> float:
     """How far a curve rises above its lowest value so far, as a share of its first value; 0 if it never rises.
 
+    Infinite for a curve that has a NaN: a loss that is no number any more has risen beyond all bounds.
+
     >>> from lemmata.study.measurements import Curve
     >>> largest_rise(Curve([1, 2, 3], [4.0, 1.0, 2.0]))
     0.25
     """
-    return float((curve.y - np.minimum.accumulate(curve.y)).max() / abs(curve.y[0]))
+    if not np.isfinite(curve.y).all():
+        return INF
+    rise, start = float((curve.y - np.minimum.accumulate(curve.y)).max()), abs(float(curve.y[0]))
+    return rise / start if start else (INF if rise else 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +107,11 @@ class peak:  # noqa: N801
 
     def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
         """The bump of each seed, and the location of its peak."""
-        pivot = by_seed(table, self.of, self.over).dropna(axis=0, how="any")
-        x = np.asarray(pivot.columns, dtype=float)
-        bumps = pivot.apply(lambda row: bump(x, row.to_numpy(dtype=float)), axis=1)
-        parts = [component("bump", bumps.map(lambda b: b.height), (self.height, INF), null=0.0)]
-        if paper is not None:
-            where = bumps.map(lambda b: b.peak)
-            spacing = _spacing(x, paper)
-            parts.append(component(f"peak at {self.over}", where, region, resolution=spacing))
-        return parts
+        pivot = by_seed(table, self.of, self.over)
+        x = numeric_levels(pivot, self.over, fewest=3)
+        bumps = _frame(each_row(pivot, lambda row: bump(x, row)))
+        label = f"peak at {self.over}"
+        return _bump_and_place(bumps, self.height, "peak", label, x, paper=paper, region=region)
 
     def describe(self) -> str:
         """Say what is computed."""
@@ -112,12 +139,9 @@ class double_descent:  # noqa: N801
     def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
         """The bump of each seed, the location claimed, and the guard."""
         bumps = _bumps(table, self.of, self.smooth)
-        parts = [component("bump", bumps.map(lambda b: b.height), (self.height, INF), null=0.0)]
-        if paper is not None:
-            where = bumps.map(lambda b: getattr(b, self.locate))
-            x = np.unique(np.concatenate([c.x for c in table[self.of]]))
-            label = self.locate.replace("_", " ")
-            parts.append(component(label, where, region, resolution=_spacing(x, paper)))
+        x = np.unique(np.concatenate([curve.x for curve in table[self.of] if is_curve(curve)] or [np.zeros(0)]))
+        label = self.locate.replace("_", " ")
+        parts = _bump_and_place(bumps, self.height, self.locate, label, x, paper=paper, region=region)
         return parts + _guard(table, self.guard, self.tolerance)
 
     def describe(self) -> str:
@@ -143,7 +167,7 @@ class single_descent:  # noqa: N801
     def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
         """The bump of each seed, and the guard."""
         bumps = _bumps(table, self.of, self.smooth)
-        part = component("bump", bumps.map(lambda b: b.height), (0.0, self.height))
+        part = component("bump", bumps["height"], (-INF, self.height))
         return [part, *_guard(table, self.guard, self.tolerance)]
 
     def describe(self) -> str:
@@ -152,18 +176,40 @@ class single_descent:  # noqa: N801
         return f"bump of {self.of} at most {self.height:g}{guard}"
 
 
-def _bumps(table: pd.DataFrame, of: str, smooth: int) -> pd.Series:
-    return by_seed(table, of)[of].map(lambda curve: bump(curve.x, curve.y, smooth=smooth))
+def _bumps(table: pd.DataFrame, of: str, smooth: int) -> pd.DataFrame:
+    curves = by_seed(table, of, curves=True)[of]
+    nowhere = Bump(*[np.nan] * 4)
+    return _frame(curves.map(lambda curve: bump(curve.x, curve.y, smooth=smooth) if is_curve(curve) else nowhere))
+
+
+def _frame(bumps: pd.Series) -> pd.DataFrame:
+    """A row a seed, a column for each field of a bump."""
+    import pandas as pd
+
+    return pd.DataFrame(bumps.tolist(), index=bumps.index, columns=list(Bump._fields), dtype=float)
+
+
+def _bump_and_place(
+    bumps: pd.DataFrame, height: float, place: str, label: str, x: np.ndarray, *, paper: float | None, region
+) -> list[Component]:
+    """The heights, and with a paper's number the place of those that are above `height`."""
+    parts = [component("bump", bumps["height"], (height, INF), null=0.0)]
+    if paper is not None:
+        where = bumps[place].where(bumps["height"] > height)
+        parts.append(component(label, where, region, resolution=_spacing(x, paper)))
+    return parts
 
 
 def _guard(table: pd.DataFrame, guard: str | None, tolerance: float) -> list[Component]:
     if guard is None:
         return []
-    rises = by_seed(table, guard)[guard].map(largest_rise)
+    rises = each_curve(by_seed(table, guard, curves=True)[guard], largest_rise)
     return [component(f"largest rise of {guard}", rises, (-INF, tolerance), exact=True)]
 
 
 def _spacing(x: np.ndarray, at: float) -> float:
-    x = np.sort(x)
-    place = int(np.clip(np.searchsorted(x, at), 1, len(x) - 1))
-    return float(x[place] - x[place - 1])
+    """The distance between the points of x around a place."""
+    if len(x) < 2:
+        return 0.0
+    right = int(np.clip(np.searchsorted(x, at), 1, len(x) - 1))
+    return float(x[right] - x[right - 1])
