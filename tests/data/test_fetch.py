@@ -138,7 +138,7 @@ def test_a_server_without_ranges_begins_again(tmp_path):
     with served(Mirror(CONTENT, ranges=False)) as mirror:
         get(tmp_path, mirror)
     assert_all_there(tmp_path)
-    assert mirror.requests[0] == (FIRST, "bytes=300000-")
+    assert mirror.requests == [(FIRST, "bytes=300000-")] + [(name, None) for name in list(CONTENT)[1:]]
 
 
 @pytest.mark.parametrize("left", [b"x" * 1000, b"x" * 1_000_000, b"x" * 1_000_001])
@@ -149,6 +149,15 @@ def test_wrong_bytes_left_by_another_mirror_are_thrown_away(tmp_path, left):
     with served(Mirror(CONTENT)) as mirror:
         get(tmp_path, mirror)
     assert_all_there(tmp_path)
+
+
+def test_a_run_killed_before_the_rename_has_nothing_left_to_fetch(tmp_path):
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / f"{FIRST}.part").write_bytes(CONTENT[FIRST])
+    with served(Mirror(CONTENT)) as mirror:
+        get(tmp_path, mirror)
+    assert_all_there(tmp_path)
+    assert mirror.requests == [(name, None) for name in list(CONTENT)[1:]]
 
 
 def test_wrong_contents_are_never_put_in_place(tmp_path):
@@ -185,14 +194,18 @@ def test_what_each_mirror_said_is_told(tmp_path, status):
     assert f"or put the file into {tmp_path / 'mnist'} yourself" in said
 
 
-def test_more_bytes_than_published_are_not_written(tmp_path):
-    endless = {**CONTENT, FIRST: CONTENT[FIRST] * 20}
+@pytest.mark.parametrize("left", [0, 300_000])
+def test_more_bytes_than_published_are_not_written(tmp_path, left):
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / f"{FIRST}.part").write_bytes(CONTENT[FIRST][:left])
+    endless = {**CONTENT, FIRST: CONTENT[FIRST] + b"x" * 100}
     with (
         served(Mirror(endless, declares_length=False)) as mirror,
         pytest.raises(DataMissing, match=r"it sends more than the published 1,000,000 bytes"),
     ):
         get(tmp_path, mirror)
     assert sum(path.stat().st_size for path in (tmp_path / "mnist").iterdir()) == 0
+    assert len(mirror.requests) == 1
 
 
 def test_a_full_disk_is_told_and_what_is_there_serves_the_next_run(tmp_path):
@@ -261,6 +274,19 @@ def test_an_archive_gives_its_known_files_and_nothing_else(tmp_path, small_cifar
     assert folder is not None
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == batches
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(batches)
+
+
+def test_an_archive_that_was_fetched_but_not_unpacked_is_not_fetched_again(tmp_path, small_cifar):
+    batches, declare = small_cifar
+    files = declare(batches)
+    with served(Mirror(files)) as mirror:
+        folder = get(tmp_path, mirror, name="cifar10")
+        assert folder is not None
+        (folder / "cifar-10-binary.tar.gz").write_bytes(files["cifar-10-binary.tar.gz"])
+        (folder / "data_batch_3.bin").unlink()
+        get(tmp_path, mirror, name="cifar10")
+    assert len(mirror.requests) == 1
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == batches
 
 
 def test_an_archive_without_one_of_its_files(tmp_path, small_cifar):

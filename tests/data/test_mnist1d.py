@@ -34,6 +34,7 @@ def test_all_published_arrays_are_reproduced():
         pytest.skip("LEMMATA_DATA does not name a folder with mnist1d/mnist1d.npz")
     ours = mnist1d.read()
     assert ours.x_test is not None
+    assert ours.y_test is not None
     with np.load(path, allow_pickle=False) as official:
         assert np.abs(ours.x - official["x"]).max() < TOLERANCE
         assert np.abs(ours.x_test - official["x_test"]).max() < TOLERANCE

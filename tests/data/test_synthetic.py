@@ -102,7 +102,7 @@ def test_without_noise_least_squares_finds_the_teacher(d, seed):
 
 def test_the_risk_of_zero_with_features_of_different_scales():
     # Heckel & Yilmaz (2021), Fig. 2: E t^2 = sum s_i^2 theta_i^2 + sigma^2
-    scales, theta, sigma = torch.tensor([1.0, 0.15], dtype=F64), torch.tensor([0.45, 3.0], dtype=F64), 1.0
+    scales, theta, sigma = torch.tensor([1.0, 0.15], dtype=F64), torch.tensor([0.45, 3.0], dtype=F64), 0.7
     x, t = synthetic.scaled_features(100_000, theta, scales, noise=sigma, generator=seeded(2))
     assert_mean(t.square(), float((scales * theta).square().sum()) + sigma**2)
     assert_mean(x.square(), scales.square())

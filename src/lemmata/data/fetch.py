@@ -54,7 +54,8 @@ def download(
         absent = [file for file in source.files if not _sound(target / file.name, file)]
         if absent and source.archive:
             archive = target / source.archive.name
-            _fetch(source.archive, archive, mirrors or source.mirrors, bar)
+            if not _sound(archive, source.archive):
+                _fetch(source.archive, archive, mirrors or source.mirrors, bar)
             _unpack(archive, target, absent)
             archive.unlink()
         else:
@@ -159,7 +160,7 @@ def _unpack(archive: Path, target: Path, wanted: Sequence[File]) -> None:
     with tarfile.open(archive, "r|gz") as tar:
         for member in tar:
             file = by_name.get(PurePosixPath(member.name).name)
-            content = tar.extractfile(member) if file and member.isfile() and member.size == file.size else None
+            content = tar.extractfile(member) if file and member.isfile() else None
             if file is None or content is None:
                 continue
             part = target / (file.name + ".part")
