@@ -8,8 +8,7 @@ decides counts. The same tables always give the same verdicts. docs/statistics.m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from lemmata.study.study import Study
 from lemmata.verdicts import reasons, spending
 from lemmata.verdicts.controls import judge_control
 from lemmata.verdicts.evidence import FEWEST, Evidence, Judged, assess
+from lemmata.verdicts.gather import Rows, below, gather
 from lemmata.verdicts.power import needed
 from lemmata.verdicts.statistics import holm
 from lemmata.verdicts.verdict import ControlOutcome, ControlVerdict, Outcome, Ruling, Verdict
@@ -26,27 +26,13 @@ from lemmata.verdicts.verdict import ControlOutcome, ControlVerdict, Outcome, Ru
 if TYPE_CHECKING:
     import pandas as pd
 
-
-class Wanted(Protocol):
-    """What a plan tells judgement: the keys of the members that each claim and each control is about."""
-
-    of_claim: Mapping[str, Any]
-    of_control: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The records of a claim, those of its controls, and how many wanted ones are missing."""
-
-    claim: pd.DataFrame
-    controls: tuple[pd.DataFrame, ...]
-    missing: int
+    from lemmata.plan.plan import Plan
 
 
 def judge(
     study: Study,
     tables: Mapping[str, pd.DataFrame],
-    plan: Wanted,
+    plan: Plan,
     *,
     alpha: float = 0.05,
     looks: Sequence[int] | None = None,
@@ -61,14 +47,14 @@ def judge(
     make no sense.
 
     >>> from lemmata.study import Config, Study
-    >>> judge(Study("empty", question="Nothing asked?", config=Config), {}, plan=None)
+    >>> judge(Study("empty", question="Nothing asked?", config=Config), {}, None)
     []
     """
     if not 0 < alpha < 0.5:
         raise InvalidInput(f"alpha = {alpha} is no error probability; choose one between 0 and 0.5, such as 0.05")
     if looks is not None and (not looks or list(looks) != sorted(set(looks))):
         raise InvalidInput(f"looks = {looks} must be increasing numbers of seeds, such as (5, 10, 20)")
-    rows = {claim.name: _rows(claim, tables, plan) for claim in study.claims if not claim.untestable}
+    rows = {claim.name: gather(study, claim, tables, plan) for claim in study.claims if not claim.untestable}
     stages = _stages(rows, looks)
     judged = [_look(study.claims, rows, look, level=_level(k, alpha, looks)) for k, look in enumerate(stages, start=1)]
     decided = np.array([[not verdict.wants_seeds for verdict in verdicts] for verdicts in judged])
@@ -85,29 +71,6 @@ def settle(p_inside: np.ndarray, p_outside: np.ndarray, p_direction: np.ndarray,
     inside, outside, direction = (holm(p) <= level for p in (p_inside, p_outside, p_direction))
     outcomes = [Outcome.REPRODUCED.value, Outcome.DIRECTION_ONLY.value, Outcome.CONTRADICTED.value]
     return np.select([inside, outside & direction, outside], outcomes, Outcome.INCONCLUSIVE.value)
-
-
-def _rows(claim: Claim, tables: Mapping[str, pd.DataFrame], plan: Wanted) -> Rows:
-    import pandas as pd
-
-    table = tables.get(claim.experiment)
-    if table is None or "key" not in table.columns:
-        table = pd.DataFrame({"key": [], "seed": []})
-    keys = plan.of_claim.get(claim.name, set())
-    of_control = plan.of_control.get(claim.name, ())
-    controls = tuple(_those(table, of_control[i]) for i in range(len(claim.controls)))
-    found = _those(table, keys)
-    return Rows(found, controls, missing=len(set(keys)) - found["key"].nunique())
-
-
-def _those(table: pd.DataFrame, keys) -> pd.DataFrame:
-    return _like(table, table["key"].isin(set(keys)))
-
-
-def _like(table: pd.DataFrame, chosen) -> pd.DataFrame:
-    found = table[chosen]
-    found.attrs = table.attrs
-    return found
 
 
 def _stages(rows: Mapping[str, Rows], looks: Sequence[int] | None) -> list[int | None]:
@@ -152,32 +115,31 @@ def _tested(claims: Sequence[Claim]) -> dict[str, Claim]:
 
 def _evidence(claim: Claim, rows: Rows, look: int | None) -> Evidence:
     """The evidence of the seeds below `look`; an identity has to hold in all records, whatever the look."""
-    found = assess(claim, _below(rows.claim, look), paper=claim.paper, region=claim.region)
+    found = assess(claim, below(rows.claim, look), paper=claim.paper, region=claim.region)
     if found.exact and look is not None:
         return assess(claim, rows.claim, paper=claim.paper, region=claim.region)
     return found
 
 
-def _below(table: pd.DataFrame, look: int | None) -> pd.DataFrame:
-    return table if look is None else _like(table, table["seed"] < look)
-
-
 def _verdict(claim: Claim, ruling: Ruling, rows: Rows, look: int | None) -> Verdict:
     found = ruling.evidence
+    if rows.unavailable and not found.seeds:
+        return Verdict(claim, Outcome.NOT_TESTABLE, rows.unavailable, level=ruling.level)
     controls = tuple(
-        judge_control(claim, control, _below(table, look), level=ruling.level)
+        judge_control(claim, control, below(table, look), level=ruling.level)
         for control, table in zip(claim.controls, rows.controls, strict=True)
     )
     outcome = gate(ruling.outcome, controls)
     open_ = outcome is Outcome.INCONCLUSIVE
+    more = plan_seeds(ruling) if open_ else None
     return Verdict(
         claim,
         outcome,
-        reasons.tell(ruling, controls, outcome, missing=rows.missing, needed=plan_seeds(ruling) if open_ else None),
+        reasons.tell(ruling, controls, outcome, rows=rows, needed=more),
         found.components,
         controls,
         n=found.n,
-        needed=plan_seeds(ruling) if open_ else None,
+        needed=more,
         p_inside=ruling.p_inside,
         p_outside=ruling.p_outside,
         p_direction=ruling.p_direction,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ from lemmata.verdicts.statistics import side
 from lemmata.verdicts.wording import count, measured, number, p_value, region_of, seeds_needed
 
 if TYPE_CHECKING:
+    from lemmata.verdicts.gather import Rows
     from lemmata.verdicts.verdict import ControlVerdict, Outcome, Ruling
 
 RARE = 0.05  # confidence of the statement about how rare an unseen exception is
 
 
 def tell(
-    ruling: Ruling, controls: Sequence[ControlVerdict], outcome: Outcome, *, missing: int, needed: int | None
+    ruling: Ruling, controls: Sequence[ControlVerdict], outcome: Outcome, *, rows: Rows, needed: int | None
 ) -> str:
     """The reason of a verdict: what decided it, then what a reader has to know besides."""
     evidence = ruling.evidence
@@ -32,7 +34,7 @@ def tell(
         main = _undecided(ruling, needed)
     else:
         main = _decided(ruling) + _controls(controls, outcome)
-    notes = [] if evidence.problem == "no records at this scale" else remarks(evidence, wanted=missing)
+    notes = remarks(evidence, rows) if evidence.seeds else []
     return "; ".join([main, *notes])
 
 
@@ -51,7 +53,7 @@ def _decided(ruling: Ruling) -> str:
 def _undecided(ruling: Ruling, needed: int | None) -> str:
     text = unsettled(ruling.evidence)
     if ruling.evidence.p_inside < 1 or ruling.evidence.p_outside < 1:
-        text += f": {p_value(ruling.p_inside)} inside, {p_value(ruling.p_outside)} outside{_over(ruling)}"
+        text += f" ({p_value(ruling.p_inside)} inside, {p_value(ruling.p_outside)} outside{_over(ruling)})"
     if needed is not None:
         text += f"; {seeds_needed(needed)} seeds would settle it with 80 % power"
     if ruling.p_direction <= ruling.level and any(directed(part.component) for part in ruling.evidence.components):
@@ -82,7 +84,7 @@ def holds(evidence: Evidence) -> str:
     weakest = max(evidence.components, key=lambda part: part.p_inside)
     others = len(evidence.components) - 1
     also = "" if not others else " (the weakest of the claim's conditions)"
-    return f"{_statement(weakest)} {_lies(weakest, inside=True)}{also}"
+    return f"{_statement(weakest)}{_lies(weakest, inside=True)}{also}"
 
 
 def fails(evidence: Evidence) -> str:
@@ -91,7 +93,7 @@ def fails(evidence: Evidence) -> str:
     clearest = min(evidence.components, key=lambda part: part.p_outside)
     if absent and clearest.p_outside > 0:
         return f"{absent[0].component.label} does not exist in any of {count(len(evidence.seeds), 'seed')}"
-    return f"{_statement(clearest)} {_lies(clearest, inside=False)}"
+    return f"{_statement(clearest)}{_lies(clearest, inside=False)}"
 
 
 def unsettled(evidence: Evidence) -> str:
@@ -103,11 +105,12 @@ def unsettled(evidence: Evidence) -> str:
     doubtful = max(evidence.components, key=lambda part: part.p_inside)
     if doubtful.component.exact:
         return f"{doubtful.component.label} is missing for some runs, and an exact claim allows no exception"
-    verb = "is not settled to lie in the region"
-    return f"{_statement(doubtful)} {verb} ({region_of(doubtful.component)})"
+    return (
+        f"{_statement(doubtful)}, which leaves open whether it is in the claimed range, {region_of(doubtful.component)}"
+    )
 
 
-def remarks(evidence: Evidence, *, wanted: int) -> list[str]:
+def remarks(evidence: Evidence, rows: Rows) -> list[str]:
     """What a reader has to know besides: runs that diverged, seeds without a number, missing records, no variation."""
     notes = []
     if evidence.diverged:
@@ -122,8 +125,9 @@ def remarks(evidence: Evidence, *, wanted: int) -> list[str]:
         notes.append(f"no variation over {n} seeds, so one that differs may still be as frequent as {unseen(n):.0%}")
     if any(part.method == "sign" for part in evidence.components):
         notes.append("some runs never get there, so the median is judged by sign tests")
-    if wanted:
-        notes.append(f"{count(wanted, 'wanted record')} {'is' if wanted == 1 else 'are'} missing")
+    if rows.missing:
+        why = f" ({rows.unavailable})" if rows.unavailable else ""
+        notes.append(f"{count(rows.missing, 'wanted record')} {'is' if rows.missing == 1 else 'are'} missing{why}")
     return notes
 
 
@@ -158,17 +162,19 @@ def hint(evidence: Evidence) -> str:
 def _statement(part: Judged) -> str:
     component = part.component
     if part.method == "exact":
-        return f"{component.label} = {measured(part)}"
-    n = count(component.n, "seed")
+        return f"{component.label} is {measured(part)}"
     name = "median" if part.method == "sign" else "mean"
-    return f"{component.label}: the {name} over {n}, {measured(part).removeprefix('median ')},"
+    text = f"{component.label}: the {name} over {count(component.n, 'seed')} is {number(part.mean)}"
+    if part.method == "constant" or not math.isfinite(part.high - part.low):
+        return text
+    return f"{text} (95 % interval {number(part.low)} to {number(part.high)})"
 
 
 def _lies(part: Judged, *, inside: bool) -> str:
     where = region_of(part.component)
     if part.method == "exact":
-        return f"in every run ({where})" if inside else f"in {_named(part.outliers)}, where it must be {where}"
-    return f"lies {'inside' if inside else 'outside'} the region ({where})"
+        return f" in every run, as claimed ({where})" if inside else f" in {_named(part.outliers)}, and must be {where}"
+    return f", {'inside' if inside else 'outside'} the claimed range, {where}"
 
 
 def _named(seeds: tuple[int, ...]) -> str:

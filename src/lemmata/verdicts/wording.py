@@ -106,9 +106,9 @@ def measured(judged: Judged) -> str:
     if judged.method == "exact":
         low, high = number(judged.low), number(judged.high)
         return low if low == high else f"{low} to {high}"
-    if judged.method == "too few" or (judged.method == "sign" and math.isinf(judged.low)):
-        return f"median {number(judged.mean)}" if judged.method == "sign" else number(judged.mean)
     centre = f"median {number(judged.mean)}" if judged.method == "sign" else number(judged.mean)
+    if not math.isfinite(judged.high - judged.low):
+        return centre
     return f"{centre} [{number(judged.low)}, {number(judged.high)}]"
 
 
