@@ -8,8 +8,11 @@ leaves every old record valid.
 
 import json
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from typing import Any, Self, get_args, get_origin
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lemmata.errors import InvalidInput, UnknownName
@@ -48,7 +51,7 @@ class Config(Section):
                 place = place.setdefault(section, {})
                 if not isinstance(place, dict):
                     raise InvalidInput(f"{section!r} is set as a whole and by {name!r}; choose one of the two")
-            place[leaf] = value
+            place[leaf] = value.item() if isinstance(value, np.generic) else value
         try:
             return cls.model_validate(nested)
         except ValidationError as error:
@@ -61,6 +64,15 @@ class Config(Section):
         {'seed': 2}
         """
         return dict(_flatten(self))
+
+    def plain(self) -> dict[str, Any]:
+        """All values by dotted name, as plain JSON values: what a record keeps.
+
+        >>> Config(seed=2).plain()
+        {'seed': 2}
+        """
+        dumped = self.model_dump(mode="json")
+        return {name: reduce(getitem, name.split("."), dumped) for name in self.flat()}
 
     def non_default(self) -> dict[str, Any]:
         """The values that differ from their defaults, as plain JSON values: what identity is made of.

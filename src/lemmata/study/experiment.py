@@ -37,7 +37,7 @@ class Experiment:
         self.config = config
         self.sweep: tuple[Sweep, ...] = (sweep,) if isinstance(sweep, Mapping) else tuple(sweep) or ({},)
         self.seeds = dict(seeds)
-        self.scales = {scale: dict((scales or {}).get(scale, {})) for scale in self.seeds}
+        self.scales = {scale: dict(settings) for scale, settings in (scales or {}).items()}
         self.vectorised = tuple(vectorised)
         self.block = block
         self.data = data
@@ -112,8 +112,20 @@ class Experiment:
                 field_type(self.config, field)
         for field in self.vectorised:
             field_type(self.config, field)
-        for scale, settings in self.scales.items():
+        for scale in (*self.seeds, *self.scales):
             if scale not in SCALES:
                 raise UnknownName("scale", scale, SCALES)
+        for scale, n in self.seeds.items():
+            if n < 1:
+                raise InvalidInput(f"experiment {self.name!r}: seeds at scale {scale!r} = {n}; give at least one")
+            self.scales.setdefault(scale, {})
+        for scale, settings in self.scales.items():
+            if scale not in self.seeds:
+                raise InvalidInput(
+                    f"experiment {self.name!r} has settings for scale {scale!r} and no number of seeds; "
+                    f"add {scale!r} to `seeds`"
+                )
             for field in settings:
                 field_type(self.config, field)
+        if self.block is not None and self.block < 1:
+            raise InvalidInput(f"experiment {self.name!r}: block = {self.block}; a call takes at least one member")

@@ -30,13 +30,22 @@ def load(name: str) -> Study:
     for point in entry_points(group=GROUP):
         if point.name == name:
             return point.load()
-    own = Path(f"{name.replace('-', '_')}.py")
-    if own.exists():
-        return load(str(own))
-    raise UnknownName("study", name, [entry.name for entry in entries(Path.cwd())])
+    here = entries(Path.cwd())
+    own = [entry.source for entry in here if entry.name == name] or [f"{name.replace('-', '_')}.py"]
+    if Path(own[0]).exists():
+        return load(own[0])
+    raise UnknownName("study", name, [entry.name for entry in here])
 
 
-def _study_in(file: Path, module_name: str) -> Study:
+def load_from(source: Path, name: str) -> Study:
+    """The study of this name in this file, as another process loaded it; raises `BrokenStudy`."""
+    folder, parts = source.parent, [source.stem]
+    while (folder / "__init__.py").is_file():
+        folder, parts = folder.parent, [folder.name, *parts]
+    return _study_in(source, ".".join(parts) if len(parts) > 1 else f"lemmata_study_{source.stem}", name)
+
+
+def _study_in(file: Path, module_name: str, name: str | None = None) -> Study:
     if not file.exists():
         raise UnknownName("study file", str(file), [str(path) for path in file.parent.glob("*.py")])
     try:
@@ -50,12 +59,17 @@ def _study_in(file: Path, module_name: str) -> Study:
     found = [value for value in vars(module).values() if isinstance(value, Study) and value.source == file.resolve()]
     if not found:
         raise BrokenStudy(f"study file {file} defines no Study; write `study = lemmata.Study(...)` in it")
-    return found[-1]
+    named = [study for study in found if name in (None, study.name)]
+    if not named:
+        raise BrokenStudy(f"study file {file} has no study {name!r} at its top level; it has {found[-1].name!r}")
+    return named[-1]
 
 
 def _import(file: Path, name: str):
-    if name.startswith("lemmata."):
+    if "." in name:
         return importlib.import_module(name)
+    if str(file.resolve().parent) not in sys.path:
+        sys.path.append(str(file.resolve().parent))  # a study may import modules beside it
     spec = importlib.util.spec_from_file_location(name, file.resolve())
     assert spec is not None
     assert spec.loader is not None

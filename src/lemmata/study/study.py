@@ -4,7 +4,7 @@ A study with one experiment declares it in the constructor and uses `study.trial
 study with several makes each by `study.experiment(...)`, which has the same methods.
 """
 
-import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -133,8 +133,8 @@ class Study:
 
 
 def _caller_file() -> Path | None:
-    for frame in inspect.stack()[2:]:
-        if frame.filename != __file__:
-            path = Path(frame.filename)
-            return path if path.exists() else None
-    return None
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    path = Path(frame.f_code.co_filename) if frame else None
+    return path.resolve() if path and path.is_file() else None
