@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Format = Literal["svg", "png", "pdf"]
 MOST_POINTS = 1500  # of a line: more than a printed column can show
-RULES: dict[str, Any] = {
+RULES: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "lemmata",
     "pdf.fonttype": 42,
@@ -71,13 +71,19 @@ def render(
     return drawn.decode() if kind == "svg" else drawn
 
 
+def rules() -> dict[Any, Any]:
+    """The settings everything is drawn with: matplotlib's defaults and ours, nothing of the user's."""
+    import matplotlib
+
+    return {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"} | RULES
+
+
 def _draw(figure: Figure, kind: str, title: bool) -> bytes:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
-    with matplotlib.rc_context(defaults | RULES):
+    with matplotlib.rc_context(rules()):
         columns = min(len(figure.panels), 3)
         rows = -(-len(figure.panels) // columns)
         canvas = Canvas(figsize=((5.8, 8.4, 10.2)[columns - 1], 3.5 * rows + 0.35), dpi=200, layout="constrained")
@@ -90,11 +96,16 @@ def _draw(figure: Figure, kind: str, title: bool) -> bytes:
         _legend(canvas)
         canvas.draw_without_rendering()
         for axes, panel in zip(canvas.axes, figure.panels, strict=True):
-            _name_references(axes, panel.references)
-        buffer = io.BytesIO()
-        canvas.savefig(buffer, format=kind, metadata=NO_DATES[kind])
-    written = buffer.getvalue()
-    return written[written.index(b"<svg") :] if kind == "svg" else written
+            _name_references(axes, panel.references, dpi=canvas.dpi)
+        return written(canvas, kind)
+
+
+def written(canvas: Canvas, kind: str) -> bytes:
+    """The bytes of a matplotlib figure without dates or names of software; an SVG starts at its root element."""
+    buffer = io.BytesIO()
+    canvas.savefig(buffer, format=kind, metadata=NO_DATES[kind])
+    drawn = buffer.getvalue()
+    return drawn[drawn.index(b"<svg") :] if kind == "svg" else drawn
 
 
 def _panel(axes: Axes, panel: Panel, drawn: dict[Any, Look]) -> None:
@@ -158,9 +169,9 @@ def _reference(axes: Axes, reference: Reference) -> None:
     draw(reference.value, color=colour, lw=1.2, ls=(0, dash), zorder=3.5, label=label)
 
 
-def _name_references(axes: Axes, references: Iterable[Reference]) -> None:
+def _name_references(axes: Axes, references: Iterable[Reference], *, dpi: float) -> None:
     """Write each horizontal reference's name at its right end, moved apart where they would overlap."""
-    high = axes.get_window_extent().height * 72 / axes.get_figure(root=True).dpi
+    high = axes.get_window_extent().height * 72 / dpi
     named = []
     for reference in references:
         place = axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], reference.value)))[1]

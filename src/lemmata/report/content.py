@@ -152,14 +152,15 @@ def _component(judged: Judged, claim: Claim, font: str) -> ComponentRow:
     dropped = f", {part.dropped} without a number" if part.dropped else ""
     return ComponentRow(
         label=part.label,
-        ours=_measured(judged),
+        ours=measured(judged),
         region=region(part.low, part.high),
         seeds=plural(part.n, "record" if part.exact and part.n > len(set(part.seeds)) else "seed") + dropped,
         strip=strip(judged, paper=claim.paper if of_paper else None, font=font) if part.n else "",
     )
 
 
-def _measured(judged: Judged) -> str:
+def measured(judged: Judged) -> str:
+    """The mean with its interval; of an identity, the range of all records."""
     if not judged.component.n:
         return "no number"
     if judged.method == "exact":

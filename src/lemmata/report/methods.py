@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from lemmata.errors import LemmataError
 from lemmata.report.numbers import duration, number, plural
 from lemmata.version import __version__
 
@@ -154,41 +155,50 @@ def _coverage(plan: Plan, tables: Mapping[str, pd.DataFrame], records: Sequence[
     parts += [f"{diverged} diverged", f"{unrun} not run or failed"]
     stale = sum(plan.stale.values())
     parts += [f"{stale} recorded for other code or data (stale)"] if stale else []
+    damaged = sum(len(table.attrs.get("problems", ())) for table in tables.values())
+    parts += [f"{plural(damaged, 'damaged record')} set aside"] if damaged else []
     parts += [f"{m.count} without their data set: {m.dataset} ({m.reason})" for m in plan.missing]
     return "; ".join(parts) + "."
 
 
 def _records(plan: Plan, store: Store | None) -> list[Record]:
+    """The records that the plan's members lie in; damaged ones are counted in the tables and left out here."""
     if store is None:
         return []
     where = store.members()
-    return [store.get(key) for key in sorted({where[m.key] for m in plan.wanted if m.key in where})]
+    found: list[Record] = []
+    for key in sorted({where[member.key] for member in plan.wanted if where.holds(member)}):
+        with suppress(LemmataError):
+            found.append(store.get(key))
+    return found
 
 
 def _facts(plan: Plan, records: Sequence[Record]) -> list[tuple[str, str]]:
-    facts = [("lemmata", __version__)]
-    facts += [("overrides", ", ".join(f"{name} = {value}" for name, value in plan.overrides.items()))]
-    facts += [(f"data set {name}", f"sha256 {digest}") for name, digest in plan.datasets.items()]
-    facts += [(f"code of experiment {name}", f"sha256 {digest}") for name, digest in plan.fingerprints.items()]
-    gathered: dict[str, list[str]] = {}
-    for record in records:
-        for name, value in _flat(record.provenance):
-            known = gathered.setdefault(name, [])
-            if value not in known:
-                known.append(value)
-    facts += [(name, "; ".join(values)) for name, values in gathered.items()]
-    facts = [(name, value) for name, value in facts if value]
-    if records:
-        facts.append(("time of the trials", duration(sum(record.seconds for record in records))))
-    return facts
+    made = [record.provenance for record in records]
+    when = sorted(str(p["time"]) for p in made)
+    facts = [
+        ("overrides", ", ".join(f"{name} = {value}" for name, value in plan.overrides.items())),
+        *((f"data set {name}", f"sha256 {digest}") for name, digest in plan.datasets.items()),
+        *((f"code of {name}", f"sha256 {digest}") for name, digest in plan.fingerprints.items()),
+        ("recorded", " to ".join(dict.fromkeys([when[0], when[-1]])) if when else ""),
+        ("time of the trials", duration(sum(record.seconds for record in records)) if records else ""),
+        ("versions", _distinct(", ".join(f"{k} {v}" for k, v in p["versions"].items()) for p in made)),
+        ("hardware", _distinct(_hardware(p["hardware"], p["threads"]) for p in made)),
+        ("git commit", _distinct(_commit(p["git"]) for p in made if p["git"])),
+        ("report by", f"lemmata {__version__}"),
+    ]
+    return [(name, value) for name, value in facts if value]
 
 
-def _flat(provenance: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    items: list[tuple[str, str]] = []
-    for name, value in provenance.items():
-        label = f"{prefix}{name}".replace("_", " ")
-        if isinstance(value, Mapping):
-            items += _flat(value, f"{label}, ")
-        else:
-            items.append((label, value if isinstance(value, str) else json.dumps(value)))
-    return items
+def _hardware(machine: Mapping[str, Any], threads: int | None) -> str:
+    gpus = f", {', '.join(machine['gpus'])}" if machine["gpus"] else ""
+    used = f", {plural(threads, 'thread')}" if threads else ""
+    return f"{machine['cpu']}, {plural(machine['cores'], 'core')}{used}{gpus}, {machine['system']}"
+
+
+def _commit(git: Mapping[str, Any]) -> str:
+    return git["commit"] + (" with changes that are not committed" if git["dirty"] else "")
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(texts))
