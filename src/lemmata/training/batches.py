@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lemmata.training.probes import Samples
 
-GATHER = 4 * 2**20  # bytes of samples gathered at a time: about what a core's cache holds
+GATHER = 2**20  # bytes of samples gathered at a time: they stay in a core's cache
 
 
 class Batches:
@@ -27,6 +27,7 @@ class Batches:
     def __init__(self, samples: Samples, batch_size: int | None, seeds: Sequence[int]):
         self.samples = samples
         self.batch_size = None if batch_size is None else min(batch_size, samples.n)
+        self.room: dict[tuple[str, int], Tensor] = {}  # where batches are gathered, allocated once for each size
         self.generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
 
     @property
@@ -54,13 +55,16 @@ class Batches:
             stop = min(start + at_once, whole) if start < whole else n
             size = b if start < whole else n - whole
             index = order[:, start:stop].reshape(m, -1, size).transpose(0, 1)  # (steps, m, size)
-            x = _gather(self.samples.x, index, None if self.samples.x_shared else offset)
-            y = _gather(self.samples.y, index, None if self.samples.y_shared else offset)
-            yield from zip(x, y, strict=True)
+            x = self._gather("x", self.samples.x, index, None if self.samples.x_shared else offset)
+            y = self._gather("y", self.samples.y, index, None if self.samples.y_shared else offset)
+            yield from zip(x.unbind(), y.unbind(), strict=True)
 
-
-def _gather(data: Tensor, index: Tensor, offset: Tensor | None) -> Tensor:
-    """Rows of shared data (n, ...) or, with the members' offsets, of data (M, n, ...): (*index.shape, ...)."""
-    if offset is not None:
-        data, index = data.flatten(0, 1), index + offset
-    return data.index_select(0, index.reshape(-1)).view(*index.shape, *data.shape[1:])
+    def _gather(self, name: str, data: Tensor, index: Tensor, offset: Tensor | None) -> Tensor:
+        """Rows of shared data (n, ...) or, with the members' offsets, of data (M, n, ...): (*index.shape, ...)."""
+        if offset is not None:
+            data, index = data.flatten(0, 1), index + offset
+        rows = index.numel()
+        if (name, rows) not in self.room:
+            self.room[name, rows] = data.new_empty(rows, *data.shape[1:])
+        out = torch.index_select(data, 0, index.reshape(-1), out=self.room[name, rows])
+        return out.view(*index.shape, *data.shape[1:])

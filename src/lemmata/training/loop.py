@@ -19,6 +19,7 @@ from lemmata.training.ensemble import Ensemble
 from lemmata.training.epochs import Epochs, every_epoch, log_epochs
 from lemmata.training.losses import Loss, check_loss
 from lemmata.training.optimisers import GD, Optimiser
+from lemmata.training.perceptron import assemble
 from lemmata.training.probes import Metric, Probe, Samples, WeightProbe, measure
 from lemmata.training.result import Result
 from lemmata.training.schedules import Factor, Schedule, bound
@@ -80,7 +81,7 @@ def train(
         )
     if epochs < 1 or (batch_size is not None and batch_size < 1):
         raise InvalidInput(f"epochs = {epochs}, batch_size = {batch_size}: both must be at least 1")
-    ensemble = Ensemble.of(models, loss)
+    ensemble = assemble(models, loss)
     members = len(ensemble)
     seeds = list(range(members) if seeds is None else seeds)
     if len(seeds) != members:
