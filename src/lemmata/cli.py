@@ -30,7 +30,7 @@ for name, (place, words) in COMMANDS.items():
 def main() -> None:
     """Run the command line; what a user can mend is said in a sentence, without a traceback."""
     try:
-        app()
+        app(sys.argv[1:])
     except LemmataError as error:
         print(f"lemmata: {error}", file=sys.stderr)
         sys.exit(2)

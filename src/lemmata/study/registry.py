@@ -53,7 +53,7 @@ def _study_in(file: Path, module_name: str, name: str | None = None) -> Study:
     except LemmataError:
         raise
     except Exception as error:
-        line = next((f.lineno for f in _frames(error) if f.filename == str(file)), None)
+        line = next((f.lineno for f in _frames(error) if Path(f.filename) == file.resolve()), None)
         place = f"{file}, line {line}" if line else str(file)
         raise BrokenStudy(f"study file {place} raises {type(error).__name__} on import: {error}") from error
     found = [value for value in vars(module).values() if isinstance(value, Study) and value.source == file.resolve()]

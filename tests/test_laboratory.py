@@ -1,0 +1,76 @@
+"""A study from declaration to verdict by one call, and again from the records alone."""
+
+import numpy as np
+import pytest
+
+import lemmata as lm
+from lemmata.errors import InvalidInput
+
+
+class Coin(lm.Config):
+    bias: float = 0.5
+    tosses: int = 100
+
+
+def coin() -> lm.Study:
+    study = lm.Study(
+        "coin", question="Is it fair?", config=Coin, sweep={"bias": [0.5]}, seeds={"laptop": 4}, vectorised=("seed",)
+    )
+
+    @study.trial
+    def toss(configs):
+        heads = [np.random.default_rng([c.seed]).random(c.tosses) < c.bias for c in configs]
+        return [lm.Measurements.of(heads=h.mean()) for h in heads]
+
+    return study
+
+
+def fair(study: lm.Study, margin: float) -> lm.Study:
+    claim = study.claim(
+        "heads half of the time", where="p. 1", name="fair", kind=lm.kinds.value(of="heads"), paper=0.5, margin=margin
+    )
+    claim.control("a loaded coin", bias=0.95)
+    return study
+
+
+def test_run_then_recall_gives_the_same_verdicts(tmp_path):
+    done = lm.run(fair(coin(), 0.2), store=tmp_path / "store")
+    assert [v.outcome.value for v in done.verdicts] == ["reproduced"]
+    assert done.outcome is not None
+    assert done.outcome.done == 2
+    again = lm.recall(fair(coin(), 0.2), store=tmp_path / "store")
+    assert again.verdicts[0].reason == done.verdicts[0].reason
+    assert again.verdicts[0].p_inside == done.verdicts[0].p_inside
+
+
+def test_recall_of_an_empty_store_is_inconclusive_and_runs_nothing(tmp_path):
+    empty = lm.recall(fair(coin(), 0.2), store=tmp_path / "store")
+    assert [v.outcome.value for v in empty.verdicts] == ["inconclusive"]
+    assert not list((tmp_path / "store").rglob("record.json"))
+
+
+def test_until_decided_doubles_the_seeds_and_stops_when_decided(tmp_path):
+    # sd of a seed's share of heads is 0.05, so a margin of 0.03 needs some 20 seeds, and 4 cannot do
+    done = lm.run(fair(coin(), 0.03), store=tmp_path / "store", until_decided=256)
+    assert done.verdicts[0].outcome.value == "reproduced"
+    assert done.verdicts[0].n in (16, 32, 64, 128)
+    recalled = lm.recall(fair(coin(), 0.03), store=tmp_path / "store", until_decided=256)
+    assert recalled.verdicts[0].n == done.verdicts[0].n
+    assert recalled.verdicts[0].level == done.verdicts[0].level < 0.05
+
+
+def test_until_decided_stops_when_the_seeds_are_spent(tmp_path):
+    done = lm.run(fair(coin(), 0.0005), store=tmp_path / "store", until_decided=16)
+    assert done.verdicts[0].outcome.value == "inconclusive"
+    assert done.verdicts[0].n == 16
+
+
+def test_the_store_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEMMATA_STORE", str(tmp_path / "elsewhere"))
+    lm.run(coin())
+    assert list((tmp_path / "elsewhere").rglob("record.json"))
+
+
+def test_an_unknown_engine_is_named(tmp_path):
+    with pytest.raises((InvalidInput, lm.errors.UnknownName), match="cluster"):
+        lm.run(coin(), store=tmp_path / "store", engine="cluster")
