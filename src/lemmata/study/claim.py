@@ -64,15 +64,24 @@ class Claim:
             return paper - self.margin, paper + self.margin
         return -INF, INF
 
-    def control(self, statement: str, *, moves: str | None = None, to: float | None = None, **settings: Any) -> Self:
+    def control(
+        self,
+        statement: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        moves: str | None = None,
+        to: float | None = None,
+        **fields: Any,
+    ) -> Self:
         """Declare a setting in which this claim must fail.
 
-        `settings` replace fields of every configuration the claim is about (dotted names through a mapping:
-        `**{"network.width": 5}`). With `to`, the claim must hold there with its location moved to `to`;
-        `moves` says in words what moves. Returns the claim, so that controls can be chained.
+        `settings` (by dotted name) and `fields` replace fields of every configuration the claim is about. With `to`,
+        the claim must hold there with its location moved to `to`; `moves` says in words what moves. Returns the claim,
+        so that controls can be chained.
         """
-        if not settings:
+        changed = {**(settings or {}), **fields}
+        if not changed:
             raise InvalidInput(f"control {statement!r} of claim {self.name!r} changes nothing; name a field")
         words = f"{statement} ({moves} moves to {to:g})" if moves and to is not None else statement
-        self.controls.append(Control(statement=words, settings=settings, to=to))
+        self.controls.append(Control(statement=words, settings=changed, to=to))
         return self
