@@ -132,11 +132,11 @@ def combine(parts: Collection[Judged], *, seeds: tuple[int, ...], diverged: tupl
     """The claim's p-values from its components'; see the head of this file."""
     statistics = [part for part in parts if not part.component.exact]
     violated = any(part.p_outside == 0 for part in parts if part.component.exact)
-    smallest = min((part.p_outside for part in statistics), default=1.0)
+    refuting = min((len(statistics) * part.p_outside for part in statistics), default=1.0)
     return Evidence(
         tuple(parts),
         p_inside=max(part.p_inside for part in parts),
-        p_outside=0.0 if violated else min(1.0, len(statistics) * smallest),
+        p_outside=0.0 if violated else min(1.0, refuting),
         p_direction=max(part.p_direction if directed(part.component) else part.p_inside for part in parts),
         seeds=seeds,
         diverged=diverged,

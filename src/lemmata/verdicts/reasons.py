@@ -34,8 +34,7 @@ def tell(
         main = _undecided(ruling, needed)
     else:
         main = _decided(ruling) + _controls(controls, outcome)
-    notes = remarks(evidence, rows) if evidence.seeds else []
-    return "; ".join([main, *notes])
+    return "; ".join([main, *remarks(evidence, rows)])
 
 
 def _decided(ruling: Ruling) -> str:
