@@ -1,13 +1,12 @@
 """A study with every outcome, small enough to run in a moment: closed-form risks of gradient descent, and a table."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from lemmata import laboratory
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
-from lemmata.plan import make
+from lemmata.report.content import gather
 from lemmata.study import Config, Curve, Measurements, Paper, Study, kinds
-from lemmata.verdicts import judge
 
 ITERATIONS = np.unique(np.round(np.logspace(0, 3.4, 160)))
 EPOCHS = {"true": 11.4, "shuffled": 11.8, "gaussian": 15.3, "random": 57.0}
@@ -70,8 +69,8 @@ def risk_curves(table):
                 y=Axis(label="excess risk"),
                 series=[Series.over_seeds(name, rows, y="risk"), theory],
                 references=[Reference(label="paper: best 0.1669", value=0.1669)],
-            )  # fmt: skip
-        )
+            )
+        )  # fmt: skip
     caption = "Excess risk of the iterates. With one step size it falls, rises and falls again."
     return Figure(name="risk", title="Risk of the iterates", caption=caption, panels=panels)
 
@@ -95,8 +94,8 @@ def make_study():
         entry="inproceedings",
     )  # fmt: skip
     study = Study(
-        "sample", paper=paper, question="Why does the risk fall twice while training, and can one choose $eta_i$ so that it does not?",
-        notes="The risk is $R(k) approx sigma^2 + sum_i s_i^2 theta_i^2 (1 - eta_i s_i^2)^(2k)$, and it costs $5 or $6.",
+        "sample", paper=paper, question="Why does the risk fall twice, and can one choose $eta_i$ so that it does not?",
+        notes="The risk is $R(k) approx sigma^2 + sum_i s_i^2 theta_i^2 (1 - eta_i s_i^2)^(2k)$; it costs $5 or $6.",
     )  # fmt: skip
     linear = study.experiment("linear", config=Descent, sweep={"slow_step": [0.1, 4.3]})
     linear.trial(descend)
@@ -142,24 +141,18 @@ def make_study():
     return study
 
 
-def tables_of(study, plan):
-    """The tables of records, by running every trial function here."""
-    tables = {}
-    for name, experiment in study.experiments.items():
-        rows = []
-        for member in plan.members_of(name):
-            (measured,) = experiment.trial_function([member.config])
-            plain = {"key": member.key, "control": member.key not in plan.swept[name], "status": measured.status}
-            rows.append(plain | member.config.flat() | dict(measured.scalars) | dict(measured.curves))
-        tables[name] = pd.DataFrame(rows)
-        tables[name].attrs["fields"] = list(experiment.config().flat())
-    return tables
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """The study run, recorded and judged."""
+    return laboratory.run(make_study(), store=tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")
-def run():
-    """Study, plan, tables and verdicts."""
-    study = make_study()
-    plan = make(study, scale="laptop")
-    tables = tables_of(study, plan)
-    return study, plan, tables, judge(study, tables, plan)
+def page(run, tmp_path_factory):
+    """The path of its report."""
+    return run.report(tmp_path_factory.mktemp("report") / "new" / "sample.html", command="lemmata run 'a & b' <x>")
+
+
+@pytest.fixture(scope="session")
+def content(run):
+    return gather(run.study, run.plan, run.tables, run.verdicts, store=run.store)

@@ -188,8 +188,8 @@ def _name_references(axes: Axes, references: Iterable[Reference], *, dpi: float)
 def apart(wanted: list[float], heights: list[float]) -> list[float]:
     """Move sorted places in [0, 1] up, then down from the top, until labels of these heights do not overlap.
 
-    >>> apart([0.5, 0.5], [0.1, 0.1])
-    [0.5, 0.6]
+    >>> apart([0.5, 0.5], [0.25, 0.25])
+    [0.5, 0.75]
     """
     places = list(wanted)
     for i in range(1, len(places)):

@@ -81,4 +81,5 @@ def thinned(x: np.ndarray, *, log: bool, most: int) -> np.ndarray:
     shown = np.log(np.maximum(x, x[x > 0].min())) if log else x
     wanted = np.linspace(shown[0], shown[-1], most)
     after = np.clip(np.searchsorted(shown, wanted), 1, len(x) - 1)
-    return np.unique(np.where(wanted - shown[after - 1] < shown[after] - wanted, after - 1, after))
+    nearest = np.where(wanted - shown[after - 1] < shown[after] - wanted, after - 1, after)
+    return np.unique([0, *nearest[1:-1], len(x) - 1])

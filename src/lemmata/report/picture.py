@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lemmata.verdicts.evidence import Judged
 
 WIDTH, EDGE, LINE = 900, 16, 16.5
-COLUMNS = {"claim": EDGE, "paper": 352, "measured": 478, "verdict": 752}
+COLUMNS = {"claim": EDGE, "paper": 352, "measured": 478, "verdict": 744}
 INK, SOFT, RULE = "#1b1b1d", "#5a5a60", "#dcdce0"
 
 
@@ -69,7 +69,7 @@ def _height(verdict: Verdict) -> float:
 
 
 def _statement(verdict: Verdict) -> list[str]:
-    return textwrap.wrap(_bare(verdict.claim.statement), 46)
+    return textwrap.wrap(_bare(verdict.claim.statement), 50)
 
 
 def _paper(verdict: Verdict) -> list[str]:

@@ -64,8 +64,8 @@ def strip(judged: Judged, *, paper: float | None = None, font: str = "sans-serif
     """The strip of one component, with the paper's number if it is of the same quantity.
 
     >>> from lemmata.study.kinds import Component
-    >>> from lemmata.verdicts.evidence import test
-    >>> strip(test(Component("risk", np.array([1.0, 2.0, 1.5]), 0, 3)), paper=1.2).count("<circle")
+    >>> from lemmata.verdicts.evidence import weigh
+    >>> strip(weigh(Component("risk", np.array([1.0, 2.0, 1.5]), 0, 3)), paper=1.2).count("<circle")
     3
     """
     part = judged.component
