@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ def load(
     )
 
 
-def _verified_digest(source: Source, where, arrays: Arrays) -> str:
+def _verified_digest(source: Source, where: Path | None, arrays: Arrays) -> str:
     if where is not None:
         folder.check(source, where)
     elif checksum.contents(arrays) != source.digest:

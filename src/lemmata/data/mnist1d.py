@@ -11,7 +11,7 @@ then shuffle, and bring the whole set to mean 0 and standard deviation 1. Seed 4
 dataset, to rounding. A set of its own is made by another seed; its mean and deviation are its own.
 
 Reference: Greydanus, Kobak (2024), Scaling down deep learning with MNIST-1D, ICML, arXiv:2011.14439.
-Cost: about 10 microseconds an example. Only the drawing goes one by one, since the stream of the published set
+Cost: about 20 microseconds an example. Only the drawing goes one by one, since the stream of the published set
 interleaves the draws; templates take one of 25 lengths, so that all else is a gather and two small products.
 """
 
