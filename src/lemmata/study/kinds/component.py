@@ -129,9 +129,9 @@ def each_row(pivot: pd.DataFrame, function: Callable[[np.ndarray], Any]) -> pd.S
     return pd.Series(rows, index=pivot.index, dtype=object)
 
 
-def each_curve(curves: pd.Series, function: Callable[[Any], float]) -> pd.Series:
-    """Apply a function to the curve of each seed; NaN where a run recorded none."""
-    return curves.map(lambda curve: function(curve) if is_curve(curve) else np.nan)
+def each_curve(curves: pd.Series, function: Callable[[Any], Any], *, missing: Any = np.nan) -> pd.Series:
+    """Apply a function to the curve of each seed; `missing` where a run recorded none."""
+    return curves.map(lambda curve: function(curve) if is_curve(curve) else missing)
 
 
 def component(label: str, values: pd.Series, region: tuple[float, float], **rest: Any) -> Component:

@@ -178,8 +178,7 @@ class single_descent:  # noqa: N801
 
 def _bumps(table: pd.DataFrame, of: str, smooth: int) -> pd.DataFrame:
     curves = by_seed(table, of, curves=True)[of]
-    nowhere = Bump(*[np.nan] * 4)
-    return _frame(curves.map(lambda curve: bump(curve.x, curve.y, smooth=smooth) if is_curve(curve) else nowhere))
+    return _frame(each_curve(curves, lambda curve: bump(curve.x, curve.y, smooth=smooth), missing=Bump(*[np.nan] * 4)))
 
 
 def _frame(bumps: pd.Series) -> pd.DataFrame:
