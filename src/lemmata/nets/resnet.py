@@ -50,13 +50,14 @@ class ResNet(nn.Module):
             fan_in, width, stride = widths[stage - 1], widths[stage], 1 if stage == 1 else 2
             first = Block(fan_in, width, stride, shortcuts, dtype)
             rest = [Block(width, width, 1, shortcuts, dtype) for _ in range(blocks - 1)]
-            setattr(self, f"layer{stage}", nn.Sequential(first, *rest))
+            self.add_module(f"layer{stage}", nn.Sequential(first, *rest))
         self.linear = skip_init(nn.Linear, 4 * channels, outputs, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (n, 3, h, w) to logits (n, outputs)."""
         z = relu(self.bn1(self.conv1(x)))
-        z = self.layer3(self.layer2(self.layer1(z)))
+        for stage in (1, 2, 3):
+            z = self.get_submodule(f"layer{stage}")(z)
         return self.linear(z.mean(dim=(2, 3)))
 
 

@@ -64,7 +64,8 @@ class Ensemble:
 
         In training, batch normalisation uses the statistics of the batch and updates the running ones.
         """
-        self.template.train(training)
+        if self.template.training != training:
+            self.template.train(training)
 
         def member(parameters: dict[str, Tensor], constants: dict[str, Tensor], x: Tensor) -> Tensor:
             return functional_call(self.template, (parameters, constants), (x,))

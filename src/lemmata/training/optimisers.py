@@ -169,11 +169,11 @@ def step_sizes(lr: Hyper, lr_scale: Mapping[str, Hyper], ensemble: Ensemble) -> 
         if not any(_below(name, prefix) for name in names):
             raise InvalidInput(f"lr_scale[{prefix!r}] fits no parameter; the parameters are {', '.join(names)}")
     ones = ensemble.theta.new_ones(len(ensemble))
-    rates = {}
+    rates: dict[str, Tensor] = {}
     for name in names:
-        prefix = max((p for p in lr_scale if _below(name, p)), key=len, default=None)
-        scale = 1.0 if prefix is None else _per_member(f"lr_scale[{prefix!r}]", lr_scale[prefix], ensemble)
-        rates[name] = ones * rate * scale
+        prefix = max((p for p in lr_scale if _below(name, p)), key=len, default="")
+        scale = _per_member(f"lr_scale[{prefix!r}]", lr_scale.get(prefix, 1.0), ensemble)
+        rates[name] = ones.mul(rate).mul(scale)
     return ensemble.layout.spread(rates)
 
 

@@ -1,0 +1,95 @@
+"""Linear operators known by their products with vectors, such as the Hessian of a network."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lemmata.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator as ScipyOperator
+
+
+class LinearOperator:
+    """A real m x n matrix A, given by ``apply``: (n, k) -> (m, k), all k columns at once.
+
+    ``A @ v`` takes (n,) or (n, k). `adjoint` applies the transpose; a symmetric operator needs none.
+
+    >>> A = LinearOperator(lambda V: 2 * V, (3, 3), symmetric=True)
+    >>> A @ torch.ones(3)
+    tensor([2., 2., 2.])
+    """
+
+    def __init__(
+        self,
+        apply: Callable[[Tensor], Tensor],
+        shape: tuple[int, int],
+        *,
+        adjoint: Callable[[Tensor], Tensor] | None = None,
+        symmetric: bool = False,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ):
+        if symmetric and shape[0] != shape[1]:
+            raise InvalidInput(f"an operator of shape {tuple(shape)} cannot be symmetric; it must be square")
+        self.apply, self.adjoint = apply, apply if symmetric else adjoint
+        self.shape, self.symmetric, self.dtype, self.device = tuple(shape), symmetric, dtype, torch.device(device)
+
+    @classmethod
+    def of(cls, matrix: Tensor) -> "LinearOperator":
+        """Wrap a dense matrix (m, n); it is symmetric if it equals its transpose.
+
+        >>> LinearOperator.of(torch.eye(2)).symmetric
+        True
+        """
+        symmetric = matrix.shape[0] == matrix.shape[1] and torch.equal(matrix, matrix.T)
+        return cls(
+            lambda V: matrix @ V,
+            (matrix.shape[0], matrix.shape[1]),
+            adjoint=lambda U: matrix.T @ U,
+            symmetric=symmetric,
+            dtype=matrix.dtype,
+            device=matrix.device,
+        )
+
+    def __matmul__(self, v: Tensor) -> Tensor:
+        if v.ndim not in (1, 2) or v.shape[0] != self.shape[1]:
+            raise InvalidInput(f"an operator of shape {self.shape} cannot be applied to a tensor {tuple(v.shape)}")
+        return self.apply(v) if v.ndim == 2 else self.apply(v[:, None])[:, 0]
+
+    @property
+    def T(self) -> "LinearOperator":  # noqa: N802 - as in numpy and torch
+        """The transpose; raises `InvalidInput` where no adjoint is known."""
+        if self.adjoint is None:
+            raise InvalidInput("this operator has no adjoint; construct it with adjoint=...")
+        return LinearOperator(
+            self.adjoint,
+            (self.shape[1], self.shape[0]),
+            adjoint=self.apply,
+            symmetric=self.symmetric,
+            dtype=self.dtype,
+            device=self.device,
+        )
+
+    def dense(self) -> Tensor:
+        """The matrix itself, (m, n): n products, so for small operators and tests."""
+        return self @ torch.eye(self.shape[1], dtype=self.dtype, device=self.device)
+
+    def to_scipy(self) -> "ScipyOperator":
+        """The same operator for `scipy.sparse.linalg`, with numpy vectors on the CPU."""
+        from scipy.sparse.linalg import LinearOperator as ScipyOperator
+
+        def through(apply: Callable[[Tensor], Tensor]) -> Callable:
+            def product(v):
+                block = torch.as_tensor(v, dtype=self.dtype, device=self.device)
+                return apply(block.reshape(len(block), -1)).reshape(-1, *block.shape[1:]).cpu().numpy()
+
+            return product
+
+        dtype = torch.empty(0, dtype=self.dtype).numpy().dtype
+        rmatvec = None if self.adjoint is None else through(self.adjoint)
+        return ScipyOperator(  # type: ignore[call-arg]
+            self.shape, matvec=through(self.apply), matmat=through(self.apply), rmatvec=rmatvec, dtype=dtype
+        )

@@ -1,0 +1,176 @@
+"""Objective against torch.autograd.functional.hessian and explicit Jacobians on small networks, float64.
+
+Tolerance 1e-12: both sides compute the same sums in float64, a few hundred terms of order one.
+"""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils.data import DataLoader, TensorDataset
+
+from lemmata import nets
+from lemmata.errors import InvalidInput, UnknownName
+from lemmata.objective import Objective
+
+CLOSE = {"rtol": 0, "atol": 1e-12}
+N, P = 11, 4
+
+
+def problem(loss="cross_entropy", activation="tanh"):
+    g = torch.Generator().manual_seed(1)
+    model = nets.mlp(3, [4], 3, activation=activation, seed=0, dtype=torch.float64)
+    x = torch.randn(N, 3, generator=g, dtype=torch.float64)
+    y = torch.randint(3, (N,), generator=g) if loss == "cross_entropy" else torch.randn(N, 3, generator=g).double()
+    return model, x, y
+
+
+def flat_loss(objective, model, x, y, loss):
+    f = {"cross_entropy": nn.functional.cross_entropy, "mse": nn.functional.mse_loss}[loss]
+    return lambda vector: f(functional_call(model, objective.tree(vector), (x,)), y)
+
+
+def directions(objective, count, seed=5):
+    g = torch.Generator().manual_seed(seed)
+    return torch.randn(count, objective.size, generator=g, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+@pytest.mark.parametrize("chunk", [4, 1024])
+def test_gradient_and_hessian_equal_autograd(loss, chunk):
+    model, x, y = problem(loss)
+    objective = Objective(model, loss=loss, data=(x, y), chunk=chunk)
+    f = flat_loss(objective, model, x, y, loss)
+    theta = objective.vector(objective.parameters)
+    value, gradient = objective.value_and_gradient()
+    torch.testing.assert_close(value, f(theta).detach(), **CLOSE)
+    torch.testing.assert_close(objective.value(), value, **CLOSE)
+    torch.testing.assert_close(objective.vector(gradient), torch.autograd.functional.jacobian(f, theta), **CLOSE)
+    torch.testing.assert_close(objective.vector(objective.gradient()), objective.vector(gradient), **CLOSE)
+    torch.testing.assert_close(objective.hessian().dense(), torch.autograd.functional.hessian(f, theta), **CLOSE)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_gauss_newton_equals_the_explicit_product(loss):
+    model, x, y = problem(loss)
+    objective = Objective(model, loss=loss, data=(x, y), chunk=5)
+    theta = objective.vector(objective.parameters)
+    J = torch.autograd.functional.jacobian(lambda t: functional_call(model, objective.tree(t), (x,)), theta)
+    if loss == "mse":
+        H = torch.eye(3, dtype=torch.float64).expand(N, 3, 3) * 2 / 3
+    else:
+        p = functional_call(model, objective.tree(theta), (x,)).softmax(1).detach()
+        H = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+    expected = torch.einsum("nip,nij,njq->pq", J, H, J) / N
+    torch.testing.assert_close(objective.ggn().dense(), expected, **CLOSE)
+
+
+def test_hessian_and_gauss_newton_agree_for_a_linear_model():
+    model = nets.mlp(3, [], 3, seed=0, dtype=torch.float64)
+    _, x, y = problem()
+    objective = Objective(model, data=(x, y))
+    torch.testing.assert_close(objective.hessian().dense(), objective.ggn().dense(), **CLOSE)
+
+
+def test_many_points_and_directions_equal_one_at_a_time():
+    model, x, y = problem()
+    objective = Objective(model, data=(x, y), chunk=4)
+    points = objective.tree(objective.vector(objective.parameters) + 0.1 * directions(objective, P))
+    vs = objective.tree(directions(objective, P, seed=6))
+    one = lambda tree, i: {name: t[i] for name, t in tree.items()}  # noqa: E731
+    values, gradients = objective.value_and_gradient(points)
+    both, only_v, only_theta = objective.hvp(vs, points), objective.ggn_vp(vs), objective.hvp(one(vs, 0), points)
+    assert values.shape == (P,)
+    for i in range(P):
+        torch.testing.assert_close(values[i], objective.value(one(points, i)), **CLOSE)
+        for name in vs:
+            torch.testing.assert_close(gradients[name][i], objective.gradient(one(points, i))[name], **CLOSE)
+            torch.testing.assert_close(both[name][i], objective.hvp(one(vs, i), one(points, i))[name], **CLOSE)
+            torch.testing.assert_close(only_v[name][i], objective.ggn_vp(one(vs, i))[name], **CLOSE)
+            torch.testing.assert_close(only_theta[name][i], objective.hvp(one(vs, 0), one(points, i))[name], **CLOSE)
+
+
+def test_a_subset_of_parameters_is_a_block_of_the_whole():
+    model, x, y = problem()
+    whole, part = Objective(model, data=(x, y)), Objective(model, data=(x, y), parameters=["output"])
+    assert list(part.parameters) == ["output.weight", "output.bias"]
+    torch.testing.assert_close(part.hessian().dense(), whole.hessian().dense()[-part.size :, -part.size :], **CLOSE)
+    with pytest.raises(UnknownName, match="unknown parameter 'outptu'"):
+        Objective(model, data=(x, y), parameters=["outptu"])
+
+
+def test_a_loader_and_a_callable_loss_mean_the_same():
+    model, x, y = problem()
+    loader = DataLoader(TensorDataset(x, y), batch_size=4)
+    named, own = Objective(model, data=(x, y)), Objective(model, data=loader, loss=nn.functional.cross_entropy)
+    assert own.n == N
+    torch.testing.assert_close(own.value(), named.value(), **CLOSE)
+
+
+def test_the_model_is_not_changed():
+    model = nets.convnet1d(3, batch_norm=True, seed=0)
+    model.train()
+    before = copy.deepcopy(model.state_dict())
+    x = torch.randn(6, 1, 40, generator=torch.Generator().manual_seed(0))
+    objective = Objective(model, data=(x, torch.arange(6)))
+    objective.hvp(objective.gradient())
+    assert model.training
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+
+
+def test_vector_and_tree_are_inverse():
+    model, x, y = problem()
+    objective = Objective(model, data=(x, y))
+    vectors = directions(objective, P)
+    assert torch.equal(objective.vector(objective.tree(vectors)), vectors)
+
+
+class Sums(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        return (x * self.weight).sum()
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        ("data are empty", lambda m, x, y: (m, x[:0], y[:0], "cross_entropy")),
+        ("11 samples but 10 targets", lambda m, x, y: (m, x, y[:-1], "cross_entropy")),
+        ("hold NaN or infinity", lambda m, x, y: (m, x / 0, y, "cross_entropy")),
+        ("labels from 0 to 2; these are torch.int64 from 5 to 7", lambda m, x, y: (m, x, y + 5, "cross_entropy")),
+        ("outputs \\(11, 3\\) but targets \\(11,\\)", lambda m, x, y: (m, x, y.double(), "mse")),
+        ("model gives \\(\\) for 11 samples", lambda m, x, y: (Sums(), x, y, "cross_entropy")),
+        ("loss has shape \\(11,\\)", lambda m, x, y: (m, x, y, nn.CrossEntropyLoss(reduction="none"))),
+        ("loss is nan at the model's own parameters", lambda m, x, y: (poisoned(m), x, y, "cross_entropy")),
+    ],
+)
+def test_what_cannot_be_used_is_refused(message, change):
+    model, x, y, loss = change(*problem())
+    if "from 5" in message:
+        y = y.clamp(5, 7)
+    with pytest.raises(InvalidInput, match=message):
+        Objective(model, loss=loss, data=(x, y))
+
+
+def poisoned(model):
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    return model
+
+
+def test_a_tree_that_does_not_fit_is_refused():
+    model, x, y = problem()
+    objective = Objective(model, data=(x, y))
+    tree = objective.parameters
+    with pytest.raises(InvalidInput, match=r"a tree with \['hidden1.bias'\]"):
+        objective.value({"hidden1.bias": tree["hidden1.bias"]})
+    with pytest.raises(InvalidInput, match="do not fit the parameters"):
+        objective.value({**tree, "output.bias": torch.zeros(2, 3).double()})
+    with pytest.raises(UnknownName, match="did you mean 'mse'"):
+        Objective(model, loss="mes", data=(x, y))
