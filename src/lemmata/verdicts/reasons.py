@@ -11,7 +11,7 @@ import numpy as np
 from lemmata.study.kinds.component import Component
 from lemmata.verdicts.evidence import FEWEST, Evidence, Judged, directed
 from lemmata.verdicts.statistics import side
-from lemmata.verdicts.wording import count, measured, number, p_value, region_of, seeds_needed
+from lemmata.verdicts.wording import centre_of, count, measured, number, p_value, region_of, seeds_needed
 
 if TYPE_CHECKING:
     from lemmata.verdicts.gather import Rows
@@ -67,7 +67,8 @@ def _controls(controls: Sequence[ControlVerdict], outcome: Outcome) -> str:
     failing = [control for control in controls if control.outcome != "refuted"]
     if failing:
         return f"; but the control '{failing[0].control.statement}' does not support it: {failing[0].reason}"
-    return "; its control is refuted" if len(controls) == 1 else f"; all {len(controls)} controls are refuted"
+    several = "both" if len(controls) == 2 else f"all {len(controls)}"
+    return "; its control is refuted" if len(controls) == 1 else f"; {several} controls are refuted"
 
 
 def _corrected(ruling: Ruling, p: float) -> str:
@@ -163,7 +164,7 @@ def _statement(part: Judged) -> str:
     if part.method == "exact":
         return f"{component.label} is {measured(part)}"
     name = "median" if part.method == "sign" else "mean"
-    text = f"{component.label}: the {name} over {count(component.n, 'seed')} is {number(part.mean)}"
+    text = f"{component.label}: the {name} over {count(component.n, 'seed')} is {centre_of(part)}"
     if part.method == "constant" or not math.isfinite(part.high - part.low):
         return text
     return f"{text} (95 % interval {number(part.low)} to {number(part.high)})"

@@ -106,10 +106,16 @@ def measured(judged: Judged) -> str:
     if judged.method == "exact":
         low, high = number(judged.low), number(judged.high)
         return low if low == high else f"{low} to {high}"
-    centre = f"median {number(judged.mean)}" if judged.method == "sign" else number(judged.mean)
+    centre = f"median {centre_of(judged)}" if judged.method == "sign" else centre_of(judged)
     if not math.isfinite(judged.high - judged.low):
         return centre
     return f"{centre} [{number(judged.low)}, {number(judged.high)}]"
+
+
+def centre_of(judged: Judged) -> str:
+    """The mean (or median); what is left of a mean of 0 after rounding is 0."""
+    rounding = 1e-9 * (judged.high - judged.low)
+    return number(0.0 if abs(judged.mean) < rounding < math.inf else judged.mean)
 
 
 def every_seed(component: Component) -> str:
