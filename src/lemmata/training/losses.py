@@ -57,19 +57,22 @@ def check_loss(loss: Loss) -> None:
         raise UnknownName("loss", loss, LOSSES)
 
 
-def check_targets(outputs: Tensor, targets: Tensor, loss: Loss) -> None:
+def check_targets(outputs: Tensor, targets: Tensor, loss: Loss, name: str) -> None:
     """Refuse targets that do not fit outputs of shape (M, n, ...): labels out of range, wrong shape or kind."""
     if loss == "cross_entropy":
         if targets.is_floating_point():
-            raise InvalidInput(f"cross_entropy needs integer labels, not {targets.dtype}; use .long() or loss='mse'")
+            raise InvalidInput(
+                f"{name}: cross_entropy needs integer labels, not {targets.dtype}; use .long() or loss='mse'"
+            )
         if outputs.ndim != 3:
             raise InvalidInput(
-                f"cross_entropy needs one vector of logits a sample; the model gives {tuple(outputs.shape[2:])}"
+                f"{name}: cross_entropy needs one vector of logits a sample; the model gives {tuple(outputs.shape[2:])}"
             )
         low, high, classes = int(targets.min()), int(targets.max()), outputs.shape[-1]
         if low < 0 or high >= classes:
-            raise InvalidInput(f"labels run from {low} to {high}, but the model has {classes} outputs")
+            raise InvalidInput(f"{name}: labels run from {low} to {high}, but the model has {classes} outputs")
     elif loss == "mse" and targets.shape[2:] != outputs.shape[2:]:
         raise InvalidInput(
-            f"mse: a target has shape {tuple(targets.shape[2:])}, an output {tuple(outputs.shape[2:])}; make them equal"
+            f"{name}: for mse a target has shape {tuple(targets.shape[2:])}, an output {tuple(outputs.shape[2:])}; "
+            "make them equal"
         )

@@ -180,7 +180,7 @@ def step_sizes(lr: Hyper, lr_scale: Mapping[str, Hyper], ensemble: Ensemble) -> 
 def spread(name: str, value: Hyper, ensemble: Ensemble, *, below: float = math.inf) -> Spread:
     """Give a hyper-parameter as a number, or as a flat buffer if it differs from member to member."""
     values = _per_member(name, value, ensemble, below=below)
-    if isinstance(values, float):
+    if not isinstance(values, Tensor):
         return values
     return ensemble.layout.spread(dict.fromkeys(ensemble.layout.names, values))
 

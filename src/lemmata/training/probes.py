@@ -123,7 +123,7 @@ class Samples:
         """Refuse targets that do not fit the outputs seen by `check`."""
         kind = "cross_entropy" if metric in ("error", "accuracy") else metric
         y = self.y[None] if self.y_shared else self.y
-        check_targets(self._outputs, y, kind)
+        check_targets(self._outputs, y, kind, self.name)
 
 
 @torch.no_grad()
