@@ -132,6 +132,7 @@ class _Pool:
 
     def _heard(self, worker: Worker, message: dict[str, Any]) -> None:
         trial, worker.trial = worker.trial, None
+        self.stillborn = 0
         match message["kind"]:
             case "ready":
                 worker.ready = True
@@ -171,7 +172,7 @@ class _Pool:
             self.waiting.appendleft(trial)
         elif trial is not None:
             self.ledger.failed(trial, f"{how}, twice")
-        self.stillborn = 0 if worker.ready else self.stillborn + 1
+        self.stillborn += not worker.ready
         if self.stillborn > self.count + 2:
             raise WorkerError(f"no worker process comes up: {how}; use engine='serial' to see why")
         busy = sum(other.trial is not None for other in self.workers)

@@ -17,6 +17,8 @@ from lemmata.plan.key import canonical
 from lemmata.plan.recorded import Known
 from lemmata.records.record import Record
 
+TIMEOUT = 10.0  # seconds to wait for another process
+
 
 class Row(NamedTuple):
     """A record in short: the digest of its files, and what is known of each member by its key."""
@@ -85,7 +87,7 @@ class Index:
             self.discard()
 
     def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=10.0)
+        database = sqlite3.connect(self.path, timeout=TIMEOUT)
         try:
             database.execute("PRAGMA synchronous = OFF")
             database.execute(

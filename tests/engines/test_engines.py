@@ -1,0 +1,239 @@
+"""Both engines on real studies: what they record, what they tell, and what they survive."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from lemmata.engines.base import run
+from lemmata.errors import InvalidInput, UnknownName
+from lemmata.plan import make
+from lemmata.records import Store, StoreError
+from lemmata.study.registry import load
+
+BOTH = pytest.mark.parametrize("engine", ["serial", "processes"])
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def measurements(store):
+    """All that was measured, to the bit, by member."""
+    found = {}
+    for trial in sorted(store.keys()):
+        for member in store.get(trial).members:
+            m = member.measurements
+            curves = {name: (curve.x.tobytes(), curve.y.tobytes()) for name, curve in m.curves.items()}
+            arrays = {name: (array.dtype, array.shape, array.tobytes()) for name, array in m.arrays.items()}
+            found[member.key] = (m.scalars, m.errors, curves, arrays, m.status)
+    return found
+
+
+@BOTH
+def test_every_trial_is_recorded_and_told(coin, store, engine):
+    events = []
+    plan = make(coin)
+    outcome = run(plan, store, engine=engine, workers=2, on_event=events.append)
+    assert (outcome.done, outcome.failed, outcome.interrupted) == (6, (), False)
+    assert set(store.members()) == {member.key for member in plan.wanted}
+    assert store.keys() == {trial.key for trial in plan.trials}
+    kinds = [event.kind for event in events]
+    assert kinds.count("started") == kinds.count("done") == kinds.count("progress") == 6
+    assert (events[-1].done, events[-1].total) == (6, 6)
+    assert all(event.seconds > 0 for event in events if event.kind == "done")
+    assert make(coin, recorded=store.members()).trials == []
+
+
+def test_both_engines_measure_the_same_to_the_bit(coin, tmp_path):
+    stores = {}
+    for engine in ("serial", "processes"):
+        stores[engine] = Store(tmp_path / engine)
+        run(make(coin), stores[engine], engine=engine, workers=2)
+    assert len(measurements(stores["serial"])) == 30
+    assert measurements(stores["serial"]) == measurements(stores["processes"])
+
+
+@BOTH
+def test_a_failed_trial_stops_no_other_and_names_its_line(coin, store, engine):
+    plan = make(coin, scale="smoke", overrides={"mishap": ["", "raise"]})
+    outcome = run(plan, store, engine=engine, workers=2)
+    assert outcome.done == 2
+    assert len(outcome.failed) == 2
+    assert "RuntimeError: the coin fell off the table; in 'misbehave' (coin_study.py, line " in str(outcome.failed[0])
+    assert len(make(coin, scale="smoke", overrides={"mishap": ["", "raise"]}, recorded=store.members()).trials) == 2
+
+
+def test_what_a_trial_prints_disturbs_nothing(coin, store, capfd):
+    outcome = run(make(coin, scale="smoke", overrides={"mishap": "print"}), store, engine="processes", workers=1)
+    assert outcome.done == 2
+    assert "heads!" in capfd.readouterr().err
+
+
+def test_a_killed_worker_loses_only_its_trial_which_is_tried_again(coin, store):
+    events = []
+    plan = make(coin, overrides={"mishap": ["", "die once"], "bias": [0.4, 0.5]})
+    outcome = run(plan, store, engine="processes", workers=2, on_event=events.append)
+    assert (outcome.done, outcome.failed) == (len(plan.trials), ())
+    (retried,) = [event for event in events if event.kind == "retried"]
+    assert "killed by SIGKILL" in retried.error
+
+
+def test_a_trial_that_kills_twice_is_reported(coin, store):
+    plan = make(coin, scale="smoke", overrides={"mishap": ["", "die"]})
+    outcome = run(plan, store, engine="processes", workers=1)
+    assert outcome.done == 2
+    assert len(outcome.failed) == 2
+    assert "its worker process was killed by SIGKILL (the system kills a process so when memory" in str(
+        outcome.failed[0]
+    )
+
+
+@BOTH
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(coin, store, engine):
+    events = []
+
+    def interrupt(event):
+        events.append(event)
+        if event.kind == "done":
+            signal.raise_signal(signal.SIGINT)
+
+    outcome = run(make(coin), store, engine=engine, workers=2, on_event=interrupt)
+    assert outcome.interrupted
+    assert 1 <= outcome.done < 6
+    assert store.check() == []
+    assert len(store.keys()) >= 1
+    assert _children() == set()
+    again = run(make(coin, recorded=store.members()), store, engine=engine, workers=2)
+    assert not again.interrupted
+    assert len(store.members()) == 30
+
+
+@BOTH
+def test_sigterm_stops_cleanly(coin, store, engine):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end(event):
+        if event.kind == "done":
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as left:
+        run(make(coin), store, engine=engine, workers=2, on_event=end)
+    assert left.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert _children() == set()
+    assert store.check() == []
+
+
+def test_a_run_in_another_thread(coin, store):
+    thread = threading.Thread(target=run, args=(make(coin, scale="smoke"), store), kwargs={"engine": "processes"})
+    thread.start()
+    thread.join()
+    assert len(store.members()) == 6
+
+
+def test_a_study_that_changed_since_the_plan_is_not_run(coin, coin_file, store):
+    plan = make(coin)
+    coin_file.write_text(coin_file.read_text().replace("< config.bias", "> config.bias"))
+    with pytest.raises(Exception, match="has changed on the disk since the plan was made; run the same command again"):
+        run(plan, store, engine="processes", workers=1)
+    assert store.keys() == set()
+
+
+def test_a_study_that_workers_cannot_load_says_why(coin, coin_file, store):
+    plan = make(coin)
+    coin_file.write_text("1/0\n" + coin_file.read_text())
+    with pytest.raises(Exception, match=r"line 1 raises ZeroDivisionError on import"):
+        run(plan, store, engine="processes", workers=1)
+
+
+def test_a_study_without_a_file_runs_serially_only(coin, store):
+    plan = make(coin)
+    coin.source = None
+    with pytest.raises(InvalidInput, match="study 'coin' is not in a file, so that worker processes cannot load it"):
+        run(plan, store, engine="processes")
+
+
+def test_a_study_that_runs_itself_while_loaded_is_refused(coin, coin_file, store, monkeypatch):
+    coin_file.write_text(
+        coin_file.read_text()
+        + "\n\nfrom lemmata.engines.base import run\nfrom lemmata.plan import make\nfrom lemmata.records import Store\n"
+        + f"import os\nif os.environ.get('LEMMATA_WORKER'):\n    run(make(study), Store({str(store.path)!r}))\n"
+    )
+    with pytest.raises(Exception, match='put the run under `if __name__ == "__main__":`'):
+        run(make(load(str(coin_file))), store, engine="processes", workers=1)
+
+
+def test_a_run_of_the_extension_by_processes(coin, coin_file, store):
+    """Two studies in one file: workers take the one that is run, whichever comes last."""
+    run(make(coin), store)
+    coin_file.write_text(
+        coin_file.read_text() + '\n\nwider = study.extend("wider", question="q", sweep={"bias": [0.3]})\n'
+    )
+    wider = load(str(coin_file))
+    assert wider.name == "wider"
+    outcome = run(make(wider, recorded=store.members()), store, engine="processes", workers=1)
+    assert (outcome.done, outcome.failed) == (1, ())
+    assert store.get(next(iter(set(store.keys()) - {t.key for t in make(coin).trials}))).study == "wider"
+
+
+def test_options_that_do_not_fit(coin, store):
+    with pytest.raises(UnknownName, match=r"unknown engine 'process'; did you mean 'processes'\?"):
+        run(make(coin), store, engine="process")
+    with pytest.raises(InvalidInput, match="workers = 0: give at least one"):
+        run(make(coin), store, workers=0)
+
+
+@BOTH
+def test_a_store_that_cannot_be_written_stops_the_run(coin, tmp_path, engine):
+    store = Store(tmp_path / "store")
+    run(make(coin, scale="smoke"), store)
+    records = store.path / "staging"
+    records.rmdir()
+    records.write_text("a file where the staging area should be")
+    with pytest.raises(StoreError, match="cannot write the store"):
+        run(make(coin, recorded=store.members()), store, engine=engine, workers=2)
+    assert len(store.members()) == 6
+    assert _children() == set()
+
+
+def test_the_data_folder_of_the_plan_reaches_the_trial(coin, coin_file, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("LEMMATA_DATA", "before")
+    coin_file.write_text(
+        coin_file.read_text().replace("< config.bias", "< len(__import__('os').environ['LEMMATA_DATA'])")
+    )
+    study = load(str(coin_file))
+    folder = tmp_path / "x"
+    for engine in ("serial", "processes"):
+        place = Store(tmp_path / engine)
+        run(make(study, scale="smoke", data_dir=folder), place, engine=engine, workers=1)
+        assert {m[0]["heads"] for m in measurements(place).values()} == {1.0}
+    import os
+
+    assert os.environ["LEMMATA_DATA"] == "before"
+
+
+def _children() -> set[int]:
+    """Worker processes of this one that live; they may take a moment to be gone."""
+    import os
+    from pathlib import Path
+
+    def living():
+        found = set()
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rsplit(")", 1)[1].split()
+                told = (stat.parent / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if int(fields[1]) == os.getpid() and fields[0] != "Z" and b"lemmata.engines.worker" in told:
+                found.add(int(stat.parent.name))
+        return found
+
+    for _ in range(40):
+        if not living():
+            return set()
+        time.sleep(0.05)
+    return living()
