@@ -121,7 +121,7 @@ def test_a_statistic_that_exists_in_no_seed_refutes_a_control_but_not_a_claim(be
     found = bench(declare, measure, sweep={"width": [10, 20]})["y"]
     assert found.outcome is Outcome.REPRODUCED
     assert found.controls[0].outcome is ControlOutcome.REFUTED
-    assert "does not exist in any of 5 seeds" in found.controls[0].reason
+    assert "has a finite value in none of 5 seeds" in found.controls[0].reason
 
     nowhere = bench(declare, lambda c: {"loss": Curve(X, 0 * X + 1)}, sweep={"width": [10, 20]})["y"]
     assert nowhere.outcome is Outcome.INCONCLUSIVE
@@ -147,6 +147,20 @@ def test_exact_claims_are_refuted_on_their_control_without_statistics(bench):
     assert (found.outcome, found.controls[0].outcome) == (Outcome.REPRODUCED, ControlOutcome.REFUTED)
     passed = bench(declare, lambda c: {"y": 1.0})["y"]
     assert passed.outcome is Outcome.VOID
+
+
+@pytest.mark.parametrize(("high", "outcome"), [(10.0, ControlOutcome.REFUTED), (math.inf, ControlOutcome.UNDECIDED)])
+def test_two_infinite_values_and_three_without_a_number(bench, high, outcome):
+    """Too few for a test; but none of the five is a finite number, so they refute unless infinity is in the region."""
+
+    def declare(study):
+        claim = study.claim("y", name="y", where="T", kind=kinds.value(of="y"), within=(2, high))
+        claim.control("linear", setting="none")
+
+    def measure(config):
+        return {"y": 5.0 + NOISE[config.seed] if config.setting == "own" else (math.inf, math.nan)[config.seed > 1]}
+
+    assert bench(declare, measure)["y"].controls[0].outcome is outcome
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,7 +2,8 @@
 
 A control asks for the claim to come out refuted on the control's own records, at the level of the look and without a
 correction: a control can only take a verdict away, never give one, so that the error of "reproduced" is not raised.
-A statistic that exists in none of three or more seeds (the location of a peak where there is no peak) refutes too.
+A statistic with a finite value in none of three or more seeds (the place of a peak where there is no peak, a slow-down
+where nothing ever arrives) refutes too.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def judge_control(claim: Claim, control: Control, rows: pd.DataFrame, *, level: 
 
 def refuted(evidence: Evidence, level: float) -> bool:
     """Whether the claim fails on this evidence."""
-    return evidence.p_outside <= level or evidence.absent
+    return evidence.p_outside <= level or evidence.absent is not None
 
 
 def _judge_move(claim: Claim, control: Control, rows: pd.DataFrame, fails: Evidence, *, level: float) -> ControlVerdict:

@@ -81,10 +81,11 @@ class Evidence:
         return min(counts) if counts else len(self.seeds)
 
     @property
-    def absent(self) -> bool:
-        """Whether some statistic exists in none of enough seeds, as the location of a peak where there is no peak."""
+    def absent(self) -> Judged | None:
+        """A statistic that has a finite value in none of enough seeds, as the place of a peak where there is none."""
         enough = len(self.seeds) - len(self.diverged) >= FEWEST
-        return enough and any(judged.component.n == 0 for judged in self.components if not judged.component.exact)
+        statistics = [judged for judged in self.components if not judged.component.exact]
+        return next((judged for judged in statistics if enough and _nowhere(judged.component)), None)
 
 
 def assess(claim: Claim, rows: pd.DataFrame, *, paper: float | None, region: tuple[float, float]) -> Evidence:
@@ -141,6 +142,12 @@ def combine(parts: Collection[Judged], *, seeds: tuple[int, ...], diverged: tupl
         seeds=seeds,
         diverged=diverged,
     )
+
+
+def _nowhere(component: Component) -> bool:
+    """Whether no sample is finite, nor in the region (as infinity is in "at least 2")."""
+    x = component.samples
+    return not (np.isfinite(x) | ((x >= component.low) & (x <= component.high))).any()
 
 
 def directed(component: Component) -> bool:

@@ -89,10 +89,9 @@ def holds(evidence: Evidence) -> str:
 
 def fails(evidence: Evidence) -> str:
     """That some component lies outside its region; names the clearest."""
-    absent = [part for part in evidence.components if part.component.n == 0 and not part.component.exact]
     clearest = min(evidence.components, key=lambda part: part.p_outside)
-    if absent and clearest.p_outside > 0:
-        return f"{absent[0].component.label} does not exist in any of {count(len(evidence.seeds), 'seed')}"
+    if evidence.absent is not None and clearest.p_outside > 0:
+        return f"{evidence.absent.component.label} has a finite value in none of {count(len(evidence.seeds), 'seed')}"
     return f"{_statement(clearest)}{_lies(clearest, inside=False)}"
 
 
