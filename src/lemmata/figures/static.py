@@ -8,6 +8,7 @@ covers the data. Cost: about 0.2 s a panel.
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,14 +18,17 @@ import numpy as np
 
 from lemmata.errors import InvalidInput
 from lemmata.figures.figure import Axis, Figure, Panel, Reference, Series
-from lemmata.figures.style import PAPER, THEORY, Look, dodged, looks, thinned
+from lemmata.figures.style import PAPER, THEORY, Look, beside, dodged, looks, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 Format = Literal["svg", "png", "pdf"]
-MOST_POINTS = 1500  # of a line: more than a printed column can show
+PANEL_HEIGHT = 3.5  # inches, with its labels
+MOST_POINTS, MOST_SEED_POINTS = 1000, 300  # of a line: more than a printed column can show
+PATH = re.compile(rb'<path(?! id)[^>]* d="[^"]*"')  # not the shapes of letters, which are scaled down
+PRECISE = re.compile(rb"(\.\d\d)\d+")
 RULES: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "lemmata",
@@ -86,7 +90,8 @@ def _draw(figure: Figure, kind: str, title: bool) -> bytes:
     with matplotlib.rc_context(rules()):
         columns = min(len(figure.panels), 3)
         rows = -(-len(figure.panels) // columns)
-        canvas = Canvas(figsize=((5.8, 8.4, 10.2)[columns - 1], 3.5 * rows + 0.35), dpi=200, layout="constrained")
+        width, height = (5.8, 8.4, 10.2)[columns - 1], PANEL_HEIGHT * rows + 0.35
+        canvas = Canvas(figsize=(width, height), dpi=200, layout="constrained")
         FigureCanvasAgg(canvas)
         drawn = looks(figure)
         for place, panel in enumerate(figure.panels, start=1):
@@ -94,18 +99,25 @@ def _draw(figure: Figure, kind: str, title: bool) -> bytes:
         if title and figure.title:
             canvas.suptitle(_plain(figure.title), fontsize=11, fontweight="bold", x=0.01, ha="left")
         _legend(canvas)
-        canvas.draw_without_rendering()
         for axes, panel in zip(canvas.axes, figure.panels, strict=True):
-            _name_references(axes, panel.references, dpi=canvas.dpi)
+            _name_references(axes, panel.references)
         return written(canvas, kind)
 
 
 def written(canvas: Canvas, kind: str) -> bytes:
-    """The bytes of a matplotlib figure without dates or names of software; an SVG starts at its root element."""
+    """The bytes of a matplotlib figure without dates or names of software.
+
+    An SVG starts at its root element, and its paths keep a hundredth of a point: half the bytes, the same picture.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.BytesIO()
-    canvas.savefig(buffer, format=kind, metadata=NO_DATES[kind])
+    if kind != "svg":
+        canvas.savefig(buffer, format=kind, metadata=NO_DATES[kind])
+        return buffer.getvalue()
+    FigureCanvasSVG(canvas).print_svg(buffer, metadata=NO_DATES[kind])  # savefig would draw it all twice
     drawn = buffer.getvalue()
-    return drawn[drawn.index(b"<svg") :] if kind == "svg" else drawn
+    return PATH.sub(lambda path: PRECISE.sub(rb"\1", path[0]), drawn[drawn.index(b"<svg") :])
 
 
 def _panel(axes: Axes, panel: Panel, drawn: dict[Any, Look]) -> None:
@@ -122,13 +134,17 @@ def _panel(axes: Axes, panel: Panel, drawn: dict[Any, Look]) -> None:
     if panel.title:
         axes.set_title(_plain(panel.title))
     _limits(axes, panel)
+    axes.autoscale_view()
+    _name_powers(axes.xaxis, panel.x)
+    _name_powers(axes.yaxis, panel.y)
 
 
 def _line(axes: Axes, series: Series, look: Look, panel: Panel, order: int) -> None:
     x, y = np.asarray(series.x), np.asarray(series.y)
     few = thinned(x, log=panel.x.log, most=MOST_POINTS)
     if series.seeds is not None:
-        lines = axes.plot(x[few], series.seeds[:, few].T, color=look.colour, lw=0.5, alpha=0.35, zorder=2)
+        thin = thinned(x, log=panel.x.log, most=MOST_SEED_POINTS)
+        lines = axes.plot(x[thin], series.seeds[:, thin].T, color=look.colour, lw=0.5, alpha=0.35, zorder=2)
         for line in lines:
             line.set_label("_one seed")
     if series.low is not None and series.high is not None:
@@ -150,15 +166,15 @@ def _marks(axes: Axes, series: Series, x: np.ndarray, width: float, look: Look, 
         axes.bar(x, y - floor, width * 0.9, floor, color=look.colour, alpha=0.7, label=_plain(series.label))
     else:
         axes.plot(
-            x, y, color=look.colour, marker=look.marker or "o", markersize=6.5, markeredgecolor="white", ls="",
+            x, y, color=look.colour, marker=look.marker or "o", markersize=9 if look.marker == "*" else 6.5, ls="",
+            markeredgecolor="white", markeredgewidth=0.6,
             zorder=4, label=_plain(series.label),
         )  # fmt: skip
     if series.low is not None and series.high is not None:
         ink = "#222222" if series.style == "bars" else look.colour
         axes.errorbar(x, y, [y - series.low, series.high - y], fmt="none", ecolor=ink, elinewidth=1.3, capsize=3)
     if series.seeds is not None:
-        spread = np.linspace(-1, 1, len(series.seeds)) * min(width, 0.8) * 0.28
-        where = x[None, :] + spread[:, None]
+        where = x[None, :] + beside(len(series.seeds), width)[:, None]
         axes.plot(where.ravel(), series.seeds.ravel(), "o", ms=2.4, mfc="none", mec="#333333", mew=0.6, zorder=5)
 
 
@@ -169,9 +185,9 @@ def _reference(axes: Axes, reference: Reference) -> None:
     draw(reference.value, color=colour, lw=1.2, ls=(0, dash), zorder=3.5, label=label)
 
 
-def _name_references(axes: Axes, references: Iterable[Reference], *, dpi: float) -> None:
+def _name_references(axes: Axes, references: Iterable[Reference]) -> None:
     """Write each horizontal reference's name at its right end, moved apart where they would overlap."""
-    high = axes.get_window_extent().height * 72 / dpi
+    high = 0.75 * PANEL_HEIGHT * 72  # about the points between an axis' ends
     named = []
     for reference in references:
         place = axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], reference.value)))[1]
@@ -215,11 +231,7 @@ def _legend(canvas: Canvas) -> None:
 
 def _scale(axis: Any, described: Axis) -> None:
     if described.log:
-        from matplotlib.ticker import FuncFormatter
-
         getattr(axis.axes, f"set_{axis.axis_name}scale")("log", nonpositive="mask")
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
-        axis.set_minor_formatter(FuncFormatter(lambda value, _: _between(value, axis.get_view_interval())))
     axis.set_label_text(_plain(described.text))
     if described.ticks:
         wide = sum(map(len, described.ticks)) > 48 and axis.axis_name == "x"
@@ -233,11 +245,21 @@ def _power(value: float) -> str:
     return f"{value:g}" if 1e-3 <= value <= 1e4 else rf"$10^{{{np.log10(value):.0f}}}$"
 
 
-def _between(value: float, view: Iterable[float]) -> str:
-    """Name 2 and 5 between powers of ten where few powers are in sight."""
-    low, high = view
+def _between(value: float) -> str:
+    """Of what lies between powers of ten, name 2 and 5."""
     leading = round(value / 10.0 ** np.floor(np.log10(value)))
-    return f"{value:g}" if high / low < 50 and leading in (2, 5) else ""
+    return f"{value:g}" if leading in (2, 5) else ""
+
+
+def _name_powers(axis: Any, described: Axis) -> None:
+    """Write 0.1, 1, 10 for powers of ten, and what lies between where few powers are in sight."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    if described.log:
+        low, high = axis.get_view_interval()
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+        between = FuncFormatter(lambda value, _: _between(value)) if high / low < 50 else NullFormatter()
+        axis.set_minor_formatter(between)
 
 
 def _limits(axes: Axes, panel: Panel) -> None:

@@ -70,6 +70,15 @@ def dodged(panel: Panel) -> Iterator[tuple[Series, np.ndarray, float]]:
             yield series, x, width
 
 
+def beside(count: int, width: float) -> np.ndarray:
+    """Where the seeds of one bar or point stand beside its middle.
+
+    >>> beside(3, 1.0)
+    array([-0.224,  0.   ,  0.224])
+    """
+    return np.linspace(-1, 1, count) * min(width, 0.8) * 0.28
+
+
 def thinned(x: np.ndarray, *, log: bool, most: int) -> np.ndarray:
     """Indices of at most `most` points of an increasing axis, evenly spread as the axis shows them; ends are kept.
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from lemmata.figures.figure import Axis, Figure, Panel, Reference, Series
-from lemmata.figures.style import PAPER, THEORY, Look, dodged, looks, thinned
+from lemmata.figures.style import PAPER, THEORY, Look, beside, dodged, looks, thinned
 
 SYMBOLS = {
     "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
     "*": "star", "": "circle",
 }  # fmt: skip
-MOST_POINTS, MOST_SEED_POINTS = 600, 200  # of a line: what a screen can show
+MOST_POINTS, MOST_SEED_POINTS = 400, 120  # of a line: what a screen can show
 
 
 @functools.cache
@@ -81,7 +81,8 @@ def _traces(series: Series, x: np.ndarray, width: float, look: Look, panel: Pane
     if series.seeds is not None:
         few = thinned(x, log=panel.x.log, most=MOST_SEED_POINTS)
         gap = [None]
-        xs = [v for _ in series.seeds for v in (*_plain(x[few]), *gap)]
+        aside = np.zeros(len(series.seeds)) if line else beside(len(series.seeds), width)
+        xs = [v for shift in aside for v in (*_plain(x[few] + shift), *gap)]
         ys = [v for row in series.seeds for v in (*_plain(row[few]), *gap)]
         style = {"mode": "lines", "line": {"color": look.colour, "width": 0.7}, "opacity": 0.4}
         if not line:
@@ -89,11 +90,7 @@ def _traces(series: Series, x: np.ndarray, width: float, look: Look, panel: Pane
         traces.append({**quiet, **style, "x": xs, "y": ys, "name": f"{name}, each seed"})
     few = thinned(x, log=panel.x.log, most=MOST_POINTS)
     shown, y = x[few], np.asarray(series.y)[few]
-    text = [_hover(series, i) for i in few]
-    main: dict[str, Any] = {
-        "x": _plain(shown), "y": _plain(y), "name": name, "text": text,
-        "hovertemplate": "%{text}<extra></extra>",
-    }  # fmt: skip
+    main: dict[str, Any] = {"x": _plain(shown), "y": _plain(y), "name": name, **_hover(series, few, panel.x.ticks)}
     if series.low is not None and series.high is not None:
         low, high = series.low[few], series.high[few]
         if line:
@@ -113,11 +110,19 @@ def _traces(series: Series, x: np.ndarray, width: float, look: Look, panel: Pane
     return [*traces, {**main, "type": "scatter", "mode": mode, "marker": marker, "line": stroke}]
 
 
-def _hover(series: Series, i: int) -> str:
-    said = f"{html.escape(series.label)}<br>{np.asarray(series.x)[i]:.6g}: <b>{np.asarray(series.y)[i]:.5g}</b>"
+def _hover(series: Series, few: np.ndarray, ticks: tuple[str, ...]) -> dict[str, Any]:
+    """What is shown under the pointer: name, place, value and interval."""
+    at = "%{hovertext}" if ticks else "%{x:.6~g}"
+    said = f"{html.escape(series.label)}<br>{at}: <b>%{{y:.5~g}}</b>"
+    made: dict[str, Any] = {}
+    if ticks:
+        named = dict(enumerate(ticks))
+        made["hovertext"] = [html.escape(named.get(float(series.x[i]), f"{series.x[i]:.6g}")) for i in few]
     if series.low is not None and series.high is not None:
-        said += f"<br>95 % interval {series.low[i]:.5g} to {series.high[i]:.5g}"
-    return said
+        said += "<br>95 % interval %{customdata[0]:.5~g} to %{customdata[1]:.5~g}"
+        ends = zip(_plain(series.low[few]), _plain(series.high[few]), strict=True)
+        made["customdata"] = [list(pair) for pair in ends]
+    return {**made, "hovertemplate": f"{said}<extra></extra>"}
 
 
 def _axes(layout: dict[str, Any], panel: Panel, place: int, panels: int) -> None:
@@ -166,7 +171,8 @@ def _reference(layout: dict[str, Any], reference: Reference, panel: Panel, place
     where = {"x": 1, "y": at, "xanchor": "right", "yanchor": "bottom"}
     if not across:
         where = {"x": at, "y": 1, "xanchor": "left", "yanchor": "top"}
-    text = {"text": html.escape(reference.label), "showarrow": False, "font": {"color": colour, "size": 11}}
+    ink = {"font": {"color": colour, "size": 11}, "bgcolor": "rgba(255,255,255,0.7)"}
+    text = {"text": html.escape(reference.label), "showarrow": False, **ink}
     layout["annotations"].append({**text, **refs, **where})
 
 

@@ -69,14 +69,13 @@ def gather(
     *,
     store: Store | None,
     command: str,
-    alpha: float = 0.05,
 ) -> Methods:
     """Collect the section; without a store there is no provenance to show."""
     records = _records(plan, store)
     return Methods(
         scale=plan.scale,
         experiments=tuple(_experiment(study.experiments[name], table) for name, table in tables.items()),
-        tests=_tests(alpha, len(verdicts)),
+        tests=_tests(verdicts),
         coverage=_coverage(plan, tables, records),
         facts=tuple(_facts(plan, records)),
         command=command or f"lemmata run {study.name} --scale {plan.scale}",
@@ -89,7 +88,7 @@ def _experiment(experiment: Experiment, table: pd.DataFrame) -> ExperimentMethod
     trial = experiment.trial_function
     diverged = int((table["status"] != "ok").sum()) if "status" in table else 0
     controls = len(table) - len(own)
-    counted = [f"{plural(len(own), 'record')} for the claims", f"{controls} for controls only"]
+    counted = [f"{len(own)} for the claims", f"{controls} for controls only"]
     counted += [f"{diverged} diverged"] if diverged else []
     return ExperimentMethods(
         name=experiment.name,
@@ -133,14 +132,18 @@ def _ranges(seeds: list[int]) -> str:
     return ", ".join(map(str, seeds)) or "none"
 
 
-def _tests(alpha: float, claims: int) -> str:
+def _tests(verdicts: Sequence[Verdict]) -> str:
+    levels = sorted({verdict.level for verdict in verdicts}, reverse=True) or [0.05]
+    level = " or ".join(number(level) for level in levels)
     return (
         "Seeds are the only unit of replication; every claim is reduced to one number a seed. A claim is reproduced "
         "when two one-sided t tests place the mean over seeds inside the claim's region, contradicted when a "
-        "one-sided t test places it outside, and reproduced in direction only when it is contradicted but on the "
-        "right side of no effect. A claim of several components holds when all of them hold. Exact claims are "
-        f"checked in every record, without statistics. The level is {number(alpha)}, corrected by Holm's method over "
-        f"the {plural(claims, 'claim')} of the study. Intervals are 95 % Student-t intervals of the mean over seeds."
+        "one-sided t test (Bonferroni over the ends) places it outside, and reproduced in direction only when it is "
+        "contradicted but on the right side of no effect. A claim of several components holds when all of them hold. "
+        "Where a level is reached in some runs and never in others, sign tests of the median take the place of t. "
+        f"Exact claims are checked in every record, without statistics. The level is {level}, corrected by Holm's "
+        "method over the study's statistical claims; controls are tested at the same level without correction, since "
+        "they can only take a verdict away. Intervals are 95 % Student-t intervals of the mean over seeds."
     )
 
 
@@ -153,8 +156,8 @@ def _coverage(plan: Plan, tables: Mapping[str, pd.DataFrame], records: Sequence[
     parts = [f"{recorded} of {plural(wanted, 'wanted record')} there"]
     parts += [f"{plural(len(records), 'trial')} run"] if records else []
     parts += [f"{diverged} diverged", f"{unrun} not run or failed"]
-    stale = sum(plan.stale.values())
-    parts += [f"{stale} recorded for other code or data (stale)"] if stale else []
+    stale = min(sum(plan.stale.values()), unrun)  # what was planned as stale and run since is stale no more
+    parts += [f"{stale} of these recorded for other code or data (stale)"] if stale else []
     damaged = sum(len(table.attrs.get("problems", ())) for table in tables.values())
     parts += [f"{plural(damaged, 'damaged record')} set aside"] if damaged else []
     parts += [f"{m.count} without their data set: {m.dataset} ({m.reason})" for m in plan.missing]

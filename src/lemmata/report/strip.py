@@ -103,8 +103,9 @@ def _axis(scale: Scale) -> list[str]:
     for value in scale.ticks():
         x = scale.place(value)
         parts.append(f'<path class="axis" d="M{x:.1f} 44v3" stroke="#8A8A8A" stroke-width="1"/>')
+        anchor = "start" if x < 16 else "end" if x > WIDTH - 16 else "middle"
         parts.append(
-            f'<text class="tick" x="{x:.1f}" y="57" text-anchor="middle" fill="#555555">{number(value)}</text>'
+            f'<text class="tick" x="{x:.1f}" y="57" text-anchor="{anchor}" fill="#555555">{number(value)}</text>'
         )
     return parts
 

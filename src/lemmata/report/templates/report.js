@@ -1,6 +1,7 @@
 "use strict";
 // Interactive figures on request: plotly lies in this page, compressed, and is unpacked at the first click.
 (() => {
+  const BUTTONS = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
   let plotly;
   const unpack = async () => {
     const text = document.getElementById("plotly-bundle").textContent.trim();
@@ -40,7 +41,8 @@
       if (!live.dataset.drawn) {
         const { data, layout, panels } = JSON.parse(figure.querySelector("script").textContent);
         const shown = live.clientWidth < 640 && panels > 1 ? stacked(layout, panels) : layout;
-        await Plotly.newPlot(live, data, shown, { responsive: true, displaylogo: false });
+        live.style.height = shown.height + 10 + "px";
+        await Plotly.newPlot(live, data, shown, { responsive: true, displaylogo: false, modeBarButtons: BUTTONS });
         live.dataset.drawn = "yes";
       }
       button.textContent = "Static figure";
