@@ -136,6 +136,16 @@ def test_an_exact_claim_with_a_diverged_run_is_open(bench):
     assert not verdict.wants_seeds  # no further seed can mend it
 
 
+def test_an_exact_claim_whose_number_is_missing_in_one_run_is_open(bench):
+    def declare(study):
+        study.claim("all fit", name="y", where="T", kind=kinds.exact(of="y", at_least=1.0))
+
+    verdict = bench(declare, lambda config: {"y": math.nan if config.seed == 2 else 1.0})["y"]
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "y is missing for some runs, and an exact claim allows no exception" in verdict.reason
+    assert "seed 2 gave no number for y" in verdict.reason
+
+
 def test_few_usable_seeds_are_inconclusive_with_the_number(bench):
     def measure(config):
         return {"y": 5.0 + NOISE[config.seed] if config.seed < 2 else math.nan}

@@ -44,9 +44,8 @@ def _decided(ruling: Ruling) -> str:
     text = fails(evidence) + _corrected(ruling, ruling.p_outside)
     if ruling.outcome == "direction only":
         return f"{text}, but {direction(evidence, ruling.p_direction)}"
-    if any(directed(part.component) for part in evidence.components):
-        return f"{text}, and the direction claimed is not shown either"
-    return text
+    clearest = min(evidence.components, key=lambda part: part.p_outside)
+    return f"{text}, and the direction claimed is not shown either" if directed(clearest.component) else text
 
 
 def _undecided(ruling: Ruling, needed: int | None) -> str:
