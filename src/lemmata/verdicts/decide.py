@@ -18,7 +18,7 @@ from lemmata.study.study import Study
 from lemmata.verdicts import reasons, spending
 from lemmata.verdicts.controls import judge_control
 from lemmata.verdicts.evidence import FEWEST, Evidence, Judged, assess
-from lemmata.verdicts.gather import Rows, below, gather
+from lemmata.verdicts.gather import Rows, Wanted, below, gather
 from lemmata.verdicts.power import needed
 from lemmata.verdicts.statistics import holm
 from lemmata.verdicts.verdict import ControlOutcome, ControlVerdict, Outcome, Ruling, Verdict
@@ -26,13 +26,11 @@ from lemmata.verdicts.verdict import ControlOutcome, ControlVerdict, Outcome, Ru
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lemmata.plan.plan import Plan
-
 
 def judge(
     study: Study,
     tables: Mapping[str, pd.DataFrame],
-    plan: Plan,
+    plan: Wanted,
     *,
     alpha: float = 0.05,
     looks: Sequence[int] | None = None,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lemmata.study.claim import Claim
 from lemmata.study.study import Study
@@ -12,7 +12,29 @@ from lemmata.study.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lemmata.plan.plan import Plan
+
+class Wanted(Protocol):
+    """What judgement asks of a plan (`lemmata.plan.Plan` has it), without importing what plans are made with."""
+
+    @property
+    def of_claim(self) -> Mapping[str, Collection[str]]:
+        """Claim name -> keys of its members."""
+        ...
+
+    @property
+    def of_control(self) -> Mapping[str, Sequence[Collection[str]]]:
+        """Claim name -> keys of the members of each of its controls."""
+        ...
+
+    @property
+    def wanted(self) -> Sequence[Any]:
+        """All members, each with `key` and `config`."""
+        ...
+
+    @property
+    def missing(self) -> Sequence[Any]:
+        """Datasets that are not on this machine, each with `experiment`, `dataset` and `reason`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +50,7 @@ class Rows:
     unavailable: str = ""
 
 
-def gather(study: Study, claim: Claim, tables: Mapping[str, pd.DataFrame], plan: Plan) -> Rows:
+def gather(study: Study, claim: Claim, tables: Mapping[str, pd.DataFrame], plan: Wanted) -> Rows:
     """The rows of one claim; empty frames where there are none."""
     import pandas as pd
 
@@ -61,7 +83,7 @@ def _where(table: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
     return found
 
 
-def _unavailable(study: Study, claim: Claim, keys: Collection[str], plan: Plan) -> str:
+def _unavailable(study: Study, claim: Claim, keys: Collection[str], plan: Wanted) -> str:
     """The reasons why datasets that these members read are not on this machine."""
     reasons = {gone.dataset: gone.reason for gone in plan.missing if gone.experiment == claim.experiment}
     if not reasons:
