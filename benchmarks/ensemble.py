@@ -1,0 +1,193 @@
+"""Training many networks at once against the same training, one network after the other.
+
+Run ``python benchmarks/ensemble.py``; it writes ``benchmarks/results/ensemble.json``. Both sides run in this process,
+turn by turn, on the same data, batches, weights and hyper-parameters, and are timed by the wall clock; the figures
+are medians of the ratios of neighbouring turns, so that a change of the machine's load hits both sides. "One at a
+time" is a plain PyTorch loop: `nn.Sequential`, `torch.optim.SGD`, one permutation an epoch, no metrics.
+
+The share of the peak compares the floating-point operations of the matrix products of a step (forward, and backward
+by weights and by units) with a large float32 product, timed in the same process.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from lemmata import nets
+from lemmata.training import SGD, epochs_at, train
+
+RESULTS = Path(__file__).parent / "results" / "ensemble.json"
+NEVER = epochs_at([])
+LR, MOMENTUM = 0.05, 0.9
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family of networks, the data they are trained on, and the ratio that must be reached (if any)."""
+
+    name: str
+    members: int
+    batch: int
+    samples: int
+    epochs: int
+    build: Callable[[int], nn.Module]
+    shape: tuple[int, ...]
+    at_least: float | None = None
+
+    def data(self) -> tuple[Tensor, Tensor]:
+        """Random inputs and labels: how fast training goes does not depend on them."""
+        g = torch.Generator().manual_seed(0)
+        return torch.randn(self.samples, *self.shape, generator=g), torch.randint(10, (self.samples,), generator=g)
+
+    def models(self) -> list[nn.Module]:
+        """The untrained members."""
+        return [self.build(seed) for seed in range(self.members)]
+
+    def steps(self) -> int:
+        """Steps that each member takes."""
+        return self.epochs * -(-self.samples // self.batch)
+
+
+def perceptrons(width: int, activation: str = "relu") -> Callable[[int], nn.Module]:
+    return lambda seed: nets.mlp(40, [width, width], 10, activation=activation, seed=seed)
+
+
+CASES = [
+    Case("MLP 40-16-16-10", 32, 32, 4000, 3, perceptrons(16), (40,), at_least=15),
+    Case("MLP 40-64-64-10", 32, 32, 4000, 3, perceptrons(64), (40,), at_least=6),
+    Case("MLP 40-16-16-10, GELU (by vmap)", 32, 32, 4000, 1, perceptrons(16, "gelu"), (40,)),
+    Case("MLP 196-512-10", 15, 50, 1000, 3, lambda seed: nets.mlp(196, [512], 10, seed=seed), (196,)),
+    Case("convnet 14x14, 16 channels", 15, 50, 1000, 1, lambda seed: nets.convnet(16, seed=seed), (1, 14, 14)),
+    Case("convnet1d, 25 channels", 15, 50, 1000, 1, lambda seed: nets.convnet1d(25, seed=seed), (1, 40)),
+]
+
+
+def one_at_a_time(models: list[nn.Module], x: Tensor, y: Tensor, case: Case) -> None:
+    for seed, model in enumerate(models):
+        generator = torch.Generator().manual_seed(seed)
+        optimiser = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
+        for _ in range(case.epochs):
+            order = torch.randperm(len(x), generator=generator)
+            for xb, yb in zip(x[order].split(case.batch), y[order].split(case.batch), strict=True):
+                loss = nn.functional.cross_entropy(model(xb), yb)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+
+
+def together(models: list[nn.Module], x: Tensor, y: Tensor, case: Case) -> None:
+    train(
+        models, x, y, optimiser=SGD(lr=LR, momentum=MOMENTUM), batch_size=case.batch, epochs=case.epochs,
+        train_at=NEVER,
+    )  # fmt: skip
+
+
+def seconds(run: Callable[..., None], case: Case) -> float:
+    models, (x, y) = case.models(), case.data()
+    start = time.perf_counter()
+    run(models, x, y, case)
+    return time.perf_counter() - start
+
+
+def peak(size: int = 3000) -> float:
+    """Floating-point operations per second of a large float32 product: the best of five."""
+    a, out = torch.randn(size, size), torch.empty(size, size)
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        torch.mm(a, a, out=out)
+        times.append(time.perf_counter() - start)
+    return 2 * size**3 / min(times[1:])
+
+
+def product_flops(case: Case) -> int:
+    """Operations of the matrix products of all steps of all members; counted for perceptrons only, else 0."""
+    weights = [m for m in case.build(0).modules() if isinstance(m, nn.Linear)]
+    if any(isinstance(m, nn.modules.conv._ConvNd) for m in case.build(0).modules()):
+        return 0
+    passes = [3 * layer.weight.numel() for layer in weights]
+    passes[0] -= weights[0].weight.numel()  # no gradient by the inputs
+    return 2 * sum(passes) * case.members * case.samples * case.epochs
+
+
+def measure(case: Case, repetitions: int) -> dict[str, object]:
+    seconds(together, case)  # warm-up
+    single, joint = [], []
+    for _ in range(repetitions):
+        single.append(seconds(one_at_a_time, case))
+        joint.append(seconds(together, case))
+    ratios = sorted(a / b for a, b in zip(single, joint, strict=True))
+    flops = product_flops(case)
+    share = flops / statistics.median(joint) / peak() if flops else None
+    return {
+        "case": case.name,
+        "members": case.members,
+        "batch": case.batch,
+        "steps": case.steps(),
+        "one at a time, microseconds a member and step": 1e6 * statistics.median(single) / case.steps() / case.members,
+        "together, microseconds a member and step": 1e6 * statistics.median(joint) / case.steps() / case.members,
+        "ratio": statistics.median(ratios),
+        "ratios": ratios,
+        "required": case.at_least,
+        "share of matmul peak": share,
+    }
+
+
+def machine() -> dict[str, object]:
+    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": len(names),
+        "threads": torch.get_num_threads(),
+        "matmul peak, GFLOP/s": peak() / 1e9,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def show(rows: list[dict[str, object]]) -> None:
+    table = Table("networks", "one at a time", "together", "ratio", "required", "share of peak")
+    for row in rows:
+        single, joint = (
+            f"{row[f'{side}, microseconds a member and step']:.1f} µs" for side in ("one at a time", "together")
+        )
+        required, share = row["required"], row["share of matmul peak"]
+        table.add_row(
+            f"{row['members']} x {row['case']}", single, joint, f"{row['ratio']:.1f}",
+            f"{required:g}" if required else "", f"{share:.0%}" if share else "",
+        )  # fmt: skip
+    Console().print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    facts = machine()
+    rows = [measure(case, options.repetitions) for case in CASES]
+    show(rows)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps({"machine": facts, "measurements": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
