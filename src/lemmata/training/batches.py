@@ -27,6 +27,7 @@ class Batches:
     def __init__(self, samples: Samples, batch_size: int | None, seeds: Sequence[int]):
         self.samples = samples
         self.batch_size = None if batch_size is None else min(batch_size, samples.n)
+        self.whole: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = None
         self.room: dict[tuple[str, int], Tensor] = {}  # where batches are gathered, allocated once for each size
         self.generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
 
@@ -43,7 +44,7 @@ class Batches:
     def epoch(self, live: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (x, y) of each step, x (m, b, ...) and y (m, b, ...), for the m live members (indices)."""
         if self.batch_size is None:
-            yield self.samples.slice(live, 0, self.samples.n)
+            yield self._whole_set(live)
             return
         n, b, m = self.samples.n, self.batch_size, len(live)
         order = torch.stack([torch.randperm(n, generator=self.generators[i]) for i in live.tolist()]).to(live.device)
@@ -58,6 +59,12 @@ class Batches:
             x = self._gather("x", self.samples.x, index, None if self.samples.x_shared else offset)
             y = self._gather("y", self.samples.y, index, None if self.samples.y_shared else offset)
             yield from zip(x.unbind(), y.unbind(), strict=True)
+
+    def _whole_set(self, live: Tensor) -> tuple[Tensor, Tensor]:
+        """All samples of the live members, copied only when a member has left."""
+        if self.whole is None or self.whole[0] != (len(live), self.samples.version):
+            self.whole = ((len(live), self.samples.version), self.samples.slice(live, 0, self.samples.n))
+        return self.whole[1]
 
     def _gather(self, name: str, data: Tensor, index: Tensor, offset: Tensor | None) -> Tensor:
         """Rows of shared data (n, ...) or, with the members' offsets, of data (M, n, ...): (*index.shape, ...)."""

@@ -19,6 +19,7 @@ class Curves:
 
     def __init__(self, at: dict[str, Epochs], *, epochs: int, members: int):
         self.at = {name: rule(epochs) for name, rule in at.items()}
+        self.place = {name: {epoch: place for place, epoch in enumerate(due)} for name, due in self.at.items()}
         self.values = {
             name: torch.full((members, len(due)), torch.nan, dtype=torch.float64) for name, due in self.at.items()
         }
@@ -26,11 +27,11 @@ class Curves:
 
     def due(self, name: str, epoch: int) -> bool:
         """Whether this curve wants a value at this epoch."""
-        return epoch in self.at[name]
+        return epoch in self.place[name]
 
     def write(self, name: str, epoch: int, live: Tensor, values: Tensor) -> None:
         """Enter the values of the live members (indices) at an epoch that is due."""
-        self.values[name][live, self.at[name].index(epoch)] = values.double()
+        self.values[name][live, self.place[name][epoch]] = values.double()
 
     def freeze(self, name: str, epoch: int, members: Tensor, values: Tensor) -> None:
         """Enter final values for members (indices) that stopped after this epoch, here and from here on."""

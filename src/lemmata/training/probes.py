@@ -67,11 +67,11 @@ class Samples:
         if x.ndim < 2 or not x.numel() or not y.numel():
             raise InvalidInput(f"{name}: x has shape {tuple(x.shape)}, y {tuple(y.shape)}; x must be (n, ...), n > 0")
         self.x, self.members, self.name = x, members, name
-        labels = not y.is_floating_point()
-        own = x.ndim > 2 and x.shape[0] == members and x.shape[1] in (y.shape if labels else y.shape[:2])
-        own = own and not (labels and y.ndim == 1 and x.shape[0] == len(y) != x.shape[1])
+        sizes = y.shape[:2] if y.is_floating_point() else y.shape[-1:]  # one of them is n
+        own = x.ndim > 2 and x.shape[0] == members and x.shape[1] in sizes
         self.x_shared = not own
         self.n = x.shape[1] if own else x.shape[0]
+        self.version = 0  # counts how often the targets were replaced
         self.relabel(y)
 
     def relabel(self, y: Tensor) -> None:
@@ -89,10 +89,14 @@ class Samples:
         if y.is_floating_point() and y.ndim == (2 if own else 1):
             y = y[..., None]
         self.y, self.y_shared = y, not own
+        self.version += 1
 
     def slice(self, live: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Samples start to stop: x as (k, ...) if shared, else (m, k, ...); targets always (m, k, ...)."""
-        x = self.x[start:stop] if self.x_shared else self.x[live, start:stop]
+        if self.x_shared:
+            x = self.x[start:stop]
+        else:
+            x = self.x[:, start:stop] if len(live) == self.members else self.x[live, start:stop]
         y = (
             self.y[start:stop].expand(len(live), *self.y[start:stop].shape)
             if self.y_shared
