@@ -106,6 +106,24 @@ def test_a_peak_must_move_to_where_it_is_sent(bench):
     assert gone.controls[0].outcome is ControlOutcome.NOT_MOVED
 
 
+def test_a_moved_place_is_known_to_the_spacing_where_it_moves_to(bench):
+    """Points 1, 2, ..., 20, then every second: the spacing is 1 around 15 and 2 around 30."""
+    x = np.concatenate([np.arange(1.0, 21.0), np.arange(22.0, 41.0, 2.0)])
+
+    def declare(study):
+        kind = kinds.shape.double_descent(of="risk", height=0.2)
+        claim = study.claim("y", name="y", where="T", kind=kind, paper=15, margin=3)
+        claim.control("slower", to=30, setting="none")
+
+    def measure(config):
+        bent = curve(15 if config.setting == "own" else 30, 1.0, config.seed)
+        return {"risk": Curve(x, np.interp(x, bent.x, bent.y))}
+
+    control = bench(declare, measure)["y"].controls[0]
+    assert control.components[1].component.resolution == 1
+    assert control.moved[1].component.resolution == 2
+
+
 def test_a_statistic_that_exists_in_no_seed_refutes_a_control_but_not_a_claim(bench):
     """A linear model never fits, with either labels: infinity over infinity is no slow-down."""
 

@@ -65,6 +65,7 @@ def test_holm_is_over_the_claims_that_are_statistics(bench):
         for i, edge in enumerate((4.9, 4.8, 4.7)):
             study.claim(f"above {edge}", name=f"c{i}", where="T", kind=kinds.value(of="y"), within=(edge, INF))
         study.claim("exact", name="e", where="T", kind=kinds.exact(of="y", at_least=0.0))
+        study.claim("broken", name="b", where="T", kind=kinds.exact(of="y", at_least=9.0))  # its p of 1 takes no level
         study.claim("never", name="u", where="T", untestable="ImageNet cannot be had")
 
     found = bench(declare, around(5.0))
@@ -72,7 +73,9 @@ def test_holm_is_over_the_claims_that_are_statistics(bench):
     p = stats.t.sf(t, 4)
     by_hand = [max(3 * p[2], 2 * p[1], p[0]), max(3 * p[2], 2 * p[1]), 3 * p[2]]
     np.testing.assert_allclose([found[f"c{i}"].p_inside for i in range(3)], by_hand)
-    assert found["e"].outcome is Outcome.REPRODUCED
+    assert (found["e"].outcome, found["b"].outcome) == (Outcome.REPRODUCED, Outcome.CONTRADICTED)
+    planned = TTestPower().solve_power(0.1 / math.sqrt(0.025), alpha=0.05 / 3, power=0.8, alternative="larger")
+    assert found["c0"].needed == math.ceil(planned)  # at the level that Holm grants in the worst case
     assert found["u"].outcome is Outcome.NOT_TESTABLE
     assert found["u"].reason == "ImageNet cannot be had"
 
