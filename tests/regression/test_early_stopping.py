@@ -10,11 +10,13 @@ from lemmata.errors import InvalidInput
 from lemmata.regression.early_stopping import (
     DescentRisk,
     approximate_risk,
+    bump,
     extrema,
     least_risk,
     least_squares_risk,
     matching_step_sizes,
 )
+from lemmata.study.kinds import shape
 
 # The parameters of Figure 2 in the authors' notebook: d = 2, n = 10, and a step size of 0.1.
 THETA, SCALES = torch.tensor([0.45, 3.0], dtype=torch.float64), torch.tensor([1.0, 0.15], dtype=torch.float64)
@@ -182,6 +184,15 @@ def test_shallow_turns_are_left_out():
     y = np.array([5.0, 1.0, 1.02, 0.99, 3.0])
     assert [e.index for e in extrema(y, tolerance=0.01)] == [3, 4]
     assert [e.index for e in extrema(y, tolerance=0.001)] == [1, 2, 3, 4]
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=st.lists(st.integers(0, 20), min_size=3, max_size=12))
+def test_bump_equals_the_search_over_all_triples(values):
+    n = len(values)
+    triples = (values[j] - max(values[i], values[k]) for i in range(n) for j in range(i, n) for k in range(j, n))
+    assert bump(np.array(values)) == max(triples)
+    assert bump(torch.tensor(values)) == shape.bump(np.arange(n, dtype=float), np.array(values, dtype=float)).height
 
 
 def test_least_squares_risk_is_the_limit_of_many_steps():

@@ -209,6 +209,19 @@ def extrema(values: np.ndarray | Tensor, *, tolerance: float = 0.01) -> list[Ext
     return [*found, Extremum("min" if sign > 0 else "max", best, float(y[best]))]
 
 
+def bump(values: np.ndarray | Tensor) -> float:
+    """Height of a curve's highest peak above the higher of the lowest points before and after it; 0 if there is none.
+
+    It is positive for a curve (T,) that falls, rises and falls again: a double descent in time. O(T).
+
+    >>> bump(np.array([3.0, 1.0, 2.0, 0.5, 4.0])), bump(np.array([3.0, 1.0, 2.0]))
+    (1.0, 0.0)
+    """
+    y = np.asarray(values, dtype=float)
+    before, after = np.minimum.accumulate(y), np.minimum.accumulate(y[::-1])[::-1]
+    return float((y - np.maximum(before, after)).max())
+
+
 def _features(theta: Tensor, scales: Tensor, step_size: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
     theta, scales = theta.double(), scales.double()
     if theta.ndim != 1 or theta.shape != scales.shape:

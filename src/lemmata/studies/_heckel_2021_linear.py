@@ -14,10 +14,9 @@ from pydantic import Field
 from torch import Tensor
 
 from lemmata.data.synthetic import scaled_features
-from lemmata.regression.early_stopping import DescentRisk, approximate_risk
+from lemmata.regression.early_stopping import DescentRisk, approximate_risk, bump
 from lemmata.regression.early_stopping_finite_n import finite_n_risk
 from lemmata.study import Config, Curve, Measurements
-from lemmata.study.kinds import shape
 
 SIGNAL = 0.45  # root of the signal of each half of the features: s = 1 with |theta| = 0.45, s = 0.15 with |theta| = 3
 MATCHED = round(1 / 0.15**2, 4)  # the step size of the slow half, as a multiple of the fast half's, that matches them
@@ -118,6 +117,6 @@ def _linear_member(config: Linear, by_half: Tensor, loss: Tensor, closed: Tensor
         log10_best_step=math.log10(marks[risk.argmin()]),
         identity=(one - closed).abs().max() / one.max(),
         off_expected=np.mean([risk[i] / expected[i] - 1 for i in at.values()]),
-        bump_of_halves=max(shape.bump(marks, half).height for half in halves.T),
+        bump_of_halves=max(bump(half) for half in halves.T),
         **at_turns,
     )

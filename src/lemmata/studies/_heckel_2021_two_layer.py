@@ -16,9 +16,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import init
 
+from lemmata.regression.early_stopping import bump
 from lemmata.regression.two_layer_descent import TwoLayer, descend
 from lemmata.study import Config, Curve, Measurements
-from lemmata.study.kinds import shape
 
 PUBLISHED_SEED = 12
 PUBLISHED_STEP, SLOW_STEP = 8e-5, 1e-6
@@ -109,7 +109,7 @@ def _two_layer_member(
         train_loss=Curve(marks, loss),
         stability=Curve(marks, stability),
         best_risk=risk.min(),
-        bump=shape.bump(marks, risk).height,
+        bump=bump(risk),
         loss_rise=(loss / np.minimum.accumulate(loss)).max(),
         largest_stability=stability.max(),
         **compared,
