@@ -3,11 +3,12 @@
 Question. In a deep network, the last layer and the ones below are learned at different speeds. Does the test error
 descend twice, and does a smaller step size for the last layer leave one descent, and a lower best error?
 
-CIFAR-10 (paper scale; one GPU, 4,000 epochs: the better part of a day a network). The paper's five-layer network and settings, with 20 % of the
-labels replaced by other classes (`_heckel_2021_cifar`), for three choices of step sizes: 0.1 for all layers; 0.001 for
-the last; 0.05 below and 0.2 for the last. The paper's numbers are those of the curves in its repository (one run
-each): best test error 18.1, 15.2 and 20.3 %, and with one step size a peak of 30 % at epoch 169. The repository's code
-as it stands divides the share of wrong labels by nine once too often, and would make 2.2 % of them.
+CIFAR-10 (paper scale; one GPU, 4,000 epochs: the better part of a day a network). The paper's five-layer network and
+settings, with 20 % of the labels replaced by other classes (`_heckel_2021_cifar`), for three choices of step sizes: 0.1
+for all layers; 0.001 for the last; 0.05 below and 0.2 for the last. The paper's numbers are those of the curves in its
+repository (one run each): best test error 18.1, 15.2 and 20.3 %, and with one step size a peak of 30 % at epoch 169.
+The repository's code as it stands divides the share of wrong labels by nine once too often, and would make 2.2 % of
+them.
 
 MNIST-1D (declared with it, since it takes 5 minutes on two cores). Our small stand-in: three convolutions with batch
 normalisation on 2,000 signals with 20 % wrong labels, SGD with momentum. In pilot runs without batch normalisation, or
