@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.figures import Axis, Figure, Panel, Series, static
 from lemmata.report import html
 from lemmata.report.interactive import described, payload
 
@@ -186,3 +186,19 @@ def test_plotly_accepts_what_is_described(content):
         for trace, panel in zip(theory, figure.panels, strict=False):
             own = next(series for series in panel.series if series.role == "theory")
             np.testing.assert_allclose(np.asarray(trace.y, float), own.y, rtol=1e-5)  # six digits are written
+
+
+def test_a_panel_without_records_keeps_its_axes():
+    empty = Panel(x=Axis(label="x"), y=Axis(label="y"), series=[])
+    assert described(Figure(name="f", title="", caption="", panels=[empty]))["data"][0]["xaxis"] == "x"
+    static.render(Figure(name="f", title="", caption="", panels=[empty]))
+
+
+def test_what_is_hovered_over_is_named_by_its_category():
+    axis = Axis(label="labels", ticks=("true <b>", "random"))
+    series = [Series(label="a", x=[0, 1], y=[1, 2], low=[0, 1], high=[2, 3], seeds=[[1, 2]], style="bars")]
+    panel = Panel(x=axis, y=Axis(label="y"), series=[*series, Series(label="t", x=[0.5, 1], y=[1, 2])])
+    bars, _, line = described(Figure(name="f", title="", caption="", panels=[panel]))["data"]
+    assert bars["hovertext"] == ["true &lt;b&gt;", "random"]
+    assert bars["customdata"] == [[0, 2], [1, 3]]
+    assert line["hovertext"] == ["0.5", "random"]

@@ -54,7 +54,7 @@ def described(figure: Figure) -> dict[str, Any]:
     drawn = looks(figure)
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
-        "height": 470, "margin": {"l": 60, "r": 20, "t": 40, "b": 60}, "paper_bgcolor": "#fff", "plot_bgcolor": "#fff",
+        "height": 470, "margin": {"l": 60, "r": 20, "t": 62, "b": 60}, "paper_bgcolor": "#fff", "plot_bgcolor": "#fff",
         "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#1b1b1d"}, "hovermode": "closest",
         "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}, "shapes": [], "annotations": [],
         "barmode": "overlay",
@@ -68,6 +68,8 @@ def described(figure: Figure) -> dict[str, Any]:
                 legend = bool(trace.get("showlegend", True)) and series.label not in named
                 data.append({**trace, **at, "legendgroup": series.label, "showlegend": legend})
             named.add(series.label)
+        if not panel.series:  # plotly draws no axes without a trace
+            data.append({**at, "type": "scatter", "x": [None], "y": [None], "showlegend": False})
         for reference in panel.references:
             _reference(layout, reference, panel, place)
     return {"data": data, "layout": layout, "panels": len(figure.panels)}
@@ -116,7 +118,7 @@ def _hover(series: Series, few: np.ndarray, ticks: tuple[str, ...]) -> dict[str,
     said = f"{html.escape(series.label)}<br>{at}: <b>%{{y:.5~g}}</b>"
     made: dict[str, Any] = {}
     if ticks:
-        named = dict(enumerate(ticks))
+        named: dict[float, str] = {float(i): tick for i, tick in enumerate(ticks)}
         made["hovertext"] = [html.escape(named.get(float(series.x[i]), f"{series.x[i]:.6g}")) for i in few]
     if series.low is not None and series.high is not None:
         said += "<br>95 % interval %{customdata[0]:.5~g} to %{customdata[1]:.5~g}"
