@@ -118,7 +118,7 @@ def misfit_by_units(table) -> Figure:
 
 def kernel_test_error(table) -> Figure:
     """The kernel interpolant's test error by the number of digits."""
-    own = table[~table.control]
+    own = _where(table[~table.control], labels="true")
     panel = Panel(
         x=Axis(label="training digits", log=True, limits=(400, 80_000)),
         y=Axis(label="test error", log=True),
