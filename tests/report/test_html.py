@@ -154,6 +154,15 @@ def test_what_is_missing_is_said(run, tmp_path):
     assert f"14 of {wanted} wanted records there; 7 diverged; {wanted - 14} not run or failed." in page
 
 
+def test_an_experiment_without_records_says_so(run, tmp_path):
+    from lemmata.report import pdf
+
+    tables = {**run.tables, "nets": run.tables["nets"].head(0)}
+    page = html.write(run.study, run.plan, tables, run.verdicts, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Seeds: none. Records: none at this scale." in page
+    assert pdf.write(run.study, run.plan, tables, run.verdicts, tmp_path / "r.pdf").read_bytes()[:5] == b"%PDF-"
+
+
 def test_without_figures_there_is_no_bundle(run, tmp_path):
     from lemmata.study import Study
     from lemmata.study.config import Config

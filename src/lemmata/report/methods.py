@@ -93,9 +93,9 @@ def _experiment(experiment: Experiment, table: pd.DataFrame) -> ExperimentMethod
     return ExperimentMethods(
         name=experiment.name,
         about=(inspect.getdoc(trial) or "") if trial else "",
-        options=tuple(_options(experiment.config, own)),
+        options=tuple(_options(experiment.config, own)) if len(own) else (),
         seeds=_ranges(seeds),
-        records=", ".join(counted),
+        records=", ".join(counted) if len(table) else "none at this scale",
     )
 
 
