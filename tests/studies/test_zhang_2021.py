@@ -1,0 +1,146 @@
+"""The study of Zhang et al.: what it trains on, that members do not see each other, and its verdicts at smoke scale."""
+
+import numpy as np
+import pytest
+import torch
+
+from lemmata import laboratory
+from lemmata.figures import static
+from lemmata.plan import make
+from lemmata.studies import zhang_2021 as zhang
+from lemmata.studies._zhang_2021_training import Randomisation, prepared, randomised, redraw, train_on_randomised
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+TINY = {"n": 60, "n_test": 80, "n_validation": 40, "pool": 4, "network.width": 16, "training.epochs": 6}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny(**values) -> Randomisation:
+    return Randomisation.build({**TINY, **values})
+
+
+def of(config: Randomisation):
+    return randomised(config, prepared(config))
+
+
+def test_images_are_cropped_pooled_and_whitened():
+    x, _, x_test, _ = of(tiny())
+    assert x.shape == (60, 1, 7, 7)
+    assert x_test.shape == (120, 1, 7, 7)
+    torch.testing.assert_close(x.flatten(1).mean(1), torch.zeros(60), atol=1e-6, rtol=0)
+    spread = x.flatten(1).std(1, correction=0)
+    assert (spread < 1 + 1e-5).all()
+    assert (spread > 1 - 1e-5).float().mean() > 0.9  # the others are so faint that whitening's floor holds
+
+
+def test_conditions_change_what_they_say_and_nothing_else():
+    x, y, x_test, y_test = of(tiny())
+    for inputs in ("shuffled", "random", "gaussian"):
+        changed, same, changed_test, same_test = of(tiny(inputs=inputs))
+        assert same.equal(y)
+        assert same_test.equal(y_test)
+        assert not changed.equal(x)
+        assert not changed_test.equal(x_test)
+        kept = torch.isclose(changed.flatten(1).sort(1).values, x.flatten(1).sort(1).values, atol=1e-5).all()
+        assert bool(kept) == (inputs != "gaussian")
+    half = of(tiny(corruption=0.5))
+    assert half[0].equal(x)
+    assert half[3].equal(y_test)
+    assert 0.2 < (half[1] != y).float().mean() < 0.7  # 0.45 in expectation; 60 labels, 4 standard deviations
+    more = of(tiny(corruption=0.9))[1]
+    assert ((half[1] != y) <= (more != y)).all()
+
+
+def test_one_permutation_serves_training_and_test_images():
+    plain, shuffled = (torch.cat([part[0], part[2]]).flatten(1) for part in (of(tiny()), of(tiny(inputs="shuffled"))))
+    place = [int((plain - shuffled[:, [j]]).abs().sum(0).argmin()) for j in range(49)]
+    torch.testing.assert_close(shuffled, plain[:, place])
+
+
+def test_redrawn_labels_are_new_each_epoch_and_others_stay():
+    configs = [tiny(), tiny(labels="redrawn"), tiny(labels="redrawn", seed=1)]
+    y = torch.stack([of(config)[1] for config in configs])
+    relabel = redraw(configs, y, 10)
+    assert relabel is not None
+    first, second = relabel(1).clone(), relabel(2).clone()
+    assert first[0].equal(y[0])
+    assert second[0].equal(y[0])
+    for i in (1, 2):
+        assert (first[i] != second[i]).float().mean() > 0.7  # 0.9 in expectation, 5 standard deviations
+    assert redraw(configs[:1], y[:1], 10) is None
+
+
+def test_members_do_not_see_each_other():
+    configs = [
+        tiny(), tiny(seed=1), tiny(labels="random"), tiny(labels="redrawn"), tiny(inputs="gaussian", corruption=0.3),
+        tiny(regulariser="weight decay", **{"training.weight_decay": 0.1}), tiny(regulariser="early stopping"),
+    ]  # fmt: skip
+    for config, found in zip(configs, train_on_randomised(configs), strict=True):
+        (alone,) = train_on_randomised([config])
+        assert found.scalars == pytest.approx(alone.scalars, abs=1e-6)
+        np.testing.assert_allclose(found.curves["train_loss"].y, alone.curves["train_loss"].y, rtol=1e-4)
+
+
+def test_early_stopping_takes_the_epoch_of_least_validation_error():
+    values = {"n": 200, "training.epochs": 40, "corruption": 0.5, "network.width": 64}
+    stopped, full = train_on_randomised([tiny(regulariser="early stopping", **values), tiny(**values)])
+    assert stopped.scalars["last_epoch"] < full.scalars["last_epoch"]
+    assert stopped.scalars["test_error"] < full.scalars["test_error"] - 0.05
+    assert stopped.scalars["train_error"] > full.scalars["train_error"]
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    found = laboratory.run(zhang.study, scale="smoke", store=tmp_path_factory.mktemp("zhang"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
+
+
+REPRODUCED = [
+    "fits-random-labels", "fits-random-inputs", "fits-every-corruption", "slow-down-is-small",
+    "test-error-rises-with-corruption", "regulariser-not-sufficient", "theorem-1-interpolates",
+    "theorem-1-units-needed", "theorem-1-weights", "kernel-interpolates",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPRODUCED)
+def test_reproduced_at_smoke_scale_with_every_control_refuted(verdicts, name):
+    verdict = verdicts[0][name]
+    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
+    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+
+
+def test_nothing_is_contradicted_or_void(verdicts):
+    assert {Outcome.CONTRADICTED, Outcome.VOID}.isdisjoint(verdict.outcome for verdict in verdicts[0].values())
+    assert verdicts[0]["inception-fits-random-labels"].outcome is Outcome.NOT_TESTABLE
+
+
+def test_training_accuracy_reaches_one(verdicts):
+    own = verdicts[1]["randomisation"].query("control == False and regulariser == 'none'")
+    assert (own.train_error <= 1 / 300).all()  # one digit in one run; the last epoch need not be the best
+    assert (own.train_error == 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", list(zhang.study.experiments))
+def test_figures_are_drawn(verdicts, name):
+    if name not in verdicts[1]:
+        pytest.skip(f"{name} is not run at smoke scale")
+    for draw in zhang.study.experiments[name].figures:
+        assert static.render(draw(verdicts[1][name]), None).startswith("<svg")
+
+
+def test_paper_scale_covers_what_laptop_scale_does_not():
+    plan = make(zhang.study, scale="paper", data_dir="/nowhere")
+    for name in ("table-1-fits-random-labels", "table-1-mlp-1x512", "table-1-mlp-3x512", "kernel-60000-test-error"):
+        assert plan.of_claim[name]
+    sizes = {member.config.n for member in plan.members_of("kernel-60000")}
+    assert sizes == {60_000}
