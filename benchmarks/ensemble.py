@@ -1,9 +1,13 @@
 """Training many networks at once against the same training, one network after the other.
 
 Run ``python benchmarks/ensemble.py``; it writes ``benchmarks/results/ensemble.json``. Both sides run in this process,
-turn by turn, on the same data, batches, weights and hyper-parameters, and are timed by the wall clock; the figures
-are medians of the ratios of neighbouring turns, so that a change of the machine's load hits both sides. "One at a
-time" is a plain PyTorch loop: `nn.Sequential`, `torch.optim.SGD`, one permutation an epoch, no metrics.
+turn by turn, on the same data, batches, weights and hyper-parameters; the figures are medians of the ratios of
+neighbouring turns, so that a change of the machine's load hits both sides. With one thread (``--threads 1``) the
+clock is processor time, which other programs do not disturb; with more it is the wall clock, which wants a machine
+at rest: a thread that waits for another one's turn on a busy core makes small operations a hundred times slower.
+
+"One at a time" is a plain PyTorch loop: `nn.Sequential`, `torch.optim.SGD`, one permutation an epoch, no metrics;
+"together" measures training loss and error once, at the end, and this is counted.
 
 The share of the peak compares the floating-point operations of the matrix products of a step (forward, and backward
 by weights and by units) with a large float32 product, timed in the same process.
@@ -11,6 +15,7 @@ by weights and by units) with a large float32 product, timed in the same process
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
@@ -26,7 +31,7 @@ from torch import Tensor, nn
 from lemmata import nets
 from lemmata.training import SGD, epochs_at, train
 
-RESULTS = Path(__file__).parent / "results" / "ensemble.json"
+RESULTS = Path(__file__).parent / "results"
 NEVER = epochs_at([])
 LR, MOMENTUM = 0.05, 0.9
 
@@ -63,12 +68,12 @@ def perceptrons(width: int, activation: str = "relu") -> Callable[[int], nn.Modu
 
 
 CASES = [
-    Case("MLP 40-16-16-10", 32, 32, 4000, 3, perceptrons(16), (40,), at_least=15),
-    Case("MLP 40-64-64-10", 32, 32, 4000, 3, perceptrons(64), (40,), at_least=6),
+    Case("MLP 40-16-16-10", 32, 32, 4000, 2, perceptrons(16), (40,), at_least=15),
+    Case("MLP 40-64-64-10", 32, 32, 4000, 2, perceptrons(64), (40,), at_least=6),
     Case("MLP 40-16-16-10, GELU (by vmap)", 32, 32, 4000, 1, perceptrons(16, "gelu"), (40,)),
     Case("MLP 196-512-10", 15, 50, 1000, 3, lambda seed: nets.mlp(196, [512], 10, seed=seed), (196,)),
-    Case("convnet 14x14, 16 channels", 15, 50, 1000, 1, lambda seed: nets.convnet(16, seed=seed), (1, 14, 14)),
-    Case("convnet1d, 25 channels", 15, 50, 1000, 1, lambda seed: nets.convnet1d(25, seed=seed), (1, 40)),
+    Case("convnet 14x14, 16 channels", 15, 50, 1000, 2, lambda seed: nets.convnet(16, seed=seed), (1, 14, 14)),
+    Case("convnet1d, 25 channels", 15, 50, 1000, 2, lambda seed: nets.convnet1d(25, seed=seed), (1, 40)),
 ]
 
 
@@ -94,9 +99,13 @@ def together(models: list[nn.Module], x: Tensor, y: Tensor, case: Case) -> None:
 
 def seconds(run: Callable[..., None], case: Case) -> float:
     models, (x, y) = case.models(), case.data()
-    start = time.perf_counter()
+    start = clock()
     run(models, x, y, case)
-    return time.perf_counter() - start
+    return clock() - start
+
+
+def clock() -> float:
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
 def peak(size: int = 3000) -> float:
@@ -104,9 +113,9 @@ def peak(size: int = 3000) -> float:
     a, out = torch.randn(size, size), torch.empty(size, size)
     times = []
     for _ in range(6):
-        start = time.perf_counter()
+        start = clock()
         torch.mm(a, a, out=out)
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return 2 * size**3 / min(times[1:])
 
 
@@ -137,6 +146,7 @@ def measure(case: Case, repetitions: int) -> dict[str, object]:
         "one at a time, microseconds a member and step": 1e6 * statistics.median(single) / case.steps() / case.members,
         "together, microseconds a member and step": 1e6 * statistics.median(joint) / case.steps() / case.members,
         "ratio": statistics.median(ratios),
+        "ratio of the fastest turns": min(single) / min(joint),
         "ratios": ratios,
         "required": case.at_least,
         "share of matmul peak": share,
@@ -179,14 +189,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--output", type=Path, help="default: results/ensemble.json, or ensemble-1-thread.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    name = "ensemble-1-thread.json" if options.threads == 1 else "ensemble.json"
+    output = options.output or RESULTS / name
     facts = machine()
-    rows = [measure(case, options.repetitions) for case in CASES]
+    facts["load when begun"] = os.getloadavg()[0]
+    rows = []
+    for case in CASES:
+        rows.append(measure(case, options.repetitions))
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps({"machine": facts, "measurements": rows}, indent=1) + "\n")
     show(rows)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"machine": facts, "measurements": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

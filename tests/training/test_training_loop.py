@@ -124,6 +124,15 @@ def test_running_loss_is_the_mean_of_the_batch_losses_and_free_of_the_weights_af
     torch.testing.assert_close(result.curves["running_loss"][1], result.curves["train_loss"][1], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_the_training_error_follows_the_labels_even_where_the_weights_stand_still(activation):
+    x, y = data()
+    redraw = lambda epoch: y if epoch % 2 else 1 - y  # noqa: E731
+    result = fit(models=models(activation), optimiser=SGD(lr=0.0), epochs=4, relabel=redraw, train_at=every_epoch)
+    errors = result.curves["train_error"][1]
+    torch.testing.assert_close(errors[:, 0], 1 - errors[:, 1], rtol=0, atol=1e-12)
+
+
 def test_patience_watches_any_curve():
     x, _y = data(1)
     noise = torch.randint(2, (N,), generator=torch.Generator().manual_seed(0))

@@ -38,6 +38,7 @@ class Ensemble:
         self.theta = theta  # (M * size,)
         self.gradient = gradient  # (M * size,), or whatever an optimiser lets it accumulate
         self.constants = constants  # buffers and frozen parameters, each (M, *shape)
+        self.gradients = 0  # how often a gradient was taken, and so a step
         self.parameters = self.layout.views(theta)
         for name, block in self.layout.views(gradient).items():
             leaf = self.parameters[name].detach().requires_grad_()
@@ -78,6 +79,7 @@ class Ensemble:
 
         `keep` is a number, or a flat tensor that holds one number for each parameter of each member.
         """
+        self.gradients += 1
         if isinstance(keep, Tensor) or keep:
             self.gradient.mul_(keep)
         else:

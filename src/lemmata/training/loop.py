@@ -8,6 +8,7 @@ diverged. Each member's weights equal those of training it alone, to rounding. C
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -119,21 +120,33 @@ def _gauges(
     reserved = {"train_loss", "train_error", "running_loss"} & set(probes)
     if reserved:
         raise InvalidInput(f"a probe may not be called {min(reserved)!r}, which train measures itself; rename it")
-    gauges = {"train_loss": _Gauge(train_at, _metric(samples, ensemble.loss))}
+    metrics: dict[str, Metric] = {"train_loss": ensemble.loss}
     if ensemble.loss == "cross_entropy":
-        gauges["train_error"] = _Gauge(train_at, _metric(samples, "error"))
+        metrics["train_error"] = "error"
+    reads = _reads(samples, list(metrics.values()))
+    gauges = {name: _Gauge(train_at, read) for name, read in zip(metrics, reads, strict=True)}
     for name, probe in probes.items():
         if isinstance(probe, WeightProbe):
             gauges[name] = _Gauge(probe.at, lambda e, live, probe=probe: probe.function(e.states()).double().cpu())
         else:
             own = Samples(probe.x, probe.y, len(ensemble), name=f"probe {name!r}")
             own.check(ensemble, probe.metric)
-            gauges[name] = _Gauge(probe.at, _metric(own, probe.metric))
+            gauges[name] = _Gauge(probe.at, _reads(own, [probe.metric])[0])
     return gauges
 
 
-def _metric(samples: Samples, metric: Metric) -> Callable[[Ensemble, Tensor], Tensor]:
-    return lambda ensemble, live: measure(ensemble, samples, live.to(samples.x.device), metric)
+def _reads(samples: Samples, metrics: list[Metric]) -> list[Callable[[Ensemble, Tensor], Tensor]]:
+    """Give a reader for each metric; read one after the other on unchanged weights, they share one evaluation."""
+    last: tuple[Ensemble, tuple[int, int], list[Tensor]] | None = None
+
+    def read(ensemble: Ensemble, live: Tensor, place: int) -> Tensor:
+        nonlocal last
+        now = (ensemble.gradients, samples.version)
+        if last is None or last[0] is not ensemble or last[1] != now:
+            last = (ensemble, now, measure(ensemble, samples, live.to(samples.x.device), metrics))
+        return last[2][place]
+
+    return [partial(read, place=place) for place in range(len(metrics))]
 
 
 class _Run:

@@ -106,6 +106,7 @@ class Perceptrons(Ensemble):
     @torch.no_grad()
     def accumulate(self, x: Tensor, y: Tensor, *, shared: bool, keep: float | Tensor = 0.0) -> Tensor:
         """Set gradient := keep * gradient + the gradient of each member's loss on its batch; return the losses (M,)."""
+        self.gradients += 1
         keeps = isinstance(keep, Tensor) or keep != 0
         if keeps:
             self.gradient.mul_(keep)

@@ -4,7 +4,7 @@ Memory is bounded: samples are evaluated in chunks such that all activations of 
 byte budget. Cost: one forward pass over the probe's samples for each member and measuring time.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -131,22 +131,29 @@ class Samples:
 
 
 @torch.no_grad()
-def measure(ensemble: Ensemble, samples: Samples, live: Tensor, metric: Metric, *, budget: int = BUDGET) -> Tensor:
-    """Evaluate the metric for the members of `ensemble`, which are the members `live` of the samples: (m,) float64."""
+def measure(
+    ensemble: Ensemble, samples: Samples, live: Tensor, metrics: Sequence[Metric], *, budget: int = BUDGET
+) -> list[Tensor]:
+    """Evaluate metrics for the members of `ensemble`, which are the members `live` of the samples: (m,) float64 each.
+
+    The outputs are computed once for all metrics; they are kept, (m, n, ...), only where a metric is a callable.
+    """
     chunk = max(1, budget // (len(ensemble) * sample_bytes(ensemble, samples)))
-    totals = torch.zeros(len(ensemble), dtype=torch.float64, device=samples.x.device)
+    totals = torch.zeros(len(metrics), len(ensemble), dtype=torch.float64, device=samples.x.device)
     whole = []
     for start in range(0, samples.n, chunk):
         x, y = samples.slice(live, start, min(start + chunk, samples.n))
         outputs = ensemble(x, shared=samples.x_shared)
-        if callable(metric):
+        for total, metric in zip(totals, metrics, strict=True):
+            if not callable(metric):
+                total.add_(METRICS[metric](outputs, y).sum(1, dtype=torch.float64))
+        if any(callable(metric) for metric in metrics):
             whole.append(outputs)
-        else:
-            totals += METRICS[metric](outputs, y).sum(1, dtype=torch.float64)
-    if callable(metric):
-        _, y = samples.slice(live, 0, samples.n)
-        return torch.vmap(metric)(torch.cat(whole, 1), y).double().cpu()
-    return (totals / samples.n).cpu()
+    for total, metric in zip(totals, metrics, strict=True):
+        if callable(metric):
+            _, y = samples.slice(live, 0, samples.n)
+            total.copy_(samples.n * torch.vmap(metric)(torch.cat(whole, 1), y))
+    return list((totals / samples.n).cpu())
 
 
 def sample_bytes(ensemble: Ensemble, samples: Samples) -> int:
