@@ -1,8 +1,10 @@
 """Both engines on real studies: what they record, what they tell, and what they survive."""
 
+import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -91,12 +93,18 @@ def test_a_trial_that_kills_twice_is_reported(coin, store):
     )
 
 
-@BOTH
-def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(coin, store, engine):
-    events = []
+@pytest.fixture
+def heeded():
+    """Ctrl-C as at a terminal; a test run in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
+
+@BOTH
+@pytest.mark.usefixtures("heeded")
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(coin, store, engine):
     def interrupt(event):
-        events.append(event)
         if event.kind == "done":
             signal.raise_signal(signal.SIGINT)
 
@@ -199,26 +207,46 @@ def test_a_store_that_cannot_be_written_stops_the_run(coin, tmp_path, engine):
     assert _children() == set()
 
 
-def test_the_data_folder_of_the_plan_reaches_the_trial(coin, coin_file, store, tmp_path, monkeypatch):
+@BOTH
+def test_the_data_folder_of_the_plan_reaches_the_trial(coin_file, store, tmp_path, monkeypatch, engine):
     monkeypatch.setenv("LEMMATA_DATA", "before")
-    coin_file.write_text(
-        coin_file.read_text().replace("< config.bias", "< len(__import__('os').environ['LEMMATA_DATA'])")
-    )
+    told = "float(__import__('os').environ['LEMMATA_DATA'].endswith('there'))"
+    coin_file.write_text(coin_file.read_text().replace("heads=heads.mean()", f"heads={told}"))
     study = load(str(coin_file))
-    folder = tmp_path / "x"
-    for engine in ("serial", "processes"):
-        place = Store(tmp_path / engine)
-        run(make(study, scale="smoke", data_dir=folder), place, engine=engine, workers=1)
-        assert {m[0]["heads"] for m in measurements(place).values()} == {1.0}
-    import os
-
+    run(make(study, scale="smoke", seeds=1), store, engine=engine, workers=1)
+    run(
+        make(study, scale="smoke", seeds=2, recorded=store.members(), data_dir=tmp_path / "there"), store, engine=engine
+    )
+    seeds = {store.members().known[key].config["seed"]: m[0]["heads"] for key, m in measurements(store).items()}
+    assert seeds == {0: 0.0, 1: 1.0}
     assert os.environ["LEMMATA_DATA"] == "before"
+
+
+def test_a_worker_ends_with_its_input_even_in_a_trial(coin, coin_file, store):
+    """The parent may be gone without the system saying so; here it lives, and only closes the pipe."""
+    import queue
+
+    from lemmata.engines.processes import Worker
+
+    plan = make(coin, scale="smoke", overrides={"mishap": "sleep"})
+    inbox = queue.Queue()
+    greeting = {
+        "source": str(coin_file), "study": "coin", "store": str(store.path), "fingerprints": plan.fingerprints,
+        "datasets": {},
+    }  # fmt: skip
+    worker = Worker(greeting, inbox, 1)
+    assert inbox.get(timeout=60)[1] == {"kind": "ready"}
+    member = plan.wanted[0]
+    worker.tell({"experiment": "main", "members": [[member.key, member.setting, member.config.non_default()]]})
+    time.sleep(0.2)
+    worker.process.stdin.close()
+    assert inbox.get(timeout=10) == (worker, None)
+    assert worker.process.wait(timeout=10) == 0
+    worker.stop()
 
 
 def _children() -> set[int]:
     """Worker processes of this one that live; they may take a moment to be gone."""
-    import os
-    from pathlib import Path
 
     def living():
         found = set()

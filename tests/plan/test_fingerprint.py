@@ -17,6 +17,7 @@ import math
 import lemmata as lm
 from lemmata.study import Config, Measurements, Study
 from sibling import scale
+from starred import *
 
 LEVELS = [1, 2, 3]
 LEVELS.append(4)
@@ -38,7 +39,7 @@ study = Study("s", question="q", config=Net, sweep={"width": [1, 2]})
 def inner(x: float) -> float:
     """Doc."""
     # a comment
-    return x * scale(x) + LEVELS[0]
+    return x * scale(x) + LEVELS[0] + SHIFT
 
 
 def unrelated():
@@ -63,6 +64,7 @@ claim = study.claim("c", where="w", untestable="no data")
 FILES = {
     "study.py": STUDY,
     "sibling.py": "from deep import FACTOR\n\n\ndef scale(x):\n    return FACTOR * x\n",
+    "starred.py": "SHIFT = 0.5\n",
     "deep/__init__.py": "from deep.constants import FACTOR\nfrom deep.unused import NOTHING\n\nSPARE = 1\n",
     "deep/constants.py": "FACTOR = 2.0\n",
     "deep/unused.py": "NOTHING = 0\n",
@@ -81,6 +83,7 @@ CHANGING = {
     "an int for a float": ("study.py", "theory(c.width)", "theory(c.width) + 0"),
     "a module beside the study": ("sibling.py", "FACTOR * x", "FACTOR + x"),
     "a name reached through a package": ("deep/constants.py", "2.0", "2.5"),
+    "a module whose every name is taken": ("starred.py", "0.5", "0.6"),
     "a module imported inside the function": ("deep/lower.py", "return VALUE", "return -VALUE"),
     "a relative import below it": ("deep/lowest.py", "1", "2"),
 }
@@ -88,7 +91,7 @@ KEEPING = {
     "a comment": ("study.py", "# a comment", "# another"),
     "a docstring": ("study.py", '    """Doc."""\n    # a', '    """Other."""\n    # a'),
     "no docstring": ("study.py", '    """Doc."""\n    # a', "    # a"),
-    "formatting": ("study.py", "x * scale(x) + LEVELS[0]", "(x\n        * scale( x ) + LEVELS[ 0 ])"),
+    "formatting": ("study.py", "x * scale(x) + LEVELS[0] + SHIFT", "(x\n        * scale( x ) + LEVELS[ 0 ] +SHIFT)"),
     "a type annotation": ("study.py", "inner(x: float) -> float", "inner(x)"),
     "an unrelated function": ("study.py", "return OTHER", "return OTHER + 1"),
     "an unrelated constant": ("study.py", "OTHER = 7", "OTHER = 8"),
@@ -123,7 +126,7 @@ def _edit(folder, name, old, new):
 def _fingerprint(folder):
     import sys
 
-    for name in [name for name in sys.modules if name.split(".")[0] in ("sibling", "deep", "stranger")]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("sibling", "starred", "deep", "stranger")]:
         del sys.modules[name]
     experiment = load(str(folder / "study.py")).experiments["main"]
     return fingerprint(experiment.trial_function, experiment.config)
