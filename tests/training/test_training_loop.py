@@ -126,7 +126,7 @@ def test_running_loss_is_the_mean_of_the_batch_losses_and_free_of_the_weights_af
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_the_training_error_follows_the_labels_even_where_the_weights_stand_still(activation):
-    x, y = data()
+    _, y = data()
     redraw = lambda epoch: y if epoch % 2 else 1 - y  # noqa: E731
     result = fit(models=models(activation), optimiser=SGD(lr=0.0), epochs=4, relabel=redraw, train_at=every_epoch)
     errors = result.curves["train_error"][1]
