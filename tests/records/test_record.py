@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as npst
 
 from lemmata.errors import CorruptFile
 from lemmata.plan.key import trial_key
-from lemmata.records.record import MemberRecord, Record, _opened, _sealed, decode, encode
+from lemmata.records.record import MemberRecord, Record, _opened, _seal, _sealed, decode, encode
 from lemmata.study import Curve, Measurements
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
@@ -104,7 +104,7 @@ def test_no_flipped_bit_is_believed():
 def test_no_truncation_is_believed():
     text, packed = encode(example())
     for length in range(len(text)):
-        with pytest.raises(CorruptFile, match=r"record.json is (cut short or not a record|not what it says)"):
+        with pytest.raises(CorruptFile, match="is cut short, changed, or no record"):
             decode(text[:length], packed)
     for length in range(len(packed)):
         with pytest.raises(CorruptFile, match=r"is not what record\.json says"):
@@ -114,6 +114,7 @@ def test_no_truncation_is_believed():
 def _forged(**changes) -> bytes:
     """A record that somebody changed and sealed again."""
     content = _opened(encode(example())[0])
+    del content["sha256"]
     return _sealed({**content, **changes})
 
 
@@ -130,8 +131,11 @@ def _member(**changes) -> list:
         (_forged(members=_member(curves={"other": 2})), "the content does not hang together"),
         (_forged(members=_member(arrays={"w": [[4], "float64"]})), r"array 'w' is float64 \(2, 2\), not float64 \[4\]"),
         (_forged(members=[{}]), "the content does not hang together"),
-        (b"[]", "cut short or not a record"),
-        (b'{"sha256": NaN}', "cut short or not a record"),
+        (b"[]", "cut short, changed, or no record"),
+        (b"", "cut short, changed, or no record"),
+        (_forged(seconds=1).replace(b"1,", b"2,"), "cut short, changed, or no record"),
+        (_sealed({"key": 1}), "record.json is no record"),
+        (b"[" + _seal(b"[\n}"), "record.json is no record"),
     ],
 )
 def test_what_does_not_hang_together_is_refused(text, message):

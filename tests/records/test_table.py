@@ -71,9 +71,10 @@ def test_a_damaged_record_leaves_its_rows_out_and_is_named(coin, store):
     victim = min(store.keys())
     file = store.path / "records" / victim[:2] / victim / "record.json"
     file.write_bytes(file.read_bytes()[:-9])
-    plan = make(coin)
-    made = table(coin, "main", plan, Store(store.path))
+    made = table(coin, "main", make(coin), Store(store.path))
     assert len(made) == 25
+    (problem,) = made.attrs["problems"]
+    assert f"record {victim} is damaged" in problem
     assert run_and_table(coin, store).shape[0] == 30
 
 

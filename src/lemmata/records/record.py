@@ -87,22 +87,26 @@ def decode(text: bytes, packed: bytes) -> Record:
 
 
 def _sealed(content: Mapping[str, Any]) -> bytes:
-    body = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
-    seal = hashlib.sha256(body.encode("ascii")).hexdigest()
-    return f'{body[:-2]},\n "sha256": "{seal}"\n}}\n'.encode("ascii")
+    body = json.dumps(content, indent=1, sort_keys=True, allow_nan=False).encode("ascii")
+    return body.removesuffix(b"\n}") + _seal(body)
+
+
+def _seal(body: bytes) -> bytes:
+    """How a record ends: with the sha256 of all before it, and the brace that closes it."""
+    return f',\n "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode("ascii")
 
 
 def _opened(text: bytes) -> dict[str, Any]:
+    length = len(_seal(b""))
+    if text[-length:] != _seal(text[:-length] + b"\n}"):
+        raise CorruptFile("record.json is cut short, changed, or no record (sha256)")
     try:
         content = json.loads(text, parse_constant=_refuse)
-        content.pop("sha256")
-        same = _sealed(content) == text
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        raise CorruptFile("record.json is cut short or not a record") from None
-    if not same:
-        raise CorruptFile("record.json is not what it says it is (sha256)")
-    if content.get("format") != FORMAT:
-        raise CorruptFile(f"record.json has format {content.get('format')!r}; this lemmata reads {FORMAT}")
+        found = content["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CorruptFile("record.json is no record") from None
+    if found != FORMAT:
+        raise CorruptFile(f"record.json has format {found!r}; this lemmata reads {FORMAT}")
     return content
 
 

@@ -25,7 +25,7 @@ def table(study: Study, experiment: Experiment | str, plan: Plan, store: Store) 
 
     Columns: "key", "control" (bool: only a control asked for it), "status", the configuration's fields by dotted name,
     scalars, "<scalar>.stderr", curves (`Curve`) and arrays. What a member did not measure is NaN. `attrs["fields"]`
-    holds the names of the fields, `attrs["problems"]` the records that turned out to be damaged and were set aside.
+    holds the names of the fields, `attrs["problems"]` the damaged records this store has set aside.
 
     >>> import tempfile
     >>> from lemmata.study import Config
@@ -40,7 +40,7 @@ def table(study: Study, experiment: Experiment | str, plan: Plan, store: Store) 
     name = experiment if isinstance(experiment, str) else experiment.name
     fields = field_names(study.experiments[name].config)
     swept = plan.swept.get(name, set())
-    found, problems = _recorded(plan.members_of(name), store)
+    found = _recorded(plan.members_of(name), store)
     rows = [
         _row(member, found[member.key], member.key not in swept)
         for member in plan.members_of(name)
@@ -49,7 +49,7 @@ def table(study: Study, experiment: Experiment | str, plan: Plan, store: Store) 
     columns = list(dict.fromkeys([*FIXED, *fields, *(column for row in rows for column in row)]))
     made = pd.DataFrame(rows, columns=columns)
     made["control"] = made["control"].astype(bool)
-    made.attrs = {"fields": fields, "problems": problems}
+    made.attrs = {"fields": fields, "problems": list(store.problems)}
     return made
 
 
@@ -62,21 +62,17 @@ def columns_of(measured: Measurements) -> list[str]:
     return [*measured.scalars, *(f"{name}.stderr" for name in measured.errors), *measured.curves, *measured.arrays]
 
 
-def _recorded(members: list[Member], store: Store) -> tuple[dict[str, MemberRecord], list[str]]:
+def _recorded(members: list[Member], store: Store) -> dict[str, MemberRecord]:
     recorded = store.members()
     wanted = {member.key for member in members if recorded.holds(member)}
     found: dict[str, MemberRecord] = {}
-    problems: list[str] = []
     for trial in dict.fromkeys(recorded[member.key] for member in members if member.key in wanted):
         try:
             record = store.get(trial)
-        except NoRecord:
-            continue
-        except CorruptFile as error:
-            problems.append(str(error))
+        except (NoRecord, CorruptFile):  # the store has set a damaged one aside and keeps its name
             continue
         found |= {member.key: member for member in record.members if member.key in wanted}
-    return found, problems
+    return found
 
 
 def _row(member: Member, recorded: MemberRecord, control: bool) -> dict[str, Any]:
