@@ -134,9 +134,13 @@ class Store:
         return Recorded(known)
 
     def check(self) -> list[str]:
-        """Verify everything; damaged and alien records are moved to quarantine/ and named with the reason."""
+        """Verify everything; damaged and alien records are moved to quarantine/ and named with the reason.
+
+        What dead writers left half written is swept away; it is no problem and not named.
+        """
         found = []
         with explained(self.path, "read"):
+            clean(self.path / "staging")
             entries = list(self._entries())
         for name, problem in entries:
             if problem:
