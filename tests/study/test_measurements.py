@@ -38,7 +38,7 @@ def test_curves_are_float64_of_one_shape():
             Curve(x, y)
 
 
-@pytest.mark.parametrize("x", [[1, 1], [2, 1], [0, 2, 1]])
+@pytest.mark.parametrize("x", [[1, 1], [2, 1], [0, 2, 1], [1, float("nan")]])
 def test_points_increase(x):
-    with pytest.raises(InvalidInput, match="a curve wants x strictly increasing; sort the points"):
+    with pytest.raises(InvalidInput, match="strictly increasing and no NaN; sort the points"):
         Curve(x, [0] * len(x))

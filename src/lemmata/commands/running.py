@@ -20,7 +20,9 @@ def run(
     seeds: Seeds = None,
     store: StorePath = None,
     data_dir: DataDir = None,
-    engine: Annotated[Literal["serial", "processes"], Parameter(help="Where trials run.")] = "serial",
+    engine: Annotated[
+        Literal["processes", "serial"], Parameter(help="Worker processes with a share of the cores, or this process.")
+    ] = "processes",
     workers: Annotated[int | None, Parameter(help="Worker processes (default: the cores there are).")] = None,
     until_decided: UntilDecided = None,
     pdf: Annotated[bool, Parameter(help="Write the report as PDF too.", negative="")] = False,

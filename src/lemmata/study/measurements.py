@@ -25,8 +25,8 @@ class Curve:
             object.__setattr__(self, name, _plain(getattr(self, name)))
         if self.x.ndim != 1 or self.x.shape != self.y.shape:
             raise InvalidInput(f"a curve wants x and y of one shape (T,), got {self.x.shape} and {self.y.shape}")
-        if np.any(np.diff(self.x) <= 0):
-            raise InvalidInput("a curve wants x strictly increasing; sort the points and drop repeated ones")
+        if not np.all(np.diff(self.x) > 0):
+            raise InvalidInput("a curve wants x strictly increasing and no NaN; sort the points, drop repeated ones")
 
 
 @dataclass(frozen=True)
