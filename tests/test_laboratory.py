@@ -74,3 +74,33 @@ def test_the_store_comes_from_the_environment(tmp_path, monkeypatch):
 def test_an_unknown_engine_is_named(tmp_path):
     with pytest.raises((InvalidInput, lm.errors.UnknownName), match="cluster"):
         lm.run(coin(), store=tmp_path / "store", engine="cluster")
+
+
+def two_scales() -> lm.Study:
+    study = lm.Study("two-scales", question="Which?")
+    for name, seeds in (("small", {"laptop": 3, "paper": 3}), ("large", {"paper": 3})):
+        experiment = study.experiment(name, config=Coin, seeds=seeds)
+        experiment.trial(lambda configs: [lm.Measurements.of(heads=0.5) for _ in configs])
+        experiment.claim(
+            f"heads half of the time, {name}",
+            where="p. 1",
+            name=name,
+            kind=lm.kinds.value(of="heads"),
+            paper=0.5,
+            margin=0.1,
+        )
+    return study
+
+
+def test_claims_of_another_scale_are_named_and_not_judged(tmp_path):
+    done = lm.run(two_scales(), store=tmp_path / "store")
+    assert [v.claim.name for v in done.verdicts] == ["small"]
+    assert done.study.notes == "Not asked in this run (scale laptop): heads half of the time, large."
+
+
+def test_only_runs_the_experiments_named(tmp_path):
+    done = lm.run(two_scales(), store=tmp_path / "store", scale="paper", only=["large"])
+    assert [v.claim.name for v in done.verdicts] == ["large"]
+    assert set(done.tables) == {"large"}
+    with pytest.raises(lm.errors.UnknownName, match="did you mean 'large'"):
+        lm.run(two_scales(), store=tmp_path / "store", only=["lrage"])

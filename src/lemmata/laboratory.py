@@ -6,7 +6,7 @@ What the command line does, as functions. The store is the only state: a second 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,7 @@ def run(
     study: Study | str,
     *,
     scale: str = "laptop",
+    only: Collection[str] = (),
     overrides: Mapping[str, Any] | None = None,
     seeds: int | None = None,
     store: Store | str | Path | None = None,
@@ -64,12 +65,13 @@ def run(
 ) -> Run:
     """Run a study: what is recorded already is not run again.
 
-    `overrides` maps dotted field names to a value, or to a list that becomes an axis. `until_decided` is the most
-    seeds that may be spent: blocks are added, each as large as all before, until every claim is decided or the seeds
-    are spent; the error is kept by a spending rule. `on_plan` is called before anything runs, `on_event` as trials
-    start and end. Raises `LemmataError` for what a user can mend; a trial that fails is in `Run.outcome`, not raised.
+    `only` names the experiments to run (all that declare the scale). `overrides` maps dotted field names to a value, or
+    to a list that becomes an axis. `until_decided` is the most seeds that may be spent: blocks are added, each as large
+    as all before, until every claim is decided or the seeds are spent; the error is kept by a spending rule. `on_plan`
+    is called before anything runs, `on_event` as trials start and end. Raises `LemmataError` for what a user can mend;
+    a trial that fails is in `Run.outcome`, not raised.
     """
-    study = load(study) if isinstance(study, str) else study
+    study = covered(load(study) if isinstance(study, str) else study, scale, only)
     place = open_store(store)
     looks = _looks(study, scale, seeds, until_decided)
     for asked in looks:
@@ -87,6 +89,7 @@ def recall(
     study: Study | str,
     *,
     scale: str = "laptop",
+    only: Collection[str] = (),
     overrides: Mapping[str, Any] | None = None,
     seeds: int | None = None,
     store: Store | str | Path | None = None,
@@ -97,7 +100,7 @@ def recall(
 
     A run that was made with `until_decided` is recalled with the same number, so that its looks are paid for.
     """
-    study = load(study) if isinstance(study, str) else study
+    study = covered(load(study) if isinstance(study, str) else study, scale, only)
     place = open_store(store)
     looks = _looks(study, scale, seeds, until_decided)
     for asked in looks:
@@ -106,6 +109,20 @@ def recall(
         if plan.trials or not undecided(recalled.verdicts):
             break
     return recalled
+
+
+def covered(study: Study, scale: str, only: Collection[str] = ()) -> Study:
+    """The part of a study that a run asks: the experiments named, or all, that declare the scale; its notes say so.
+
+    A study that declares the scale nowhere is given back whole, for the plan to say what it declares.
+    """
+    named = [name for name in study.experiments if name in (only or study.experiments)]
+    asked = [name for name in named if scale in study.experiments[name].seeds]
+    study.restricted(only)  # raises for a name that is none
+    left_out = [claim.statement for name, e in study.experiments.items() if name not in asked for claim in e.claims]
+    if not left_out or not asked:
+        return study.restricted(named)
+    return study.restricted(asked, f"Not asked in this run (scale {scale}): {'; '.join(left_out)}.")
 
 
 def open_store(store: Store | str | Path | None = None) -> Store:

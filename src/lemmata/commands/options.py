@@ -16,6 +16,7 @@ Overrides = Annotated[
         help="--FIELD VALUE sets a field of the study's configuration; --FIELD A,B,C sweeps it.",
     ),
 ]
+Only = Annotated[tuple[str, ...], Parameter(help="Only this experiment of the study (may be repeated).", negative="")]
 Seeds = Annotated[int | None, Parameter(help="How many seeds; default: what the study declares.")]
 StorePath = Annotated[Path | None, Parameter(help="Folder of records (default: $LEMMATA_STORE or ./lemmata-store).")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the large data sets (default: $LEMMATA_DATA).")]

@@ -3,13 +3,14 @@
 from rich.console import Console
 from rich.table import Table
 
-from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath
+from lemmata.commands.options import DataDir, Only, Overrides, Scale, Seeds, StorePath
 
 
 def plan(
     study: str,
     *overrides: Overrides,
     scale: Scale = "laptop",
+    only: Only = (),
     seeds: Seeds = None,
     store: StorePath = None,
     data_dir: DataDir = None,
@@ -21,13 +22,13 @@ def plan(
     study
         A name from `lemmata list`, or the path of a study file.
     """
-    from lemmata.laboratory import open_store
+    from lemmata.laboratory import covered, open_store
     from lemmata.plan import make
     from lemmata.plan.forecast import forecast
     from lemmata.study import overrides as reading
     from lemmata.study.registry import load
 
-    loaded, place = load(study), open_store(store)
+    loaded, place = covered(load(study), scale, only), open_store(store)
     made = make(
         loaded,
         scale=scale,
@@ -52,4 +53,4 @@ def plan(
     console.print(table)
     for missing in made.missing:
         console.print(f"not runnable here: {missing}", style="yellow", markup=False, soft_wrap=True)
-    console.print(f"forecast: {forecast(made, place)}", markup=False)
+    console.print(f"forecast, for one process: {forecast(made, place)}", markup=False)

@@ -8,13 +8,14 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath, UntilDecided
+from lemmata.commands.options import DataDir, Only, Overrides, Scale, Seeds, StorePath, UntilDecided
 
 
 def report(
     study: str,
     *overrides: Overrides,
     scale: Scale = "laptop",
+    only: Only = (),
     seeds: Seeds = None,
     store: StorePath = None,
     data_dir: DataDir = None,
@@ -37,6 +38,7 @@ def report(
     recalled = laboratory.recall(
         loaded,
         scale=scale,
+        only=only,
         overrides=reading.read(loaded, overrides),
         seeds=seeds,
         store=store,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import DataDir, Overrides, Scale, Seeds, StorePath, UntilDecided
+from lemmata.commands.options import DataDir, Only, Overrides, Scale, Seeds, StorePath, UntilDecided
 from lemmata.commands.progress import Progress
 from lemmata.commands.verdict_table import verdict_table
 
@@ -17,6 +17,7 @@ def run(
     study: str,
     *overrides: Overrides,
     scale: Scale = "laptop",
+    only: Only = (),
     seeds: Seeds = None,
     store: StorePath = None,
     data_dir: DataDir = None,
@@ -45,6 +46,7 @@ def run(
         finished = laboratory.run(
             loaded,
             scale=scale,
+            only=only,
             overrides=reading.read(loaded, overrides),
             seeds=seeds,
             store=store,

@@ -34,6 +34,8 @@ class Forecast:
     def __str__(self) -> str:
         if not self.known:
             return "unknown: nothing like it is recorded yet"
+        if self.high == 0:
+            return "nothing to run"
         return f"about {duration(self.seconds)} ({duration(self.low)} to {duration(self.high)})"
 
 

@@ -16,6 +16,7 @@ from lemmata.figures import static
 from lemmata.figures.figure import Figure
 from lemmata.report import interactive
 from lemmata.report.content import Content, gather
+from lemmata.report.drawings import Drawings
 from lemmata.report.equations import Equations
 from lemmata.version import __version__
 
@@ -44,16 +45,18 @@ def write(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    page = render(gather(study, plan, tables, verdicts, store=store, command=command))
+    drawings = Drawings(store.path / "drawings" if store is not None else None)
+    page = render(gather(study, plan, tables, verdicts, store=store, command=command), drawings)
     path.write_text(page, encoding="utf-8", newline="\n")
     return path
 
 
-def render(content: Content) -> str:
-    """The page of a report's content."""
+def render(content: Content, drawings: Drawings | None = None) -> str:
+    """The page of a report's content; `drawings` keeps what is drawn for the next time."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
     from markupsafe import Markup, escape
 
+    drawings = drawings or Drawings(None)
     equations = Equations(content.texts)
 
     def formulas(text: str) -> Markup:
@@ -66,15 +69,14 @@ def render(content: Content) -> str:
     )  # fmt: skip
     environment.filters["formulas"] = formulas
     return environment.get_template("report.html").render(
-        report=content, figures=[_shown(figure) for figure in content.figures], version=__version__,
+        report=content, figures=[_shown(figure, drawings) for figure in content.figures], version=__version__,
         css=Markup(_template("report.css")), js=Markup(_template("report.js")),
-        bundle=interactive.bundle() if content.figures else "",
+        bundle=drawings.of("plotly's bundle", interactive.bundle) if content.figures else "",
     )  # fmt: skip
 
 
-def _shown(figure: Figure) -> dict[str, Any]:
-    svg = static.render(figure, title=False)
-    assert isinstance(svg, str)
+def _shown(figure: Figure, drawings: Drawings) -> dict[str, Any]:
+    svg = drawings.of(figure, lambda: str(static.render(figure, title=False)))
     return {
         "title": figure.title,
         "caption": figure.caption,

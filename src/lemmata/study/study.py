@@ -5,7 +5,8 @@ study with several makes each by `study.experiment(...)`, which has the same met
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -106,14 +107,24 @@ class Study:
         for own in self.experiments.values():
             added = grids.get(own.name, ())
             added = (added,) if isinstance(added, Mapping) else tuple(added)
-            copy = Experiment(
+            twin = Experiment(
                 own.name, namespace=own.namespace, config=own.config, sweep=(*own.sweep, *added), seeds=own.seeds,
                 scales=own.scales, vectorised=own.vectorised, block=own.block, data=own.data,
             )  # fmt: skip
-            copy.trial_function, copy.theories = own.trial_function, dict(own.theories)
-            copy.claims, copy.figures = list(own.claims), list(own.figures)
-            extension.experiments[own.name] = copy
+            twin.trial_function, twin.theories = own.trial_function, dict(own.theories)
+            twin.claims, twin.figures = list(own.claims), list(own.figures)
+            extension.experiments[own.name] = twin
         return extension
+
+    def restricted(self, names: Collection[str], note: str = "") -> Self:
+        """The same study with only the experiments named; `note` is added to its notes. Raises `UnknownName`."""
+        for name in names:
+            if name not in self.experiments:
+                raise UnknownName("experiment", name, self.experiments)
+        part = copy(self)
+        part.experiments = {name: e for name, e in self.experiments.items() if name in names}
+        part.notes = " ".join(text for text in (self.notes, note) if text)
+        return part
 
     def find_claim(self, name: str) -> Claim:
         """The claim of this name; raises `UnknownName`."""
