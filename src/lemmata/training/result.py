@@ -13,16 +13,17 @@ Curve = tuple[Tensor, Tensor]
 class Result:
     """The trained members, and what was measured on the way.
 
-    ``states``      {name: (M, *shape)}, parameters and buffers of all members
-    ``curves``      {name: (epochs (T,), values (M, T))}. A stopped member's value stays what it was when it
-    stopped;
-                    a diverged member's is NaN. ``"running_loss"``, the mean of the batch losses met during
-                    an epoch, is NaN from the epoch after a member stopped.
-    ``final``       {name: (M,)}, each measure on the final weights (NaN where diverged)
-    ``stopped_at``  (M,) the last epoch that a member trained
-    ``stopped``     (M,) bool: the stopping criterion was met (else the member ran out of epochs or diverged)
-    ``diverged``    (M,) bool: a NaN or infinity came in epoch ``stopped_at``, where the member was frozen
-    ``steps``       (M,) the optimisation steps that each member took
+    M is the number of members:
+
+        states       {name: (M, *shape)}, parameters and buffers of all members
+        curves       {name: (epochs (T,), values (M, T))}. A stopped member's value stays what it was when it stopped;
+                     a diverged member's is NaN. "running_loss", the mean of the batch losses met during an epoch,
+                     is NaN from the epoch after a member stopped.
+        final        {name: (M,)}, each measure on the final weights (NaN where diverged)
+        stopped_at   (M,) the last epoch that a member trained
+        stopped      (M,) bool: the stopping criterion was met (else the member ran out of epochs or diverged)
+        diverged     (M,) bool: a NaN or infinity came in epoch `stopped_at`, where the member was frozen
+        steps        (M,) the optimisation steps that each member took
     """
 
     states: dict[str, Tensor]
