@@ -8,8 +8,8 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def number(value: float, *, digits: int = 4) -> str:
     """A number to some significant digits, with a true minus sign and powers of ten.
 
-    >>> number(0.16691), number(-2.5e-9), number(60000), number(math.inf)
-    ('0.1669', '−2.5 × 10⁻⁹', '60000', '∞')
+    >>> number(0.16691), number(-2.5e-9), number(60000), number(2049.5), number(math.inf)
+    ('0.1669', '−2.5 × 10⁻⁹', '60000', '2049.5', '∞')
     """
     if math.isnan(value):
         return "none"
@@ -17,7 +17,7 @@ def number(value: float, *, digits: int = 4) -> str:
         return "∞" if value > 0 else "−∞"
     if float(value).is_integer() and abs(value) < 1e6:
         return f"{value:.0f}".replace("-", "−")
-    text = f"{value:.{digits}g}"
+    text = f"{value:.1f}" if 1e3 <= abs(value) < 1e6 else f"{value:.{digits}g}"
     if "e" in text:
         mantissa, power = text.split("e")
         text = f"{mantissa} × 10{str(int(power)).translate(SUPERSCRIPT)}"

@@ -397,7 +397,7 @@ generalises = kernel.claim(
     kind=value(of="test_error", null=CHANCE),
     select={"n": SIZES[-1], "labels": "true"},
     paper=0.012, quoted="1.2 % (60,000 digits)", margin=0.003,
-    note="4,000 digits here, which cannot suffice; the experiment `kernel-60000` has them all. The margin is two "
+    note="4,000 digits here, which cannot suffice; the experiment kernel-60000 has them all. The margin is two "
     "standard errors of 1.2 % on 10,000 test digits, and the rounding of the paper's number.",
 )  # fmt: skip
 generalises.control("random labels, fitted as well", labels="random")

@@ -22,7 +22,7 @@ def number(x: float) -> str:
     """
     if math.isinf(x):
         return "∞" if x > 0 else "-∞"
-    return f"{x + 0.0:.4g}"
+    return f"{x + 0.0:.1f}".removesuffix(".0") if 1e3 <= abs(x) < 1e6 else f"{x + 0.0:.4g}"
 
 
 def region(low: float, high: float, *, null: float | None = None) -> str:
