@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from lemmata.study.registry import load
+
 torch.set_num_threads(1)
+COIN = Path(__file__).parent / "engines" / "coin_study.py"
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +19,20 @@ def data_folder() -> Path:
     if not folder:
         pytest.skip("LEMMATA_DATA is not set: the large real files are not here")
     return Path(folder)
+
+
+@pytest.fixture
+def coin_file(tmp_path) -> Path:
+    """A copy of the coin study, in a file of the test's own."""
+    file = tmp_path / "coin_study.py"
+    file.write_text(COIN.read_text(encoding="utf-8"), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def coin(coin_file):
+    """The coin study, loaded from that file."""
+    return load(str(coin_file))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -1,7 +1,8 @@
 """Options that several commands share, with the words that `--help` shows."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -16,11 +17,30 @@ Overrides = Annotated[
         help="--FIELD VALUE sets a field of the study's configuration; --FIELD A,B,C sweeps it.",
     ),
 ]
-Only = Annotated[tuple[str, ...], Parameter(help="Only this experiment of the study (may be repeated).", negative="")]
-Seeds = Annotated[int | None, Parameter(help="How many seeds; default: what the study declares.")]
 StorePath = Annotated[Path | None, Parameter(help="Folder of records (default: $LEMMATA_STORE or ./lemmata-store).")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the large data sets (default: $LEMMATA_DATA).")]
-UntilDecided = Annotated[
-    int | None,
-    Parameter(help="Add blocks of seeds, up to this many, until every claim is decided; the error is kept."),
-]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which part of a study is meant, with how many seeds, and where its records and data are."""
+
+    scale: Scale = "laptop"
+    only: Annotated[tuple[str, ...], Parameter(help="Only this experiment (may be repeated).", negative="")] = ()
+    seeds: Annotated[int | None, Parameter(help="How many seeds; default: what the study declares.")] = None
+    until_decided: Annotated[
+        int | None,
+        Parameter(help="Add blocks of seeds, up to this many, until every claim is decided; the error is kept."),
+    ] = None
+    store: StorePath = None
+    data_dir: DataDir = None
+
+    def chosen(self, study, overrides: tuple[str, ...]) -> dict[str, Any]:
+        """The options as `lemmata.laboratory.run` and `recall` take them, the overrides read and checked."""
+        from lemmata.study.overrides import read
+
+        return {**vars(self), "overrides": read(study, overrides)}
+
+
+EVERYTHING = Selection()

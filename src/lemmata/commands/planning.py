@@ -3,17 +3,13 @@
 from rich.console import Console
 from rich.table import Table
 
-from lemmata.commands.options import DataDir, Only, Overrides, Scale, Seeds, StorePath
+from lemmata.commands.options import EVERYTHING, Overrides, Selection
 
 
 def plan(
     study: str,
     *overrides: Overrides,
-    scale: Scale = "laptop",
-    only: Only = (),
-    seeds: Seeds = None,
-    store: StorePath = None,
-    data_dir: DataDir = None,
+    selection: Selection = EVERYTHING,
 ) -> None:
     """Show the trials a run would make, the members that are recorded already, and a forecast; run nothing.
 
@@ -28,21 +24,21 @@ def plan(
     from lemmata.study import overrides as reading
     from lemmata.study.registry import load
 
-    loaded, place = covered(load(study), scale, only), open_store(store)
+    loaded, place = covered(load(study), selection.scale, selection.only), open_store(selection.store)
+    recorded = place.members()
     made = make(
         loaded,
-        scale=scale,
+        scale=selection.scale,
         overrides=reading.read(loaded, overrides),
-        seeds=seeds,
-        recorded=place.members(),
-        data_dir=data_dir,
+        seeds=selection.seeds,
+        recorded=recorded,
+        data_dir=selection.data_dir,
     )
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("experiment", style="bold")
     for column in ("members", "recorded", "stale", "to run", "trials"):
         table.add_column(column, justify="right")
-    recorded = place.members()
     for name in loaded.experiments:
         wanted = [member for member in made.wanted if member.experiment == name]
         trials = [trial for trial in made.trials if trial.experiment == name]

@@ -8,18 +8,13 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import DataDir, Only, Overrides, Scale, Seeds, StorePath, UntilDecided
+from lemmata.commands.options import EVERYTHING, Overrides, Selection
 
 
 def report(
     study: str,
     *overrides: Overrides,
-    scale: Scale = "laptop",
-    only: Only = (),
-    seeds: Seeds = None,
-    store: StorePath = None,
-    data_dir: DataDir = None,
-    until_decided: UntilDecided = None,
+    selection: Selection = EVERYTHING,
     pdf: Annotated[bool, Parameter(help="Write a PDF instead of HTML.", negative="")] = False,
     output: Annotated[Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html or .pdf).")] = None,
 ) -> None:
@@ -31,21 +26,10 @@ def report(
         A name from `lemmata list`, or the path of a study file.
     """
     from lemmata import laboratory
-    from lemmata.study import overrides as reading
     from lemmata.study.registry import load
 
     loaded = load(study)
-    recalled = laboratory.recall(
-        loaded,
-        scale=scale,
-        only=only,
-        overrides=reading.read(loaded, overrides),
-        seeds=seeds,
-        store=store,
-        until_decided=until_decided,
-        data_dir=data_dir,
-    )
-    suffix = "pdf" if pdf else "html"
-    path = output or Path("lemmata-reports") / f"{loaded.name}.{suffix}"
+    recalled = laboratory.recall(loaded, **selection.chosen(loaded, overrides))
+    path = output or Path("lemmata-reports") / f"{loaded.name}.{'pdf' if pdf else 'html'}"
     command = shlex.join(["lemmata", *sys.argv[1:]])
     Console().print(f"report: {recalled.report(path, command=command)}", soft_wrap=True)

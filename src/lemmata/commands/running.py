@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import DataDir, Only, Overrides, Scale, Seeds, StorePath, UntilDecided
+from lemmata.commands.options import EVERYTHING, Overrides, Selection
 from lemmata.commands.progress import Progress
 from lemmata.commands.verdict_table import verdict_table
 
@@ -16,16 +16,11 @@ from lemmata.commands.verdict_table import verdict_table
 def run(
     study: str,
     *overrides: Overrides,
-    scale: Scale = "laptop",
-    only: Only = (),
-    seeds: Seeds = None,
-    store: StorePath = None,
-    data_dir: DataDir = None,
+    selection: Selection = EVERYTHING,
     engine: Annotated[
         Literal["processes", "serial"], Parameter(help="Worker processes with a share of the cores, or this process.")
     ] = "processes",
     workers: Annotated[int | None, Parameter(help="Worker processes (default: the cores there are).")] = None,
-    until_decided: UntilDecided = None,
     pdf: Annotated[bool, Parameter(help="Write the report as PDF too.", negative="")] = False,
     output: Annotated[Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html).")] = None,
 ) -> None:
@@ -37,7 +32,6 @@ def run(
         A name from `lemmata list`, or the path of a study file.
     """
     from lemmata import laboratory
-    from lemmata.study import overrides as reading
     from lemmata.study.registry import load
 
     loaded = load(study)
@@ -45,24 +39,17 @@ def run(
     with Progress(console) as progress:
         finished = laboratory.run(
             loaded,
-            scale=scale,
-            only=only,
-            overrides=reading.read(loaded, overrides),
-            seeds=seeds,
-            store=store,
+            **selection.chosen(loaded, overrides),
             engine=engine,
             workers=workers,
-            until_decided=until_decided,
-            data_dir=data_dir,
             on_plan=progress.planned,
             on_event=progress.event,
         )
     console.print(verdict_table(finished))
     path = output or Path("lemmata-reports") / f"{loaded.name}.html"
     command = shlex.join(["lemmata", *sys.argv[1:]])
-    console.print(f"report: {finished.report(path, command=command)}", soft_wrap=True)
-    if pdf:
-        console.print(f"report: {finished.report(path.with_suffix('.pdf'), command=command)}", soft_wrap=True)
+    for file in (path, path.with_suffix(".pdf")) if pdf else (path,):
+        console.print(f"report: {finished.report(file, command=command)}", soft_wrap=True)
     assert finished.outcome is not None
     for failure in finished.outcome.failed:
         console.print(f"failed: {failure}", style="red", markup=False, soft_wrap=True)
