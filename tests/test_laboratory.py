@@ -104,3 +104,42 @@ def test_only_runs_the_experiments_named(tmp_path):
     assert set(done.tables) == {"large"}
     with pytest.raises(lm.errors.UnknownName, match="did you mean 'large'"):
         lm.run(two_scales(), store=tmp_path / "store", only=["lrage"])
+
+
+def test_an_extension_leaves_the_claims_of_its_base_alone(tmp_path):
+    base = fair(coin(), 0.2)
+    more = base.extend("more", question="And others?", sweep={"bias": [0.5], "tosses": [100, 400]})
+    trend = more.experiments["main"].claim(
+        "more tosses", where="ours", name="more", kind=lm.kinds.exact(of="heads", at_least=0.0), select={"tosses": 400}
+    )
+    done = lm.run(more, store=tmp_path / "store")
+    assert {v.claim.name: v.outcome.value for v in done.verdicts} == {"fair": "reproduced", trend.name: "reproduced"}
+    assert len(done.plan.of_claim["fair"]) == 4
+    assert len(done.plan.of_claim["more"]) == 4
+
+
+def test_missing_records_make_no_verdict_stronger(tmp_path):
+    def asking(claims: int) -> lm.Study:
+        study = fair(coin(), 0.2)
+        for i in range(claims):
+            study.claim("never measured", where="-", name=f"no-{i}", kind=lm.kinds.value(of="tails"), within=(0.0, 1.0))
+        return study
+
+    alone = lm.run(asking(0), store=tmp_path / "store").verdicts[0]
+    among = lm.run(asking(9), store=tmp_path / "store").verdicts[0]
+    assert among.p_inside == pytest.approx(10 * alone.p_inside, rel=1e-9)
+    assert "corrected over 10 claims" in among.reason
+
+
+def test_a_report_before_the_first_record_leaves_the_store_usable(tmp_path):
+    study = coin()
+
+    @study.figure
+    def heads(table):
+        series = lm.Series(label="none", x=[1.0, 2.0], y=[1.0, 2.0])
+        panel = lm.Panel(x=lm.Axis(label="x"), y=lm.Axis(label="y"), series=[series])
+        return lm.Figure(name="f", title="F", caption="Nothing.", panels=[panel])
+
+    lm.recall(study, store=tmp_path / "store").report(tmp_path / "report.html")
+    done = lm.run(study, store=tmp_path / "store")
+    assert len(done.tables["main"]) == 4

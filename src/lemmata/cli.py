@@ -34,6 +34,12 @@ def main() -> None:
     except LemmataError as error:
         print(f"lemmata: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        place = f" {error.filename!r}" if error.filename else ""
+        print(
+            f"lemmata: cannot use{place}: {error.strerror or error}; check the path, or name another", file=sys.stderr
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         print("\nlemmata: stopped; what is done is recorded, and the same command goes on from there.", file=sys.stderr)
         sys.exit(130)

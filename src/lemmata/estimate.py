@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from lemmata.errors import InvalidInput, LemmataError
+from lemmata.figures import Axis, Figure, Panel, Series
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,19 @@ class Estimate:
             raise InvalidInput(f"no interval from n = {self.n} draw; take at least two")
         half = float(student.ppf((1 + level) / 2, self.n - 1)) * self.stderr
         return self.value - half, self.value + half
+
+    def plot(self, label: str = "value") -> Figure:
+        """Draw the value, or each entry of an array against its index, with its 95 % interval.
+
+        >>> Estimate(np.array([3.0, 2.0]), stderr=np.array([0.1, 0.2]), n=10).plot("eigenvalue").panels[0].y.label
+        'eigenvalue'
+        """
+        value, low, high = (np.ravel(np.asarray(part, dtype=float)) for part in (self.value, *self.interval()))
+        index = np.arange(len(value))
+        points = Series(label="estimate, 95 % interval", x=index, y=value, low=low, high=high, style="points")
+        panel = Panel(x=Axis(label="entry", ticks=tuple(map(str, index))), y=Axis(label=label), series=[points])
+        caption = f"{self.n} draws, {self.cost:g} gradient evaluations."
+        return Figure(name="estimate", title=label, caption=caption, panels=[panel])
 
     def __format__(self, spec: str) -> str:
         """Write a single number as value ± stderr, each by `spec`."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_STORE = "lemmata-store"
+MOST_NAMED = 5  # claims that a note names
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def covered(study: Study, scale: str, only: Collection[str] = ()) -> Study:
     left_out = [claim.statement for name, e in study.experiments.items() if name not in asked for claim in e.claims]
     if not left_out or not asked:
         return study.restricted(named)
-    return study.restricted(asked, f"Not asked in this run (scale {scale}): {'; '.join(left_out)}.")
+    named_here = "; ".join(left_out[:MOST_NAMED]) + ("; and others" if len(left_out) > MOST_NAMED else "")
+    return study.restricted(asked, f"Not asked in this run (scale {scale}): {named_here}.")
 
 
 def open_store(store: Store | str | Path | None = None) -> Store:

@@ -78,3 +78,22 @@ def test_a_trial_that_raises_is_reported_and_the_others_are_kept(workplace, lemm
     assert status == 1
     assert "the coin fell off the table" in out
     assert len(list((workplace / "lemmata-store").rglob("record.json"))) == 1
+
+
+def test_a_place_that_cannot_be_written(workplace, lemmata):
+    (workplace / "file").write_text("in the way")
+    for tokens in (("new", "mine", "--folder", "file"), ("report", "coin.py", "--output", "file/coin.html")):
+        status, _, err = lemmata(*tokens)
+        assert status == 2
+        assert "cannot use" in err
+        assert "file" in err
+        assert "Traceback" not in err
+
+
+def test_alike_failures_are_told_once(workplace, lemmata):
+    text = (workplace / "coin.py").read_text()
+    (workplace / "coin.py").write_text(text.replace("draws = [", "raise RuntimeError('no coin')\n    draws = ["))
+    status, out, _ = lemmata("run", "coin.py")
+    assert status == 1
+    assert out.count("no coin") == 1
+    assert "failed: 2 trials of experiment 'main'" in out

@@ -37,8 +37,8 @@ def test_a_control_that_moves_the_location_moves_the_region():
     ("options", "message"),
     [
         ({"paper": 1.0, "margin": 0.1, "within": (0, 1)}, "claim 'c': give `margin` or `within`, not both"),
-        ({"margin": 0.1}, r"claim 'c': a margin \(0.1\) is >= 0 and wants the paper's number"),
-        ({"paper": 1.0, "margin": -1.0}, r"claim 'c': a margin \(-1.0\) is >= 0"),
+        ({"margin": 0.1}, r"claim 'c': margin = 0.1 lies around the paper's number; give `paper` too"),
+        ({"paper": 1.0, "margin": -1.0}, r"claim 'c': margin = -1.0 is negative"),
         ({"within": (2, 1)}, r"claim 'c': within = \(2, 1\) is empty; write \(low, high\)"),
         ({"within": (math.nan, 1)}, "is empty"),
     ],

@@ -206,8 +206,17 @@ def test_a_kind_that_cannot_work_does_not_stop_the_others(bench):
     assert found["bad"].outcome is Outcome.INCONCLUSIVE
     assert "no column 'nothing_such'" in found["bad"].reason
     assert found["good"].outcome is Outcome.REPRODUCED
-    assert found["good"].p_inside < found["good"].level  # and it is a family of one
-    assert "corrected" not in found["good"].reason
+    # what cannot be judged stays in the family: a claim that fails to be measured makes no other one stronger
+    assert "corrected over 2 claims" in found["good"].reason
+
+
+def test_an_identity_with_missing_records_is_not_shown(bench):
+    def declare(study):
+        study.claim("i", name="y", where="T", kind=kinds.exact(of="y", at_least=0.0))
+
+    assert bench(declare, around(5.0))["y"].outcome is Outcome.REPRODUCED
+    assert bench(declare, around(5.0), recorded=range(4))["y"].outcome is Outcome.INCONCLUSIVE
+    assert bench(declare, around(-5.0), recorded=range(4))["y"].outcome is Outcome.CONTRADICTED
 
 
 def test_a_claim_without_margin_is_not_trivially_true(bench):

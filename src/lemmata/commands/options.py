@@ -44,3 +44,12 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+def default_path(study: str, scale: str, ending: str) -> Path:
+    """Where a report goes if nothing is said: scales but the default one do not overwrite it.
+
+    >>> default_path("coin", "laptop", "html").name, default_path("coin", "smoke", "pdf").name
+    ('coin.html', 'coin-smoke.pdf')
+    """
+    return Path("lemmata-reports") / f"{study}{'' if scale == 'laptop' else f'-{scale}'}.{ending}"

@@ -47,8 +47,5 @@ class Progress:
         """Advance the bar when a trial ends; name the one that runs."""
         if event.kind == "started":
             self._bars.update(self._task, description=event.trial.experiment)
-        elif event.kind == "done":
-            self._bars.advance(self._task, len(event.trial.members))
-        elif event.kind == "failed":
-            self._console.print(f"failed: {event.error}", style="red", markup=False, soft_wrap=True)
+        elif event.kind in ("done", "failed"):
             self._bars.advance(self._task, len(event.trial.members))

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import EVERYTHING, Overrides, Selection
+from lemmata.commands.options import EVERYTHING, Overrides, Selection, default_path
 
 
 def report(
@@ -30,6 +30,6 @@ def report(
 
     loaded = load(study)
     recalled = laboratory.recall(loaded, **selection.chosen(loaded, overrides))
-    path = output or Path("lemmata-reports") / f"{loaded.name}.{'pdf' if pdf else 'html'}"
+    path = output or default_path(loaded.name, selection.scale, "pdf" if pdf else "html")
     command = shlex.join(["lemmata", *sys.argv[1:]])
     Console().print(f"report: {recalled.report(path, command=command)}", soft_wrap=True)

@@ -2,13 +2,14 @@
 
 import shlex
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import EVERYTHING, Overrides, Selection
+from lemmata.commands.options import EVERYTHING, Overrides, Selection, default_path
 from lemmata.commands.progress import Progress
 from lemmata.commands.verdict_table import verdict_table
 
@@ -46,13 +47,15 @@ def run(
             on_event=progress.event,
         )
     console.print(verdict_table(finished))
-    path = output or Path("lemmata-reports") / f"{loaded.name}.html"
+    path = output or default_path(loaded.name, selection.scale, "html")
     command = shlex.join(["lemmata", *sys.argv[1:]])
     for file in (path, path.with_suffix(".pdf")) if pdf else (path,):
         console.print(f"report: {finished.report(file, command=command)}", soft_wrap=True)
     assert finished.outcome is not None
-    for failure in finished.outcome.failed:
-        console.print(f"failed: {failure}", style="red", markup=False, soft_wrap=True)
+    alike = Counter((failure.trial.experiment, failure.error) for failure in finished.outcome.failed)
+    for (experiment, error), count in alike.items():
+        words = f"failed: {count} {'trial' if count == 1 else 'trials'} of experiment {experiment!r}: {error}"
+        console.print(words, style="red", markup=False, soft_wrap=True)
     if finished.outcome.interrupted:
         raise KeyboardInterrupt
     if finished.outcome.failed:

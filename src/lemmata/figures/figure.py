@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -139,6 +140,19 @@ class Figure:
     title: str
     caption: str
     panels: Sequence[Panel]
+
+    def save(self, path: Path | str) -> Path:
+        """Draw the figure by matplotlib into a file ending in .svg, .png or .pdf; returns the path."""
+        from lemmata.figures.static import render
+
+        render(self, path)
+        return Path(path)
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        from lemmata.figures.static import render
+
+        return str(render(self))
 
 
 def mean_and_band(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

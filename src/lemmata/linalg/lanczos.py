@@ -11,11 +11,13 @@ only one copy is found until the Krylov space is exhausted (then a fresh directi
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
+from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.linalg.operator import LinearOperator
 
 
@@ -27,6 +29,22 @@ class Eigenpairs:
     vectors: Tensor
     residuals: Tensor
     products: int
+
+    def plot(self) -> Figure:
+        """Draw the eigenvalues in their order; a residual bounds how far each is from one of the operator."""
+        values, residuals = self.values.detach().cpu().double(), self.residuals.detach().cpu().double()
+        index = np.arange(1, len(values) + 1)
+        found = Series(
+            label="eigenvalue ± residual",
+            x=index,
+            y=values.numpy(),
+            low=(values - residuals).numpy(),
+            high=(values + residuals).numpy(),
+            style="points",
+        )
+        panel = Panel(x=Axis(label="index"), y=Axis(label="eigenvalue"), series=[found])
+        caption = f"{self.products} products with the operator; largest residual {float(residuals.max()):.2g}."
+        return Figure(name="eigenvalues", title="Eigenvalues", caption=caption, panels=[panel])
 
 
 def eigenpairs(

@@ -36,6 +36,8 @@ class Forecast:
             return "unknown: nothing like it is recorded yet"
         if self.high == 0:
             return "nothing to run"
+        if self.high < 1:
+            return "under 1 s"
         return f"about {duration(self.seconds)} ({duration(self.low)} to {duration(self.high)})"
 
 

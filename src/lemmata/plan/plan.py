@@ -144,7 +144,9 @@ class _Draft:
         self.swept[experiment.name] = self._want(experiment, configs, own)
         for claim in experiment.claims:
             if claim.kind is not None:
-                self._add_claim(experiment, claim, configs, own)
+                declaring = experiment.declaring(claim)
+                about = configs if declaring is experiment else grid.members(declaring, scale, overrides, seeds)
+                self._add_claim(experiment, claim, about, own)
         self.wanted |= own
         self._schedule(experiment, list(own.values()))
 

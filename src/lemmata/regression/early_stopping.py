@@ -35,6 +35,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.figures import Axis, Figure, Panel, Series
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,18 @@ class RiskCurve:
     def total(self) -> Tensor:
         """Bias plus variance, (..., T)."""
         return self.bias + self.variance
+
+    def plot(self, steps: Tensor) -> Figure:
+        """Draw the risk after each number of `steps` (T,) and its two parts, summed over features."""
+        parts = {"risk": self.total, "bias": self.bias, "variance": self.variance}
+        series = [
+            Series(
+                label=name, x=steps.cpu().numpy(), y=part.reshape(-1, len(steps)).sum(0).cpu().numpy(), role="theory"
+            )
+            for name, part in parts.items()
+        ]
+        panel = Panel(x=Axis(label="steps of gradient descent", log=True), y=Axis(label="excess risk"), series=series)
+        return Figure(name="risk", title="Excess risk", caption="The risk and its two parts.", panels=[panel])
 
 
 def approximate_risk(

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.figures import Axis, Figure, Panel, Reference, Series, mean_and_band
 
 
 class TwoLayer(NamedTuple):
@@ -61,6 +62,19 @@ class Descent:
     loss: Tensor
     risk: Tensor
     stability: Tensor
+
+    def plot(self) -> Figure:
+        """Draw the risk, the training loss and the stability number against the steps, every network and their mean."""
+        panels = []
+        for label, values in (("risk", self.risk), ("training loss", self.loss), ("stability number", self.stability)):
+            mean, low, high = mean_and_band(values.cpu().double().numpy())
+            series = Series(
+                label=label, x=self.steps.cpu().numpy(), y=mean, low=low, high=high, seeds=values.cpu().numpy()
+            )
+            edge = [Reference(label="unstable above", value=1.0, role="theory")] if label == "stability number" else []
+            y = Axis(label=label, log=label == "training loss")
+            panels.append(Panel(x=Axis(label="steps", log=True), y=y, series=[series], references=edge))
+        return Figure(name="descent", title="Gradient descent", caption="Every network and their mean.", panels=panels)
 
 
 def descend(

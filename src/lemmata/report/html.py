@@ -45,7 +45,8 @@ def write(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawings = Drawings(store.path / "drawings" if store is not None else None)
+    # a folder that holds drawings but no record yet would be no store
+    drawings = Drawings(store.path / "drawings" if store is not None and store.keys() else None)
     page = render(gather(study, plan, tables, verdicts, store=store, command=command), drawings)
     path.write_text(page, encoding="utf-8", newline="\n")
     return path

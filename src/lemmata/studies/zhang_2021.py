@@ -204,7 +204,7 @@ stopping = randomisation.claim(
     where="section 3",
     kind=difference(of="test_error", over="regulariser", between=("none", "early stopping"), null=None),
     select={**TRUE, "regulariser": ["none", "early stopping"]},
-    paper=0.0, quoted="no number for this network", margin=0.033,
+    quoted="no number for this network", within=(-0.033, 0.033),
     note="The margin is that of weight decay.",
 )  # fmt: skip
 stopping.control("on corrupted labels early stopping matters", corruption=0.5)
@@ -225,7 +225,7 @@ invariant = randomisation.claim(
     where="not in the paper: an exact symmetry of the initial weights' law",
     kind=difference(of="test_error", over="inputs", between=("true", "shuffled"), null=None),
     select={**TRUE, "inputs": ["true", "shuffled"]},
-    paper=0.0, quoted="0 (symmetry)", margin=0.01,
+    quoted="0 (symmetry)", within=(-0.01, 0.01),
     note="The margin is little more than one standard error of an error of 10 % on 1,500 test images.",
 )  # fmt: skip
 invariant.control("a convolutional network does", {"network.kind": "convnet", "network.width": 16})

@@ -45,8 +45,14 @@ class Claim:
     def __post_init__(self):
         if self.within is not None and self.margin is not None:
             raise InvalidInput(f"claim {self.name!r}: give `margin` or `within`, not both")
-        if self.margin is not None and (self.paper is None or self.margin < 0):
-            raise InvalidInput(f"claim {self.name!r}: a margin ({self.margin}) is >= 0 and wants the paper's number")
+        if self.margin is not None and self.paper is None:
+            raise InvalidInput(
+                f"claim {self.name!r}: margin = {self.margin} lies around the paper's number; give `paper` too"
+            )
+        if self.margin is not None and not self.margin >= 0:
+            raise InvalidInput(
+                f"claim {self.name!r}: margin = {self.margin} is negative; write how far off is still right"
+            )
         if self.within is not None and not self.within[0] <= self.within[1]:
             raise InvalidInput(f"claim {self.name!r}: within = {self.within} is empty; write (low, high)")
 

@@ -1,5 +1,7 @@
 """One experiment of a study: a configuration, what is swept, at which scales, and the trial function."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -42,6 +44,7 @@ class Experiment:
         self.block = block
         self.data = data
         self.claims: list[Claim] = []
+        self.base: Experiment | None = None  # what this one extends; claims taken over are about its sweep alone
         self.trial_function: TrialFunction | None = None
         self.theories: dict[str, Callable[..., Any]] = {}
         self.figures: list[Callable[..., Any]] = []
@@ -101,6 +104,10 @@ class Experiment:
         )  # fmt: skip
         self.claims.append(claim)
         return claim
+
+    def declaring(self, claim: Claim) -> Experiment:
+        """The experiment that a claim was declared for: this one, or one that it extends."""
+        return self.base.declaring(claim) if self.base is not None and claim in self.base.claims else self
 
     def dataset(self, config: Config) -> str | None:
         """The name of the dataset a configuration reads, if any: its digest is part of a trial's identity."""

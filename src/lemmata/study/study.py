@@ -111,6 +111,7 @@ class Study:
                 own.name, namespace=own.namespace, config=own.config, sweep=(*own.sweep, *added), seeds=own.seeds,
                 scales=own.scales, vectorised=own.vectorised, block=own.block, data=own.data,
             )  # fmt: skip
+            twin.base = own
             twin.trial_function, twin.theories = own.trial_function, dict(own.theories)
             twin.claims, twin.figures = list(own.claims), list(own.figures)
             extension.experiments[own.name] = twin

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lemmata.errors import UnknownName
+from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
+
 Curve = tuple[Tensor, Tensor]
 
 
@@ -41,6 +44,23 @@ class Result:
     def __repr__(self) -> str:
         fates = f"{int(self.stopped.sum())} stopped early, {int(self.diverged.sum())} diverged"
         return f"<Result of {len(self)} members: {fates}; curves: {', '.join(self.curves)}>"
+
+    def plot(self, *names: str) -> Figure:
+        """Draw the curves of these names (all, if none is given) against the epoch: every member, mean and 95 % band.
+
+        Raises `UnknownName` for a curve that was not measured.
+        """
+        for name in names:
+            if name not in self.curves:
+                raise UnknownName("curve", name, self.curves)
+        panels = []
+        for name in names or self.curves:
+            epochs, values = (part.detach().cpu().double().numpy() for part in self.curves[name])
+            mean, low, high = mean_and_band(values)
+            series = Series(label="members", x=epochs, y=mean, low=low, high=high, seeds=values)
+            panels.append(Panel(x=Axis(label="epoch"), y=Axis(label=name.replace("_", " ")), series=[series]))
+        caption = f"{len(self)} members: every one, their mean, and its 95 % interval."
+        return Figure(name="training", title="Training", caption=caption, panels=panels)
 
     def model(self, i: int) -> nn.Module:
         """Give member i as a new module of its own, in evaluation mode."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from lemmata.errors import InvalidInput
 from lemmata.study.claim import Claim
+from lemmata.study.kinds import exact, never
 from lemmata.study.study import Study
 from lemmata.verdicts import reasons, spending
 from lemmata.verdicts.controls import judge_control
@@ -86,7 +87,9 @@ def _level(k: int, alpha: float, looks: Sequence[int] | None) -> float:
 def _look(claims: Sequence[Claim], rows: Mapping[str, Rows], look: int | None, *, level: float) -> list[Verdict]:
     """Verdicts from the seeds below `look` alone."""
     evidence = {name: _evidence(claim, rows[name], look) for name, claim in _tested(claims).items()}
-    statistical = [name for name, found in evidence.items() if not found.problem and not found.exact]
+    # a claim without records stays in the family, or missing data would make the verdicts on the others stronger
+    kinds = {claim.name: claim.kind for claim in claims}
+    statistical = [n for n, e in evidence.items() if not (e.exact or isinstance(kinds[n], exact | never))]
     families = [statistical, *([name] for name in evidence if name not in statistical)]
     rulings = {}
     for family in families:
@@ -113,9 +116,9 @@ def _tested(claims: Sequence[Claim]) -> dict[str, Claim]:
 
 def _evidence(claim: Claim, rows: Rows, look: int | None) -> Evidence:
     """The evidence of the seeds below `look`; an identity has to hold in all records, whatever the look."""
-    found = assess(claim, below(rows.claim, look), paper=claim.paper, region=claim.region)
+    found = assess(claim, below(rows.claim, look), paper=claim.paper, region=claim.region, missing=rows.missing)
     if found.exact and look is not None:
-        return assess(claim, rows.claim, paper=claim.paper, region=claim.region)
+        return assess(claim, rows.claim, paper=claim.paper, region=claim.region, missing=rows.missing)
     return found
 
 

@@ -88,8 +88,13 @@ class Evidence:
         return next((judged for judged in statistics if enough and _nowhere(judged.component)), None)
 
 
-def assess(claim: Claim, rows: pd.DataFrame, *, paper: float | None, region: tuple[float, float]) -> Evidence:
-    """Test a claim on its rows; errors of the kind become the evidence's `problem`, never an exception."""
+def assess(
+    claim: Claim, rows: pd.DataFrame, *, paper: float | None, region: tuple[float, float], missing: int = 0
+) -> Evidence:
+    """Test a claim on its rows; errors of the kind become the evidence's `problem`, never an exception.
+
+    Where `missing` records are wanted, an identity is not shown to hold in every one.
+    """
     seeds = tuple(sorted(int(seed) for seed in rows["seed"].unique())) if len(rows) else ()
     if not seeds:
         return Evidence(problem="no records at this scale")
@@ -105,7 +110,9 @@ def assess(claim: Claim, rows: pd.DataFrame, *, paper: float | None, region: tup
     if all(part.low == -INF and part.high == INF for part in components):
         problem = "the claim states no margin, so that any number would do; give it `margin` or `within`"
         return Evidence(seeds=seeds, diverged=diverged, problem=problem)
-    return combine([weigh(part, complete=not diverged) for part in components], seeds=seeds, diverged=diverged)
+    return combine(
+        [weigh(part, complete=not diverged and not missing) for part in components], seeds=seeds, diverged=diverged
+    )
 
 
 def weigh(component: Component, *, complete: bool = True) -> Judged:
