@@ -46,12 +46,14 @@ def run(
             on_plan=progress.planned,
             on_event=progress.event,
         )
+    assert finished.outcome is not None
+    if finished.outcome.interrupted and not any(len(table) for table in finished.tables.values()):
+        raise KeyboardInterrupt  # stopped before the first record: there is nothing to judge
     console.print(verdict_table(finished))
     path = output or default_path(loaded.name, selection.scale, "html")
     command = shlex.join(["lemmata", *sys.argv[1:]])
     for file in (path, path.with_suffix(".pdf")) if pdf else (path,):
         console.print(f"report: {finished.report(file, command=command)}", soft_wrap=True)
-    assert finished.outcome is not None
     alike = Counter((failure.trial.experiment, failure.error) for failure in finished.outcome.failed)
     for (experiment, error), count in alike.items():
         words = f"failed: {count} {'trial' if count == 1 else 'trials'} of experiment {experiment!r}: {error}"

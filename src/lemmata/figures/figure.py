@@ -167,7 +167,8 @@ def mean_and_band(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, 
 
     n = np.sum(~np.isnan(values), axis=0)
     mean = np.where(n > 0, np.nansum(values, axis=0) / np.maximum(n, 1), np.nan)
-    variance = np.nansum((values - mean) ** 2, axis=0) / np.maximum(n - 1, 1)
+    with np.errstate(invalid="ignore"):  # an infinite value has an infinite mean, and no interval
+        variance = np.nansum((values - mean) ** 2, axis=0) / np.maximum(n - 1, 1)
     half = t.ppf(0.5 + level / 2, np.maximum(n - 1, 1)) * np.sqrt(variance / np.maximum(n, 1))
     half = np.where(n > 1, half, np.nan)
     return mean, mean - half, mean + half
