@@ -34,7 +34,7 @@ def verdict_table(run: Run) -> Group:
         table.add_row(*row, Text(f"{badge(word).symbol} {word}", style=STYLE[verdict.outcome]))
     undecided = [v for v in run.verdicts if v.outcome is not Outcome.REPRODUCED]
     notes = [Text.assemble(f"{v.claim.name}: ", (v.reason, "dim")) for v in undecided]
-    asides = [Text(run.study.notes, style="dim")] if run.study.notes else []
+    asides = [Text(run.study.notes.replace("$", ""), style="dim")] if run.study.notes else []
     return Group(table, *notes, *asides)
 
 
