@@ -270,8 +270,6 @@ def test_looks_beyond_the_records_are_not_taken(bench):
     assert verdict.n == 10
     assert verdict.level == pytest.approx(0.05 / 6)
     assert undecided([verdict]) == [verdict]
-    assert spending.next_look([verdict], (5, 10)) == 20
-    assert spending.next_look([verdict], (5, 10), most=19) is None
 
 
 def test_an_exact_claim_is_judged_on_all_records_at_any_look(bench):

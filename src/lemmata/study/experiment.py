@@ -59,7 +59,7 @@ class Experiment:
         return function
 
     def theory(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Decorator: a function that predicts what is measured; figures draw it, claims compare with it."""
+        """Decorator: a function that predicts what is measured, kept by name for the study's own figures and claims."""
         self.theories[function.__name__] = function
         return function
 

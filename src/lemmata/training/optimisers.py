@@ -15,6 +15,7 @@ prefix counts. Cost: one pass over one flat buffer per term, whatever the number
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -81,7 +82,7 @@ class Adam:
 Optimiser = SGD | Adam
 
 
-class Steps:
+class Steps(ABC):
     """The state of a rule for the live members: step sizes and moments, all flat buffers or plain numbers."""
 
     def __init__(self, layout: Layout):
@@ -93,9 +94,9 @@ class Steps:
             if isinstance(value, Tensor):
                 setattr(self, name, self.layout.select(value, index))
 
+    @abstractmethod
     def step(self, ensemble: Ensemble, x: Tensor, y: Tensor, *, shared: bool, factor: float) -> Tensor:
         """Take one step with every member on its batch; return the losses before it (M,)."""
-        raise NotImplementedError
 
 
 class SGDSteps(Steps):

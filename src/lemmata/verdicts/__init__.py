@@ -2,9 +2,9 @@
 
 from lemmata.verdicts.decide import judge
 from lemmata.verdicts.evidence import Evidence, Judged
-from lemmata.verdicts.spending import next_look, schedule, undecided
+from lemmata.verdicts.spending import schedule, undecided
 from lemmata.verdicts.verdict import ControlVerdict, Outcome, Verdict
 
 __all__ = [
-    "ControlVerdict", "Evidence", "Judged", "Outcome", "Verdict", "judge", "next_look", "schedule", "undecided",
+    "ControlVerdict", "Evidence", "Judged", "Outcome", "Verdict", "judge", "schedule", "undecided",
 ]  # fmt: skip

@@ -43,18 +43,6 @@ def schedule(first: int, last: int) -> tuple[int, ...]:
     return tuple(looks)
 
 
-def next_look(verdicts: Sequence[Verdict], looks: Sequence[int], *, most: int | None = None) -> int | None:
-    """The number of seeds of the next look, or None when every claim is decided or it would exceed `most`.
-
-    >>> next_look([], (5, 10)) is None
-    True
-    """
-    following = 2 * looks[-1]
-    if not undecided(verdicts) or (most is not None and following > most):
-        return None
-    return following
-
-
 def undecided(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The verdicts that more seeds could change.
 
