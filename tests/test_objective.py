@@ -114,11 +114,54 @@ def test_the_model_is_not_changed():
     model.train()
     before = copy.deepcopy(model.state_dict())
     x = torch.randn(6, 1, 40, generator=torch.Generator().manual_seed(0))
-    objective = Objective(model, data=(x, torch.arange(6)))
-    objective.hvp(objective.gradient())
+    for mode in ("eval", "train"):
+        objective = Objective(model, data=(x, torch.arange(6)), mode=mode)
+        objective.hvp(objective.gradient())
     assert model.training
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+
+
+def test_in_training_mode_batches_keep_their_own_statistics_and_are_not_split():
+    model = nets.convnet1d(3, batch_norm=True, seed=0)
+    g = torch.Generator().manual_seed(0)
+    batches = [(torch.randn(n, 1, 40, generator=g), torch.randint(10, (n,), generator=g)) for n in (6, 4)]
+    objective = Objective(model, data=batches, mode="train", chunk=2)
+    model.train()
+    expected = sum(len(y) / 10 * nn.functional.cross_entropy(model(x), y) for x, y in batches)
+    torch.testing.assert_close(objective.value(), expected.detach(), rtol=1e-6, atol=0)
+    again = Objective(model, data=batches, mode="eval").value()
+    assert (again - objective.value()).abs() > 1e-3
+
+
+def test_a_mode_left_open_or_impossible_is_refused():
+    x, y = torch.randn(6, 1, 40, generator=torch.Generator().manual_seed(0)), torch.arange(6)
+    with pytest.raises(InvalidInput, match="training mode and 'norm1' differs there; say mode"):
+        Objective(nets.convnet1d(3, batch_norm=True, seed=0).train(), data=(x, y))
+    dropout = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(40, 10))
+    with pytest.raises(InvalidInput, match="say mode"):
+        Objective(dropout, data=(x, y))
+    with pytest.raises(InvalidInput, match="'1' draws at random"):
+        Objective(dropout, data=(x, y), mode="train")
+    with pytest.raises(UnknownName, match="mode"):
+        Objective(dropout, data=(x, y), mode="test")
+    assert Objective(dropout, data=(x, y), mode="eval").mode == "eval"
+
+
+def test_at_moves_a_copy_and_restricted_takes_a_block():
+    model, x, y = problem()
+    objective = Objective.of((model, "cross_entropy", (x, y)))
+    theta = {name: p + 1 for name, p in objective.parameters.items()}
+    torch.testing.assert_close(objective.at(theta).value(), objective.value(theta), **CLOSE)
+    assert not torch.equal(objective.at(theta).value(), objective.value())
+    with pytest.raises(InvalidInput, match="no tensor of this name"):
+        objective.at({"wieght": torch.zeros(1)})
+    block = objective.restricted(["output"])
+    whole, part = objective.gradient(), block.gradient()
+    assert set(part) == {name for name in whole if name.startswith("output.")}
+    assert all(torch.equal(part[name], whole[name]) for name in part)
+    with pytest.raises(InvalidInput, match="expected an Objective"):
+        Objective.of(model)
 
 
 def test_vector_and_tree_are_inverse():

@@ -36,7 +36,10 @@ _PUBLIC = {
     "recall": "lemmata.laboratory",
     "run": "lemmata.laboratory",
 }
-_MODULES = ("compare", "data", "errors", "figures", "kinds", "linalg", "nets", "regression", "shape", "training")
+_MODULES = (
+    "compare", "conformance", "curvature", "data", "errors", "figures", "kinds", "landscape", "linalg", "nets",
+    "phantoms", "regression", "shape", "training",
+)  # fmt: skip
 _ELSEWHERE = {"kinds": "lemmata.study.kinds", "shape": "lemmata.study.kinds.shape"}
 _PUBLIC |= {name: _ELSEWHERE.get(name, f"lemmata.{name}") for name in _MODULES}
 

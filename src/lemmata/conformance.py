@@ -1,0 +1,1 @@
+"""A test class that an instrument must pass; third parties run it on their own."""

@@ -1,0 +1,1 @@
+"""Curvature of a loss: its Hessian and kin as operators, their spectra, traces and densities, and sharpness."""

@@ -1,0 +1,1 @@
+"""Loss surfaces: along lines and over planes, around a minimum, between checkpoints and along a trajectory."""
