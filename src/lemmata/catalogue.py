@@ -14,11 +14,16 @@ GROUP = "lemmata.studies"
 
 @dataclass(frozen=True)
 class Entry:
-    """A study as the list shows it: `problem` says why it cannot be read, if it cannot."""
+    """A study as the list shows it: `problem` says why it cannot be read, if it cannot.
+
+    `question` and `topic` are those of the declaration where they stand there as literal text; a file that computes
+    them shows its first line as the question.
+    """
 
     name: str
-    summary: str
+    question: str
     source: str
+    topic: str = ""
     problem: str = ""
 
 
@@ -40,17 +45,26 @@ def _read(file: Path) -> Entry:
         tree = ast.parse(_text(file), filename=str(file))
     except SyntaxError as error:
         return Entry(stem, "", str(file), problem=f"line {error.lineno}: {error.msg}")
-    summary = (ast.get_docstring(tree) or "").split("\n")[0]
-    return Entry(_declared_name(tree) or stem, summary, str(file))
+    declaration = _declaration(tree)
+    if declaration is None:
+        return Entry(stem, _first_line(tree), str(file))
+    said = {word.arg: word.value.value for word in declaration.keywords if isinstance(word.value, ast.Constant)}
+    question, topic = str(said.get("question") or _first_line(tree)), str(said.get("topic", ""))
+    return Entry(declaration.args[0].value, question, str(file), topic=topic)  # type: ignore[attr-defined]
 
 
-def _declared_name(tree: ast.Module) -> str | None:
+def _declaration(tree: ast.Module) -> ast.Call | None:
+    """The call Study("name", ...) or base.extend("name", ...) of a study file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in ("Study", "extend") and isinstance(node.args[0].value, str):
-                return node.args[0].value
+                return node
     return None
+
+
+def _first_line(tree: ast.Module) -> str:
+    return (ast.get_docstring(tree) or "").split("\n")[0]
 
 
 def _text(file: Path) -> str:

@@ -19,6 +19,7 @@ import pytest
         (("run", "coin.py", "--seeds", "0"), "seeds"),
         (("compare", "coin.py", "coin.py@nowhere"), "no store at 'nowhere'"),
         (("new", "Bad Name"), "lower-case words joined by hyphens"),
+        (("list", "--topic", "doubel descent"), "unknown topic 'doubel descent'; did you mean 'double descent'?"),
         (("data", "fetch", "mnits"), "did you mean 'mnist'?"),
     ],
 )

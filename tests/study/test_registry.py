@@ -14,7 +14,7 @@ GOOD = '''
 """Good: a study."""
 from lemmata.study import Config, Study
 
-study = Study("good-one", question="q", config=Config)
+study = Study("good-one", topic="coins", question="Is it fair?", config=Config)
 '''
 
 
@@ -32,12 +32,14 @@ def folder(tmp_path, monkeypatch):
 def test_broken_files_hide_no_other(folder):
     folder("good.py", GOOD)
     folder("raises.py", 'from lemmata.study import Study\n1/0\nstudy = Study("raises-one", question="q")\n')
+    folder("computed.py", '"""What the list shows instead."""\nstudy = Study("computed", question=ask())\n')
     folder("syntax.py", "study = Study('a',\n  question=)\n")
     folder("null.py", "study = Study('a')\0")
     folder("other.py", "x = 1\n")
     listed = {entry.name: entry for entry in entries(Path.cwd())}
-    assert listed["good-one"].summary == "Good: a study."
+    assert (listed["good-one"].topic, listed["good-one"].question) == ("coins", "Is it fair?")
     assert listed["raises-one"].problem == ""  # nothing is imported for the list
+    assert listed["computed"].question == "What the list shows instead."
     assert listed["syntax"].problem.startswith("line 2: ")
     assert listed["null"].problem
     assert "other" not in listed

@@ -57,6 +57,7 @@ study = Study(
         arxiv="2007.10099",
         entry="inproceedings",
     ),
+    topic="double descent",
     question="Is epoch-wise double descent a superposition of bias-variance trade-offs, which step sizes eliminate?",
     notes="Theorem 1: the excess risk of iterate $k$ is nearly $R(k) = sum_i s_i^2 theta_i^2 (1 - eta_i s_i^2)^(2 k) + "
     "sigma^2 / n sum_i (1 - (1 - eta_i s_i^2)^k)^2$, one bias-variance trade-off for each feature $i$. "

@@ -40,6 +40,7 @@ from lemmata.training import SGD, Probe, epochs_at, train
 study = Study(
     "heckel-2021-deep",
     paper=linear_study.paper,
+    topic="double descent",
     question="Does the step size of the last layer decide whether the test error descends twice?",
 )
 

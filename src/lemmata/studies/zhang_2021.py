@@ -60,6 +60,7 @@ study = Study(
         arxiv="1611.03530",
         doi="10.1145/3446776",
     ),
+    topic="generalisation",
     question="Does what a network could fit, or how it is regularised, explain why it generalises?",
     notes="Sections and tables are those of arXiv:1611.03530v2 (ICLR 2017).",
 )

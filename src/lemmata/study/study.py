@@ -34,6 +34,7 @@ class Study:
         name: str,
         *,
         question: str,
+        topic: str = "",
         title: str = "",
         paper: Paper | None = None,
         config: type[Config] | None = None,
@@ -43,6 +44,7 @@ class Study:
         self.name = name
         self.title = title or (paper.title if paper else name)
         self.question = question
+        self.topic = topic
         self.paper = paper
         self.notes = notes
         self.extends: Study | None = None
@@ -101,7 +103,7 @@ class Study:
         `sweep` is a grid for the only experiment, or experiment name -> grid(s). Trials that this study has already
         run are not run again: both studies share them. New claims and figures go to the new study.
         """
-        extension = type(self)(name, question=question, title=self.title, paper=self.paper)
+        extension = type(self)(name, question=question, topic=self.topic, title=self.title, paper=self.paper)
         extension.source, extension.extends = _caller_file(), self
         grids: Mapping[str, Any] = sweep if set(sweep) <= set(self.experiments) else {self._only.name: sweep}
         for own in self.experiments.values():
