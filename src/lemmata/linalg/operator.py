@@ -1,6 +1,6 @@
 """Linear operators known by their products with vectors, such as the Hessian of a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class LinearOperator:
     """A real m x n matrix A, given by ``apply``: (n, k) -> (m, k), all k columns at once.
 
-    ``A @ v`` takes (n,) or (n, k). `adjoint` applies the transpose; a symmetric operator needs none.
+    ``A @ v`` takes (n,) or (n, k). `adjoint` applies the transpose; a symmetric operator needs none. `cost` is what one
+    column costs in the unit of whoever made the operator: gradient evaluations for those of `lemmata.curvature`.
 
     >>> A = LinearOperator(lambda V: 2 * V, (3, 3), symmetric=True)
     >>> A @ torch.ones(3)
@@ -31,11 +32,13 @@ class LinearOperator:
         symmetric: bool = False,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        cost: float = 1.0,
     ):
         if symmetric and shape[0] != shape[1]:
             raise InvalidInput(f"an operator of shape {tuple(shape)} cannot be symmetric; it must be square")
         self.apply, self.adjoint = apply, apply if symmetric else adjoint
         self.shape, self.symmetric, self.dtype, self.device = tuple(shape), symmetric, dtype, torch.device(device)
+        self.cost = cost
 
     @classmethod
     def of(cls, matrix: Tensor) -> "LinearOperator":
@@ -71,7 +74,52 @@ class LinearOperator:
             symmetric=self.symmetric,
             dtype=self.dtype,
             device=self.device,
+            cost=self.cost,
         )
+
+    def block(self, rows: Sequence[int] | Tensor | slice, columns: Sequence[int] | Tensor | slice) -> "LinearOperator":
+        """The submatrix A[rows, columns] as an operator; a product with it costs one with A.
+
+        It is symmetric where A is and rows and columns are the same. Raises `InvalidInput` for indices outside A or
+        met twice.
+
+        >>> A = LinearOperator.of(torch.arange(9.0).reshape(3, 3))
+        >>> A.block([0, 2], slice(1, 3)).dense()
+        tensor([[1., 2.],
+                [7., 8.]])
+        """
+        i, j = self._indices(rows, 0), self._indices(columns, 1)
+
+        def part(apply: Callable[[Tensor], Tensor], size: int, into: Tensor, out: Tensor) -> Callable:
+            def product(V: Tensor) -> Tensor:
+                whole = V.new_zeros(size, V.shape[1])
+                whole[into] = V
+                return apply(whole)[out]
+
+            return product
+
+        return LinearOperator(
+            part(self.apply, self.shape[1], j, i),
+            (len(i), len(j)),
+            adjoint=None if self.adjoint is None else part(self.adjoint, self.shape[0], i, j),
+            symmetric=self.symmetric and torch.equal(i, j),
+            dtype=self.dtype,
+            device=self.device,
+            cost=self.cost,
+        )
+
+    def _indices(self, chosen: Sequence[int] | Tensor | slice, axis: int) -> Tensor:
+        """The chosen rows (axis 0) or columns (axis 1) as indices from 0."""
+        size = self.shape[axis]
+        if isinstance(chosen, slice):
+            return torch.arange(size, device=self.device)[chosen]
+        indices = torch.as_tensor(chosen, device=self.device)
+        whole = not (indices.is_floating_point() or indices.dtype == torch.bool) and indices.ndim == 1
+        if not whole or (len(indices) and not (0 <= int(indices.min()) and int(indices.max()) < size)):
+            raise InvalidInput(f"a block needs a list of whole numbers from 0 to {size - 1} or a slice, not {chosen!r}")
+        if len(indices.unique()) < len(indices):
+            raise InvalidInput("a block names an index twice; give each once")
+        return indices.long()
 
     def dense(self) -> Tensor:
         """The matrix itself, (m, n): n products, so for small operators and tests."""
