@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from lemmata.errors import InvalidInput
+from lemmata.figures.field import Field
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,18 +119,32 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One pair of axes with its series and reference lines."""
+    """One pair of axes with its series and reference lines, drawn over its fields, if it has any.
+
+    The first field is filled and has the colour bar; a contour after it is drawn as labelled lines only. `equal` gives a unit of x and a unit of y the same length. A panel with a field of kind "surface" is drawn in three
+    dimensions, its series at the surface's height; it has one such field and no reference lines.
+    """
 
     x: Axis
     y: Axis
-    series: Sequence[Series]
+    series: Sequence[Series] = ()
     references: Sequence[Reference] = ()
     title: str = ""
+    fields: Sequence[Field] = ()
+    equal: bool = False
+
+    def __post_init__(self):
+        if any(field.kind == "surface" for field in self.fields) and (len(self.fields) > 1 or self.references):
+            raise InvalidInput(
+                f"panel {self.title!r}: a surface stands alone, without other fields and without reference lines"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """Panels side by side under one title; `caption` says what is seen, in a sentence or two.
+
+    With `one_scale` fields of the same label share their colours, and so their heights.
 
     >>> panel = Panel(x=Axis(label="step"), y=Axis(label="risk"), series=[Series(label="gd", x=[1, 2], y=[2, 1])])
     >>> Figure(name="risk", title="Risk", caption="Risk of the iterates.", panels=[panel]).name
@@ -140,6 +155,7 @@ class Figure:
     title: str
     caption: str
     panels: Sequence[Panel]
+    one_scale: bool = False
 
     def save(self, path: Path | str) -> Path:
         """Draw the figure by matplotlib into a file ending in .svg, .png or .pdf; returns the path."""

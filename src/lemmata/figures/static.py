@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from lemmata.errors import InvalidInput
+from lemmata.figures import static_field
 from lemmata.figures.figure import Axis, Figure, Panel, Reference, Series
-from lemmata.figures.style import PAPER, THEORY, Look, beside, dodged, looks, thinned
+from lemmata.figures.style import PAPER, THEORY, Look, beside, dodged, looks, scales, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,13 +94,20 @@ def _draw(figure: Figure, kind: str, title: bool) -> bytes:
         width, height = (5.8, 8.4, 10.2)[columns - 1], PANEL_HEIGHT * rows + 0.35
         canvas = Canvas(figsize=(width, height), dpi=200, layout="constrained")
         FigureCanvasAgg(canvas)
-        drawn = looks(figure)
-        for place, panel in enumerate(figure.panels, start=1):
-            _panel(canvas.add_subplot(rows, columns, place), panel, drawn)
+        drawn, bars = looks(figure), static_field.Bars(canvas)
+        panels: list[Axes] = []
+        for place, (panel, measures) in enumerate(zip(figure.panels, scales(figure), strict=True), start=1):
+            solid = static_field.solid(panel)
+            axes: Any = canvas.add_subplot(rows, columns, place, projection="3d" if solid else None)
+            if panel.fields:
+                static_field.draw(axes, panel, measures, bars)
+            _panel(axes, panel, drawn)
+            panels.append(axes)
+        bars.draw()
         if title and figure.title:
             canvas.suptitle(_plain(figure.title), fontsize=11, fontweight="bold", x=0.01, ha="left")
         _legend(canvas)
-        for axes, panel in zip(canvas.axes, figure.panels, strict=True):
+        for axes, panel in zip(panels, figure.panels, strict=True):
             _name_references(axes, panel.references)
         return written(canvas, kind)
 
@@ -123,7 +131,9 @@ def written(canvas: Canvas, kind: str) -> bytes:
 def _panel(axes: Axes, panel: Panel, drawn: dict[Any, Look]) -> None:
     _scale(axes.xaxis, panel.x)
     _scale(axes.yaxis, panel.y)
-    for order, (series, x, width) in enumerate(dodged(panel)):
+    if panel.fields:
+        static_field.over(axes, panel, drawn)
+    for order, (series, x, width) in enumerate(() if panel.fields else dodged(panel)):
         look = drawn[series.label, series.role]
         if series.style == "line":
             _line(axes, series, look, panel, order)

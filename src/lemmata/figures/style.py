@@ -1,7 +1,8 @@
 """Which colour, line and marker a series gets: roles and order in, looks out, the same for every renderer.
 
 Colours are those of Okabe and Ito (2008), told apart under every common colour blindness and, with the markers and
-dashes, in black and white print. Black is kept for theory, grey for controls, wine red for the paper's numbers.
+dashes, in black and white print. Black is kept for theory, grey for controls, wine red for the paper's numbers. Fields
+are drawn in viridis, whose lightness rises evenly, so that it is read by every eye and in grey print.
 """
 
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lemmata.figures.field import Field, Scale, scale
 from lemmata.figures.figure import Figure, Panel, Role, Series
 
 MEASURED = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 CONTROL = ("#6E6E6E", "#9A9A9A", "#4A4A4A")
 THEORY, PAPER = "#000000", "#882255"
 DASHES: tuple[tuple[float, ...], ...] = ((5, 2), (2, 1.5), (7, 2, 1.5, 2), (9, 3), (1, 2))
+FIELD = "viridis"
+HOLE = "#EFEFEF", "#B5B5B5"  # ground and hatching
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -56,6 +60,18 @@ def _look(role: Role, order: int) -> Look:
         return Look(CONTROL[order % len(CONTROL)], (4, 1.2, 1, 1.2), MARKERS[-2 - order % 3], 1.3)
     solid = order < len(MEASURED)
     return Look(MEASURED[order % len(MEASURED)], () if solid else DASHES[order % len(DASHES)], marker, 1.8)
+
+
+def scales(figure: Figure) -> list[list[Scale]]:
+    """The scale of each field of each panel; one object for all fields that share it."""
+    if not figure.one_scale:
+        return [[scale([field]) for field in panel.fields] for panel in figure.panels]
+    alike: dict[tuple[str, bool], list[Field]] = {}
+    for panel in figure.panels:
+        for field in panel.fields:
+            alike.setdefault((field.text, field.log), []).append(field)
+    shared = {key: scale(fields) for key, fields in alike.items()}
+    return [[shared[field.text, field.log] for field in panel.fields] for panel in figure.panels]
 
 
 def dodged(panel: Panel) -> Iterator[tuple[Series, np.ndarray, float]]:
