@@ -1,8 +1,24 @@
 """Matrix-free linear algebra shared by the instruments: operators, conjugate gradients, Lanczos, traces."""
 
 from lemmata.linalg.cg import Solution, cg
+from lemmata.linalg.diagonal import exact_diagonal, hutchinson_diagonal
+from lemmata.linalg.hutch_plus_plus import hutch_plus_plus
 from lemmata.linalg.lanczos import Eigenpairs, eigenpairs
 from lemmata.linalg.operator import LinearOperator
 from lemmata.linalg.trace import hutchinson
+from lemmata.linalg.xdiag import xdiag
+from lemmata.linalg.xtrace import xtrace
 
-__all__ = ["Eigenpairs", "LinearOperator", "Solution", "cg", "eigenpairs", "hutchinson"]
+__all__ = [
+    "Eigenpairs",
+    "LinearOperator",
+    "Solution",
+    "cg",
+    "eigenpairs",
+    "exact_diagonal",
+    "hutch_plus_plus",
+    "hutchinson",
+    "hutchinson_diagonal",
+    "xdiag",
+    "xtrace",
+]
