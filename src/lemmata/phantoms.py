@@ -1,1 +1,0 @@
-"""Problems whose answers are known exactly, for testing instruments."""
