@@ -109,6 +109,8 @@ class Objective:
             if name not in own or own[name].shape != tensor.shape:
                 what = f"shape {tuple(own[name].shape)}" if name in own else "no tensor of this name"
                 raise InvalidInput(f"state has {name!r} of shape {tuple(tensor.shape)}; the model has {what}")
+            if not tensor.isfinite().all():
+                raise InvalidInput(f"state holds NaN or infinity in {name!r}; the run that left it diverged")
         moved.model.load_state_dict({name: tensor.detach() for name, tensor in state.items()}, strict=False)
         return moved
 

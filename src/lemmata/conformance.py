@@ -1,1 +1,0 @@
-"""A test class that an instrument must pass; third parties run it on their own."""
