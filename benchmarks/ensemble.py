@@ -15,10 +15,7 @@ by weights and by units) with a large float32 product, timed in the same process
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +27,7 @@ from torch import Tensor, nn
 
 from lemmata import nets
 from lemmata.training import SGD, epochs_at, train
+from machine import clock, facts, peak
 
 RESULTS = Path(__file__).parent / "results"
 NEVER = epochs_at([])
@@ -104,21 +102,6 @@ def seconds(run: Callable[..., None], case: Case) -> float:
     return clock() - start
 
 
-def clock() -> float:
-    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
-
-
-def peak(size: int = 3000) -> float:
-    """Floating-point operations per second of a large float32 product: the best of five."""
-    a, out = torch.randn(size, size), torch.empty(size, size)
-    times = []
-    for _ in range(6):
-        start = clock()
-        torch.mm(a, a, out=out)
-        times.append(clock() - start)
-    return 2 * size**3 / min(times[1:])
-
-
 def product_flops(case: Case) -> int:
     """Operations of the matrix products of all steps of all members; counted for perceptrons only, else 0."""
     weights = [m for m in case.build(0).modules() if isinstance(m, nn.Linear)]
@@ -153,24 +136,6 @@ def measure(case: Case, repetitions: int) -> dict[str, object]:
     }
 
 
-def machine() -> dict[str, object]:
-    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": len(names),
-        "threads": torch.get_num_threads(),
-        "matmul peak, GFLOP/s": peak() / 1e9,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
 def show(rows: list[dict[str, object]]) -> None:
     table = Table("networks", "one at a time", "together", "ratio", "required", "share of peak")
     for row in rows:
@@ -194,13 +159,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     name = "ensemble-1-thread.json" if options.threads == 1 else "ensemble.json"
     output = options.output or RESULTS / name
-    facts = machine()
-    facts["load when begun"] = os.getloadavg()[0]
+    machine = facts()
     rows = []
     for case in CASES:
         rows.append(measure(case, options.repetitions))
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps({"machine": facts, "measurements": rows}, indent=1) + "\n")
+        output.write_text(json.dumps({"machine": machine, "measurements": rows}, indent=1) + "\n")
     show(rows)
 
 

@@ -1,0 +1,120 @@
+"""Turns: both sides of a comparison in one process, one after the other, each against a unit timed beside it.
+
+A side's figure is the median over turns of (its time) / (the time of the unit of work, taken directly before and after
+it), so that a change of the machine's load hits both. A side that crashes is recorded with its message. Rows merge
+into one JSON file, so that each can be measured alone.
+"""
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import machine
+
+RESULTS = Path(__file__).parent / "results"
+UNIT_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Side:
+    """One contestant: what it runs each turn, or a set-up that gives it; `judge` reads facts off the last answer."""
+
+    name: str
+    run: Callable[[], Any] | None = None
+    judge: Callable[[Any], dict[str, Any]] = field(default=lambda _: {})
+    set_up: Callable[[], Callable[[], Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what is done, in which unit, the limit below which nobody comes, and our bar."""
+
+    name: str
+    unit: Callable[[], Any]
+    unit_name: str
+    sides: Sequence[Side]
+    turns: int = 3
+    per: int = 1
+    clock: Callable[[], float] = machine.clock
+    limit: float | None = None
+    limit_reason: str = ""
+    bar: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def measure(self, note: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+        """Run all sides, turn by turn."""
+        self._seconds_of_unit()  # warm-up
+        sides = {}
+        for side in self.sides:
+            note(f"{self.name}: {side.name}")
+            sides[side.name] = self._side(side)
+        return {
+            "work": self.name, "unit": self.unit_name, "limit": self.limit, "limit is": self.limit_reason,
+            "ours at most": self.bar, **self.facts, "sides": sides,
+        }  # fmt: skip
+
+    def _side(self, side: Side) -> dict[str, Any]:
+        try:
+            run, facts = self._ready(side)
+            ratios, answer = [], None
+            for _ in range(self.turns):
+                before, start = self._seconds_of_unit(), self.clock()
+                answer = run()
+                elapsed = self.clock() - start
+                ratios.append(elapsed / self.per / statistics.mean([before, self._seconds_of_unit()]))
+            return {"median": statistics.median(ratios), "turns": ratios, **facts, **side.judge(answer)}
+        except Exception as error:  # a peer that fails is a result
+            return {"crashed": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+
+    def _ready(self, side: Side) -> tuple[Callable[[], Any], dict[str, float]]:
+        """What is run each turn, and what its set-up took if it has one."""
+        if side.set_up is None:
+            assert side.run is not None
+            return side.run, {}
+        unit, start = self._seconds_of_unit(), self.clock()
+        run = side.set_up()
+        return run, {"set-up": (self.clock() - start) / unit}
+
+    def _seconds_of_unit(self) -> float:
+        """The time of one unit of work: the mean over as many as take a fifth of a second, three at least."""
+        count, start = 0, self.clock()
+        while count < 3 or self.clock() - start < UNIT_SECONDS:
+            self.unit()
+            count += 1
+        return (self.clock() - start) / count
+
+
+def merge(path: Path, row: dict[str, Any], machine: dict[str, Any]) -> None:
+    """Put a row into the file in place of an older one of the same work."""
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = [old for old in rows if old["work"] != row["work"]] + [{**row, "machine": machine}]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows as a table: a line a side."""
+    table = Table("work", "side", "figure", "limit", "at most", "facts")
+    for row in rows:
+        for i, (name, side) in enumerate(row["sides"].items()):
+            crashed = side.get("crashed")
+            facts = {key: value for key, value in side.items() if key not in ("median", "turns", "crashed")}
+            ours = name.startswith("lemmata")
+            table.add_row(
+                f"{row['work']}\n({row['unit']})" if i == 0 else "", name,
+                "crashed" if crashed else f"{side['median']:.3g}",
+                _number(row["limit"]) if i == 0 else "", _number(row["ours at most"]) if ours else "",
+                crashed or ", ".join(f"{key} {_number(value)}" for key, value in facts.items()),
+            )  # fmt: skip
+        table.add_section()
+    Console(width=160).print(table)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
