@@ -232,9 +232,12 @@ def _verified(question: _Question, found: Eigenpairs) -> Eigenpairs:
     while found.vectors.shape[1] < operator.shape[0]:
         X = found.vectors
         outside = LinearOperator(
-            lambda V, X=X: _away(operator @ V, X), operator.shape, symmetric=True, dtype=operator.dtype,
+            lambda V, X=X: _away(operator @ V, X),
+            (operator.shape[0], operator.shape[0]),
+            symmetric=True,
+            dtype=operator.dtype,
             device=operator.device,
-        )  # fmt: skip
+        )
         begin = _away(question.fresh().T, X).T
         other = _Run(replace(question, operator=outside, k=1), begin).answer()
         products += other.products
@@ -252,7 +255,7 @@ def _away(V: Tensor, X: Tensor) -> Tensor:
 
 
 def _due(m: int) -> bool:
-    """Whether to solve the small problem: at every step first, then so rarely that it stays a small part of the cost."""
+    """Whether to solve the small problem: at every step first, then so that it stays a small part of the cost."""
     return m < 64 or m % (m // 16) == 0
 
 

@@ -1,13 +1,13 @@
-"""How probable it is that Lanczos, begun at a random vector, missed an eigenvalue: a bound that the iteration gives free.
+"""How probable it is that Lanczos, begun at a random vector, missed an eigenvalue: a bound that costs nothing.
 
-With Ritz values theta_1, ..., theta_m and off-diagonal entries beta_1, ..., beta_m, Lanczos from the unit vector b has
+With Ritz values theta_1, ..., theta_m and off-diagonal beta_1, ..., beta_m, Lanczos from the unit vector b has
 
     psi(A) b = c p,     psi(x) = prod_i (x - theta_i),   c = prod_j beta_j,   |p| = 1        (Parlett, 1998, section 12.3)
 
 so that an eigenvector u of A with eigenvalue lambda has |<u, b>| <= c / |psi(lambda)|. For b uniform on the sphere of
 R^n that happens with probability sqrt(2 n / pi) c / |psi(lambda)| at most, whatever u is. Between two Ritz values
 log |psi| is concave, so that its least value over a gap is taken at an end: the bound holds for a whole region
-at once and costs nothing. A thick restart keeps p and beta, and the Ritz values that it drops stay among the theta_i.
+at once. A thick restart keeps p and beta, and the Ritz values that it drops stay among the theta_i.
 
 An eigenvalue that is nearer to a Ritz value than a slack cannot be excluded: a second copy of a multiple eigenvalue is
 never seen from one vector.
