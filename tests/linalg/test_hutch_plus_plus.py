@@ -4,7 +4,7 @@ import torch
 
 from lemmata.errors import InvalidInput
 from lemmata.linalg import LinearOperator, hutch_plus_plus, hutchinson
-from lemmata.linalg.probes import generator_of, probes
+from lemmata.linalg.probes import generator_of, random_vectors
 
 
 def decaying(n=60, power=-1.5, seed=0):
@@ -58,7 +58,7 @@ def test_it_agrees_with_curvlinops_on_the_same_test_vectors(monkeypatch):
     A = decaying(40)
     operator = LinearOperator.of(A)
     generator = generator_of(5)
-    vectors = iter([v for _ in range(2) for v in probes(operator, 6, generator=generator).T])
+    vectors = iter([v for _ in range(2) for v in random_vectors(operator, 6, generator=generator).T])
     monkeypatch.setattr(peer, "random_vector", lambda *_: next(vectors))
     theirs = float(peer.hutchpp_trace(A, 18))
     assert hutch_plus_plus(A, products=18, seed=5).value == pytest.approx(theirs, rel=1e-10)

@@ -4,7 +4,7 @@ import torch
 
 from lemmata.errors import InvalidInput
 from lemmata.linalg import LinearOperator, hutchinson_diagonal, xdiag
-from lemmata.linalg.probes import generator_of, probes
+from lemmata.linalg.probes import generator_of, random_vectors
 
 
 def decaying(n=60, power=-1.5, seed=0):
@@ -25,7 +25,7 @@ def by_definition(A, Omega):
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_it_is_the_mean_of_the_estimates_of_the_definition(symmetric):
     A = decaying(40) if symmetric else torch.randn(40, 40, generator=generator_of(9), dtype=torch.float64)
-    slow = by_definition(A, probes(LinearOperator.of(A), 8, generator=generator_of(4)))
+    slow = by_definition(A, random_vectors(LinearOperator.of(A), 8, generator=generator_of(4)))
     estimate = xdiag(A, products=16, seed=4)
     assert torch.allclose(estimate.value, slow.mean(1), rtol=1e-10, atol=1e-12)
     assert torch.allclose(estimate.stderr, slow.std(1) / 8**0.5, rtol=1e-8)
@@ -34,7 +34,7 @@ def test_it_is_the_mean_of_the_estimates_of_the_definition(symmetric):
 
 def test_it_agrees_with_curvlinops_on_the_same_test_vectors(monkeypatch):
     A = decaying(40)
-    vectors = iter(probes(LinearOperator.of(A), 8, generator=generator_of(5)).T)
+    vectors = iter(random_vectors(LinearOperator.of(A), 8, generator=generator_of(5)).T)
     monkeypatch.setattr(peer, "random_vector", lambda *_: next(vectors))
     assert torch.allclose(xdiag(A, products=16, seed=5).value, peer.xdiag(A, 16), rtol=1e-9, atol=1e-12)
 

@@ -5,7 +5,7 @@ import torch
 
 from lemmata.errors import InvalidInput
 from lemmata.linalg import LinearOperator, hutch_plus_plus, xtrace
-from lemmata.linalg.probes import generator_of, probes
+from lemmata.linalg.probes import generator_of, random_vectors
 
 
 def decaying(n=60, power=-1.5, seed=0):
@@ -32,7 +32,7 @@ def by_definition(A, Omega):
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_it_is_the_mean_of_the_estimates_of_the_definition(symmetric):
     A = decaying(40) if symmetric else torch.randn(40, 40, generator=generator_of(9), dtype=torch.float64)
-    Omega = probes(LinearOperator.of(A), 8, distribution="sphere", generator=generator_of(4))
+    Omega = random_vectors(LinearOperator.of(A), 8, distribution="sphere", generator=generator_of(4))
     slow = by_definition(A, Omega)
     estimate = xtrace(A, products=16, seed=4)
     assert estimate.value == pytest.approx(float(slow.mean()), rel=1e-10)

@@ -5,6 +5,7 @@ from lemmata.linalg.diagonal import exact_diagonal, hutchinson_diagonal
 from lemmata.linalg.hutch_plus_plus import hutch_plus_plus
 from lemmata.linalg.lanczos import Eigenpairs, eigenpairs
 from lemmata.linalg.operator import LinearOperator
+from lemmata.linalg.quadrature import Quadrature, lanczos_quadrature
 from lemmata.linalg.trace import hutchinson
 from lemmata.linalg.xdiag import xdiag
 from lemmata.linalg.xtrace import xtrace
@@ -12,6 +13,7 @@ from lemmata.linalg.xtrace import xtrace
 __all__ = [
     "Eigenpairs",
     "LinearOperator",
+    "Quadrature",
     "Solution",
     "cg",
     "eigenpairs",
@@ -19,6 +21,7 @@ __all__ = [
     "hutch_plus_plus",
     "hutchinson",
     "hutchinson_diagonal",
+    "lanczos_quadrature",
     "xdiag",
     "xtrace",
 ]

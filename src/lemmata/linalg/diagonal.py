@@ -15,7 +15,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.estimate import Estimate
 from lemmata.linalg.operator import LinearOperator
-from lemmata.linalg.probes import counts, generator_of, held, probes, square
+from lemmata.linalg.probes import counts, generator_of, held, random_vectors, square
 
 
 def exact_diagonal(A: LinearOperator | Tensor, *, memory: int = 2**30) -> Estimate:
@@ -52,7 +52,7 @@ def hutchinson_diagonal(
     generator, seen = generator_of(seed), 0
     mean = spread = torch.zeros(operator.shape[0], dtype=torch.float64, device=operator.device)
     for count in counts(draws, held(operator, memory, copies=4)):
-        Z = probes(operator, count, generator=generator)
+        Z = random_vectors(operator, count, generator=generator)
         samples = (Z * (operator @ Z)).double()
         own = samples.mean(1)
         gap, total = own - mean, seen + count  # merging means and sums of squares (Chan, Golub, LeVeque, 1983)

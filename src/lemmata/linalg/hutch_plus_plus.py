@@ -19,7 +19,7 @@ from lemmata.errors import InvalidInput
 from lemmata.estimate import Estimate
 from lemmata.linalg.diagonal import exact_diagonal
 from lemmata.linalg.operator import LinearOperator
-from lemmata.linalg.probes import counts, generator_of, held, probes, require_memory, square
+from lemmata.linalg.probes import counts, generator_of, held, random_vectors, require_memory, square
 
 
 def hutch_plus_plus(
@@ -45,11 +45,11 @@ def hutch_plus_plus(
     draws = products - 2 * k
     require_memory(operator, 4 * k, memory, "Hutch++")
     generator = generator_of(seed)
-    Q = torch.linalg.qr(operator @ probes(operator, k, generator=generator))[0]
+    Q = torch.linalg.qr(operator @ random_vectors(operator, k, generator=generator))[0]
     dominant = float((Q * (operator @ Q)).sum(0).double().sum())
     samples = []
     for count in counts(draws, held(operator, memory, copies=4)):
-        G = probes(operator, count, generator=generator)
+        G = random_vectors(operator, count, generator=generator)
         G = G - Q @ (Q.T @ G)
         samples.append((G * (operator @ G)).sum(0).double())
     rest = torch.cat(samples)

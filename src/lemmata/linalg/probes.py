@@ -31,7 +31,7 @@ def generator_of(seed: int | torch.Generator) -> torch.Generator:
     return seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
 
 
-def probes(
+def random_vectors(
     operator: LinearOperator, count: int, *, distribution: Distribution = "signs", generator: torch.Generator
 ) -> Tensor:
     """`count` test vectors as columns (n, count), in the operator's type and on its device."""

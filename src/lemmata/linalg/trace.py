@@ -15,7 +15,7 @@ import torch
 from lemmata.errors import InvalidInput
 from lemmata.estimate import Estimate
 from lemmata.linalg.operator import LinearOperator
-from lemmata.linalg.probes import Distribution, counts, generator_of, held, probes, square
+from lemmata.linalg.probes import Distribution, counts, generator_of, held, random_vectors, square
 
 
 def hutchinson(
@@ -40,7 +40,7 @@ def hutchinson(
         raise InvalidInput(f"draws = {draws}: a standard error needs at least two")
     generator, samples = generator_of(seed), []
     for count in counts(draws, held(operator, memory)):
-        Z = probes(operator, count, distribution=distribution, generator=generator)
+        Z = random_vectors(operator, count, distribution=distribution, generator=generator)
         samples.append((Z * (operator @ Z)).sum(0).double())
     quadratic = torch.cat(samples)
     stderr = float(quadratic.std()) / math.sqrt(draws)

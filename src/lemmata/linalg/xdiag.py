@@ -22,7 +22,7 @@ from lemmata.estimate import Estimate
 from lemmata.linalg.diagonal import exact_diagonal
 from lemmata.linalg.leave_one_out import leave_one_out
 from lemmata.linalg.operator import LinearOperator
-from lemmata.linalg.probes import generator_of, probes, require_memory, square
+from lemmata.linalg.probes import generator_of, random_vectors, require_memory, square
 
 
 def xdiag(
@@ -45,7 +45,7 @@ def xdiag(
     if products >= operator.shape[0]:
         return exact_diagonal(operator, memory=memory)
     require_memory(operator, 6 * k, memory, "XDiag")
-    Omega = probes(operator, k, generator=generator_of(seed))
+    Omega = random_vectors(operator, k, generator=generator_of(seed))
     Q, R, S = leave_one_out(operator @ Omega)
     Z = operator.T @ Q
     QS, ZS = Q @ S.to(Q.dtype), Z @ S.to(Q.dtype)

@@ -22,7 +22,7 @@ from lemmata.estimate import Estimate
 from lemmata.linalg.diagonal import exact_diagonal
 from lemmata.linalg.leave_one_out import leave_one_out
 from lemmata.linalg.operator import LinearOperator
-from lemmata.linalg.probes import generator_of, probes, require_memory, square
+from lemmata.linalg.probes import generator_of, random_vectors, require_memory, square
 
 
 def xtrace(
@@ -45,7 +45,7 @@ def xtrace(
         diagonal = exact_diagonal(operator, memory=memory)
         return Estimate(float(diagonal.value.double().sum()), cost=diagonal.cost)
     require_memory(operator, 6 * k, memory, "XTrace")
-    Omega = probes(operator, k, distribution="sphere", generator=generator_of(seed))
+    Omega = random_vectors(operator, k, distribution="sphere", generator=generator_of(seed))
     estimates = _estimates(operator, Omega)
     stderr = float(estimates.std()) / math.sqrt(k)
     return Estimate(float(estimates.mean()), stderr=stderr, n=k, cost=2 * k * operator.cost)
