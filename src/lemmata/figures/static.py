@@ -89,21 +89,24 @@ def _draw(figure: Figure, kind: str, title: bool) -> bytes:
     from matplotlib.figure import Figure as Canvas
 
     with matplotlib.rc_context(rules()):
-        columns = min(len(figure.panels), 3)
+        square = len(figure.panels) == 4 and any(panel.fields for panel in figure.panels)
+        columns = 2 if square else min(len(figure.panels), 3)
         rows = -(-len(figure.panels) // columns)
         width, height = (5.8, 8.4, 10.2)[columns - 1], PANEL_HEIGHT * rows + 0.35
         canvas = Canvas(figsize=(width, height), dpi=200, layout="constrained")
+        if any(panel.fields for panel in figure.panels):
+            room = 0.97 if any(map(static_field.solid, figure.panels)) else 1.0  # for the name of a height
+            canvas.get_layout_engine().set(w_pad=0.1, rect=(0, 0, room, 1))  # pyright: ignore[reportOptionalMemberAccess]
         FigureCanvasAgg(canvas)
-        drawn, bars = looks(figure), static_field.Bars(canvas)
-        panels: list[Axes] = []
+        drawn, panels = looks(figure), []
         for place, (panel, measures) in enumerate(zip(figure.panels, scales(figure), strict=True), start=1):
             solid = static_field.solid(panel)
             axes: Any = canvas.add_subplot(rows, columns, place, projection="3d" if solid else None)
             if panel.fields:
-                static_field.draw(axes, panel, measures, bars)
+                last = place % columns == 0 or place == len(figure.panels)  # of its row
+                static_field.draw(axes, panel, measures, bar=last or not figure.one_scale)
             _panel(axes, panel, drawn)
             panels.append(axes)
-        bars.draw()
         if title and figure.title:
             canvas.suptitle(_plain(figure.title), fontsize=11, fontweight="bold", x=0.01, ha="left")
         _legend(canvas)
@@ -142,7 +145,7 @@ def _panel(axes: Axes, panel: Panel, drawn: dict[Any, Look]) -> None:
     for reference in panel.references:
         _reference(axes, reference)
     if panel.title:
-        axes.set_title(_plain(panel.title))
+        axes.set_title(_plain(panel.title), **({"x": 0.0} if static_field.solid(panel) else {}))
     _limits(axes, panel)
     axes.autoscale_view()
     _name_powers(axes.xaxis, panel.x)

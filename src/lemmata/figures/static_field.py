@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.figures.field import Field, Scale
-from lemmata.figures.figure import Axis, Panel, Series
+from lemmata.figures.figure import Panel
 from lemmata.figures.style import FIELD, HOLE, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
 
 MOST_SHAPES = 2_500  # grid points of a contour plot that stays shapes
 MOST_FACES = 120  # of a surface, along an axis
@@ -32,47 +31,18 @@ def solid(panel: Panel) -> bool:
     return any(field.kind == "surface" for field in panel.fields)
 
 
-class Bars:
-    """The colour bars of a figure: one for each scale, beside the panels that share it."""
-
-    def __init__(self, canvas: Canvas):
-        self.canvas = canvas
-        self.seen: list[tuple[Scale, Any, list[Any]]] = []
-
-    def note(self, scale: Scale, mappable: Any, axes: Any) -> None:
-        """Remember that `axes` show `scale`."""
-        for known, _, panels in self.seen:
-            if known is scale:
-                panels.append(axes)
-                return
-        self.seen.append((scale, mappable, [axes]))
-
-    def draw(self) -> None:
-        """Draw them, once all panels stand."""
-        for scale, mappable, panels in self.seen:
-            deep = any(hasattr(axes, "zaxis") for axes in panels)
-            place: dict[str, Any] = {"shrink": 0.62, "aspect": 18, "pad": 0.1} if deep else {"aspect": 22, "pad": 0.02}
-            bar = self.canvas.colorbar(mappable, ax=panels, extend=_beyond(scale), **place)
-            bar.set_label(scale.text.replace("$", r"\$"))
-            bar.set_ticks(list(scale.ticks), labels=[named(tick) for tick in scale.ticks])
-            bar.minorticks_off()
-            bar.outline.set_visible(False)
-
-
-def draw(axes: Axes, panel: Panel, scales: Sequence[Scale], bars: Bars) -> None:
-    """Draw the panel's fields; the first is filled, contours after it are lines."""
+def draw(axes: Any, panel: Panel, scales: Sequence[Scale], *, bar: bool) -> None:
+    """Draw the panel's fields; the first is filled, contours after it are lines. `bar`: whether it has a colour bar."""
     if any(np.isnan(field.values).any() for field in panel.fields[:1]) and not solid(panel):
         axes.patch.set(hatch="//////", facecolor=HOLE[0], edgecolor=HOLE[1], linewidth=0)
     axes.grid(False)
     for order, (field, scale) in enumerate(zip(panel.fields, scales, strict=True)):
         if field.kind == "surface":
-            mappable = _surface(axes, field, scale, panel)
-        elif field.kind == "heatmap":
-            mappable = _cells(axes, field, scale)
-        else:
-            mappable = _contours(axes, field, scale, filled=order == 0)
-        if order == 0:
-            bars.note(scale, mappable, axes)
+            _surface(axes, field, scale)
+            continue
+        filled = _cells(axes, field, scale) if field.kind == "heatmap" else _contours(axes, field, scale, order == 0)
+        if order == 0 and bar:
+            _bar(axes, scale, filled)
     if panel.equal and not solid(panel):
         axes.set_aspect("equal", adjustable="box")
 
@@ -106,10 +76,20 @@ def named(value: float) -> str:
     ('0.25', '1000', '$10^{6}$')
     """
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.4g}".replace("-", "−")
+        return f"{float(f'{value:.4g}'):g}".replace("-", "−")
     lead, power = f"{value:.0e}".split("e")
     times = "" if lead == "1" else rf"{lead} \times "
     return rf"${times}10^{{{int(power)}}}$"
+
+
+def _bar(axes: Any, scale: Scale, filled: Any) -> None:
+    """The colour bar, as high as the panel."""
+    place = axes.inset_axes((1.035, 0.0, 0.045, 1.0))
+    bar = axes.figure.colorbar(filled, cax=place, extend=_beyond(scale))
+    bar.set_label(scale.text.replace("$", r"\$"))
+    bar.set_ticks(list(scale.ticks), labels=[named(tick) for tick in scale.ticks])
+    bar.minorticks_off()
+    bar.outline.set_visible(False)
 
 
 def _norm(scale: Scale) -> Any:
@@ -122,7 +102,7 @@ def _beyond(scale: Scale) -> Any:
     return {(0, 0): "neither", (0, 1): "max", (1, 0): "min", (1, 1): "both"}[int(scale.below), int(scale.above)]
 
 
-def _contours(axes: Axes, field: Field, scale: Scale, *, filled: bool) -> Any:
+def _contours(axes: Axes, field: Field, scale: Scale, filled: bool) -> Any:
     import matplotlib.patheffects as effects
 
     z = np.ma.masked_invalid(field.values)
@@ -148,49 +128,55 @@ def _cells(axes: Axes, field: Field, scale: Scale) -> Any:
     )
 
 
-def _surface(axes: Any, field: Field, scale: Scale, panel: Panel) -> Any:
+def _surface(axes: Any, field: Field, scale: Scale) -> None:
     """Faces coloured by height and shaded by the slope of the surface as it is seen, in a box of fixed proportions."""
-    import matplotlib
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LightSource
+    from matplotlib.ticker import MaxNLocator
 
-    x, y = np.asarray(field.x), np.asarray(field.y)
-    mappable = ScalarMappable(norm=_norm(scale), cmap=FIELD)
-    z = _shown(field, scale)
-    steps = [-(-(len(points) - 1) // MOST_FACES) for points in (x, y)]
-    low, high = (np.log10(end) if scale.log else end for end in (scale.low, scale.high))
+    x, y, z = _refined(field)
+    z = np.clip(z, *(_drawn_at(scale, end) for end in (scale.low, scale.high)))
+    low, high = (_drawn_at(scale, end) for end in (scale.low, scale.high))
     rise = 0.75 * (np.nan_to_num(z, nan=low) - low) / (high - low)
+    colours = ScalarMappable(cmap=FIELD).to_rgba(rise / 0.75, norm=False)[..., :3]
     lit = LightSource(**LIGHT).shade_rgb(
-        mappable.to_rgba(np.clip(field.values, scale.low, scale.high))[..., :3], rise, blend_mode="soft",
-        vert_exag=1.0, dx=1 / (len(x) - 1), dy=1 / (len(y) - 1),
-    )  # fmt: skip
-    grid = np.meshgrid(x, y)
-    with matplotlib.rc_context({"path.simplify": False}):
-        faces = axes.plot_surface(
-            *grid, z, facecolors=lit, shade=False, linewidth=0, antialiased=False, rstride=steps[1], cstride=steps[0]
-        )
+        colours, rise, blend_mode="soft", vert_exag=1.0, dx=1 / (len(x) - 1), dy=1 / (len(y) - 1)
+    )
+    steps = {"rstride": -(-(len(y) - 1) // MOST_FACES), "cstride": -(-(len(x) - 1) // MOST_FACES)}
+    faces = axes.plot_surface(
+        *np.meshgrid(x, y), z, facecolors=lit, shade=False, linewidth=0, antialiased=False, **steps
+    )
     faces.set_rasterized(True)
     axes.computed_zorder = False
-    axes.set_box_aspect((1, 1, 0.75), zoom=0.92)
+    axes.set_box_aspect((1, 1, 0.75), zoom=0.93)
     axes.view_init(elev=32, azim=-58)
     axes.set_zlim(low, high)
-    axes.set_zticks([np.log10(tick) if scale.log else tick for tick in scale.ticks], [named(t) for t in scale.ticks])
-    for axis, described in ((axes.xaxis, panel.x), (axes.yaxis, panel.y), (axes.zaxis, None)):
-        _pane(axis, described)
-    return mappable
+    axes.set_zticks([_drawn_at(scale, tick) for tick in scale.ticks], [named(tick) for tick in scale.ticks])
+    axes.set_zlabel(scale.text.replace("$", r"\$"), labelpad=2)
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_pane_color((0.97, 0.97, 0.98, 1.0))
+        axis.set_tick_params(labelsize=7.5, pad=0)
+        axis.line.set_color("#777777")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axis.labelpad = 0
 
 
-def _pane(axis: Any, described: Axis | None) -> None:
-    axis.set_pane_color((0.97, 0.97, 0.98, 1.0))
-    axis.set_tick_params(labelsize=7.5, pad=0)
-    axis.line.set_color("#777777")
-    axis.labelpad = 0
+def _refined(field: Field) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The surface with points between the grid's, on straight lines as it is drawn, so that it is cut off smoothly."""
+    x, y = np.asarray(field.x), np.asarray(field.y)
+    z = np.log10(field.values) if field.log else field.values
+    fine = [np.interp(np.linspace(0, len(p) - 1, _many(len(p))), np.arange(len(p)), p) for p in (x, y)]
+    z = np.stack([np.interp(fine[0], x, row) for row in z])
+    return fine[0], fine[1], np.stack([np.interp(fine[1], y, column) for column in z.T], axis=1)
 
 
-def _shown(field: Field, scale: Scale) -> np.ndarray:
-    """Heights as drawn: held to the ends of the scale, as powers of ten where it is logarithmic."""
-    held = np.clip(field.values, scale.low, scale.high)
-    return np.log10(held) if scale.log else held
+def _many(points: int) -> int:
+    return (points - 1) * max(1, MOST_FACES // (points - 1)) + 1
+
+
+def _drawn_at(scale: Scale, value: float) -> float:
+    return float(np.log10(value)) if scale.log else value
 
 
 def _height(field: Field, x: np.ndarray, y: np.ndarray) -> np.ndarray:
