@@ -13,19 +13,19 @@ minima may be one of coordinates only.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lemmata.errors import InvalidInput
+from lemmata.landscape.adaptive import Refinement
 from lemmata.landscape.axes import Span, axis
 from lemmata.landscape.line import Line, along
 from lemmata.landscape.samples import Progress
 from lemmata.landscape.slice import BatchNorm, Slice
 from lemmata.landscape.surface import Surface, over, plane_axes
 from lemmata.objective import Objective, Subject, Tree
-
-NAMES = "abc"
 
 
 def between(
@@ -36,6 +36,9 @@ def between(
     points: int | tuple[int, int] | None = None,
     orthogonal: bool = True,
     batch_norm: BatchNorm = None,
+    adaptive: bool = False,
+    tolerance: float = 0.01,
+    budget: int | None = None,
     known: Line | Surface | None = None,
     progress: Progress | None = None,
 ) -> Line | Surface:
@@ -44,10 +47,11 @@ def between(
     `states` are state dicts of the subject's model (what they leave out is the model's own). The coordinates of the
     first are 0, of the second 1 and (1, 0). `span` is by default (0, 1) on a line, and on a plane the box around the
     three with a quarter of the longer side around it. With ``orthogonal=False`` the third is at (0, 1). The rest is as
-    for `line` (51 points) and `surface` (25 by 25).
+    for `line` (51 points) and `surface` (25 by 25), but every point is evaluated unless `adaptive`.
 
     Raises `InvalidInput` for states that do not fit the model, are equal, or three on one line.
 
+    >>> import torch
     >>> model = torch.nn.Linear(1, 1, bias=False)
     >>> states = [{"weight": torch.tensor([[w]])} for w in (0.0, 2.0)]
     >>> between((model, "mse", (torch.ones(1, 1), torch.ones(1, 1))), states, points=5).loss.tolist()
@@ -60,21 +64,32 @@ def between(
     steps = [{name: tree[name] - start for name, start in trees[0].items()} for tree in trees[1:]]
     if not any(t.any() for t in steps[0].values()):
         raise InvalidInput("the first two states are equal; there is no line through them")
+    cut_options = {"origin": trees[0], "batch_norm": batch_norm}
+    options = {"refinement": Refinement(tolerance, budget) if adaptive else None, "progress": progress}
     if len(states) == 2:
-        if known is not None and not isinstance(known, Line):
-            raise InvalidInput("known is a surface; between two states give a line")
-        if not isinstance(points, int | None) or (isinstance(span, tuple) and isinstance(span[0], tuple)):
-            raise InvalidInput(f"span {span} and points {points}: a line has one axis")
-        x = axis((0.0, 1.0) if span is None else span, points or 51, (0.0, 1.0))  # type: ignore[arg-type]
-        cut = Slice(objective, steps, origin=trees[0], batch_norm=batch_norm)
-        return along(cut, x, known, progress, marks=(("a", (0.0,)), ("b", (1.0,))))
+        return _line(Slice(objective, steps, **cut_options), span, points, known=known, **options)
+    second, third = _second(objective, steps[0], steps[1]) if orthogonal else (steps[1], (0.0, 1.0))
+    cut = Slice(objective, [steps[0], second], **cut_options)
+    return _surface(cut, third, span, points, known=known, **options)
+
+
+def _line(cut: Slice, span: Any, points: Any, *, known: Line | Surface | None, **options: Any) -> Line:
+    if isinstance(points, tuple) or (isinstance(span, tuple) and isinstance(span[0], tuple)):
+        raise InvalidInput(f"span {span} and points {points}: a line has one axis")
+    if known is not None and not isinstance(known, Line):
+        raise InvalidInput("known is a surface; between two states give a line")
+    x = axis((0.0, 1.0) if span is None else span, points or 51, (0.0, 1.0))
+    return along(cut, x, known=known, marks=(("a", (0.0,)), ("b", (1.0,))), **options)
+
+
+def _surface(
+    cut: Slice, third: tuple[float, float], span: Any, points: Any, *, known: Line | Surface | None, **options: Any
+) -> Surface:
     if known is not None and not isinstance(known, Surface):
         raise InvalidInput("known is a line; between three states give a surface")
-    second, third = _second(objective, steps[0], steps[1]) if orthogonal else (steps[1], (0.0, 1.0))
     at = ((0.0, 0.0), (1.0, 0.0), third)
-    x, y = plane_axes(_around(at) if span is None else span, 25 if points is None else points, at)
-    cut = Slice(objective, [steps[0], second], origin=trees[0], batch_norm=batch_norm)
-    return over(cut, x, y, known=known, progress=progress, marks=tuple(zip(NAMES, at, strict=True)))
+    x, y = plane_axes(_around(at) if span is None else span, points or 25, at)
+    return over(cut, x, y, known=known, marks=tuple(zip("abc", at, strict=True)), **options)
 
 
 def _moving(objective: Objective, state: Mapping[str, Tensor], batch_norm: BatchNorm) -> Tree:

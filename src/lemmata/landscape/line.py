@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
+from lemmata.landscape.adaptive import Refinement, measure
 from lemmata.landscape.axes import Span, axis
 from lemmata.landscape.directions import Direction, Normalization, checked_directions, random_directions
 from lemmata.landscape.samples import Interrupted, Progress, Samples
@@ -62,18 +64,21 @@ def line(
     span: Span = 1.0,
     points: int = 51,
     batch_norm: BatchNorm = None,
-    seed: int = 0,
+    adaptive: bool = False,
+    tolerance: float = 0.01,
+    budget: int | None = None,
+    seed: int | torch.Generator = 0,
     known: Line | None = None,
     progress: Progress | None = None,
 ) -> Line:
     """Evaluate the loss along `direction`, or along a random one normalised as `random_directions` says.
 
     `span` is the half-width, or (low, high), in units of the direction; theta itself (x = 0) is one of the `points`
-    wherever it is inside. `batch_norm` is that of `Slice`. `known` is an earlier result whose points are not evaluated
+    wherever it is inside. `batch_norm` is that of `Slice`; `adaptive`, `tolerance` and `budget` are those of
+    `surface`. `known` is an earlier result whose points are not evaluated
     again. `progress(done, total)` is called after every point. Ctrl-C raises `Interrupted` (a `KeyboardInterrupt`)
     whose `partial` is the line so far. Costs points / 3 gradients.
 
-    >>> import torch
     >>> x, model = torch.eye(2), torch.nn.Linear(2, 1, bias=False).requires_grad_(False)
     >>> _ = model.weight.zero_()
     >>> found = line((model, "mse", (x, torch.zeros(2, 1))), direction=torch.tensor([2.0, 0.0]), points=5)
@@ -85,27 +90,32 @@ def line(
         directions = random_directions(objective, 1, normalization=normalization, biases=biases, seed=seed)
     else:
         directions = checked_directions(objective, [direction], 1)
-    return along(Slice(objective, directions, batch_norm=batch_norm), axis(span, points), known, progress)
+    refinement = Refinement(tolerance, budget) if adaptive else None
+    cut = Slice(objective, directions, batch_norm=batch_norm)
+    return along(cut, axis(span, points), refinement=refinement, known=known, progress=progress)
 
 
 def along(
-    cut: Slice, x: np.ndarray, known: Line | None = None, progress: Progress | None = None, marks: Marks = ()
+    cut: Slice,
+    x: np.ndarray,
+    *,
+    refinement: Refinement | None = None,
+    known: Line | None = None,
+    progress: Progress | None = None,
+    marks: Marks = (),
 ) -> Line:
-    """Evaluate a one-dimensional slice at the coordinates x (n,)."""
+    """Evaluate a one-dimensional slice at the coordinates x (n,), all of them or as the refinement says."""
     samples = Samples.on(x)
 
     def result() -> Line:
         values = (samples.loss, samples.error, samples.misclassified, samples.misclassified_error, samples.evaluated)
         return Line(x, *values, cut.directions, samples.evaluations, samples.evaluations * cut.cost, marks)
 
-    def told(done: int) -> None:
-        if progress is not None:
-            progress(done, len(x))
-
+    anchors = [(0.0,), *(at for _, at in marks)]
     try:
         if known is not None:
             samples.take(_samples(known), cut)
-        samples.evaluate(cut, np.arange(len(x)), told)
+        measure(samples, cut, (len(x),), anchors=anchors, refinement=refinement, progress=progress)
     except KeyboardInterrupt as stop:
         raise Interrupted(result()) from stop
     return result()
