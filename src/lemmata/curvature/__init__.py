@@ -1,5 +1,6 @@
 """Curvature of a loss: its Hessian and kin as operators, their spectra, traces and densities, and sharpness."""
 
+from lemmata.curvature.density import Density, spectral_density
 from lemmata.curvature.eigenvalues import Eigenvalues, top_eigenvalues
 from lemmata.curvature.hessian import hessian
 from lemmata.curvature.sharpness import (
@@ -11,10 +12,23 @@ from lemmata.curvature.sharpness import (
     filter_normalised_sharpness,
     sam_sharpness,
 )
+from lemmata.curvature.sharpness_probe import (
+    Sharpness,
+    SharpnessProbe,
+    SharpnessTracker,
+    sharpness_probe,
+)
+from lemmata.curvature.sharpness_track import SharpnessTrack
+from lemmata.curvature.stability import stability_threshold
 
 __all__ = [
     "AverageCase",
+    "Density",
     "Eigenvalues",
+    "Sharpness",
+    "SharpnessProbe",
+    "SharpnessTrack",
+    "SharpnessTracker",
     "WorstCase",
     "adaptive_sharpness",
     "average_sharpness",
@@ -22,5 +36,6 @@ __all__ = [
     "filter_normalised_sharpness",
     "hessian",
     "sam_sharpness",
+    "spectral_density",
     "top_eigenvalues",
 ]
