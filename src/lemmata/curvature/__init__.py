@@ -1,8 +1,11 @@
 """Curvature of a loss: its Hessian and kin as operators, their spectra, traces and densities, and sharpness."""
 
 from lemmata.curvature.density import Density, spectral_density
+from lemmata.curvature.diagonal import Diagonal, diagonal
 from lemmata.curvature.eigenvalues import Eigenvalues, top_eigenvalues
 from lemmata.curvature.hessian import hessian
+from lemmata.curvature.not_exact import NotExact
+from lemmata.curvature.piecewise_linear import Nonlinearity, nonlinearity
 from lemmata.curvature.sharpness import (
     AverageCase,
     WorstCase,
@@ -24,18 +27,25 @@ from lemmata.curvature.stability import stability_threshold
 __all__ = [
     "AverageCase",
     "Density",
+    "Diagonal",
     "Eigenvalues",
+    "Nonlinearity",
+    "NotExact",
     "Sharpness",
     "SharpnessProbe",
     "SharpnessTrack",
     "SharpnessTracker",
+    "Trace",
     "WorstCase",
     "adaptive_sharpness",
     "average_sharpness",
+    "diagonal",
     "epsilon_sharpness",
     "filter_normalised_sharpness",
     "hessian",
+    "nonlinearity",
     "sam_sharpness",
     "spectral_density",
     "top_eigenvalues",
+    "trace",
 ]

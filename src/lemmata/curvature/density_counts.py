@@ -1,0 +1,102 @@
+"""How many eigenvalues lie above a threshold, and how many of them are outliers of the bulk.
+
+From one probe z the weights above t estimate N(t) / P, N the counting function. Two statements hold without any
+assumption on the spectrum:
+
+- the m-point Gauss rule of the probe's own measure mu_z brackets it (Chebyshev, Markov, Stieltjes: Szego, 1939,
+  section 3.41): for t between the nodes theta_i and theta_{i+1},
+
+      sum_{j > i + 1} w_j  <=  mu_z((t, inf))  <=  sum_{j >= i} w_j,
+
+- each node above t is at least one eigenvalue above t, since the nodes of a probe are the eigenvalues of a projection
+  of the matrix (Cauchy's interlacing theorem). This bounds N(t) from below with certainty, up to rounding.
+
+The edge of the bulk is where, from the median up, less than one eigenvalue is left within a width of smoothing:
+eigenvalues beyond it are isolated at that resolution, as the outliers of Sagun et al. (2018) and Papyan (2019) are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lemmata.estimate import Estimate
+
+if TYPE_CHECKING:
+    from lemmata.curvature.density import Density
+
+
+@dataclass(frozen=True)
+class Counts(Estimate):
+    """The number of eigenvalues above each threshold (G,) or (): `value`, and `stderr` over the probes.
+
+    `least` and `most` are the means over the probes of the quadrature's bounds on it: what lies between them is
+    what m steps cannot resolve, and `interval` holds both errors. `found` is the certain lower bound: the most nodes
+    above the threshold that any probe has.
+    """
+
+    least: Tensor | float = 0.0
+    most: Tensor | float = math.inf
+    found: Tensor | int = 0
+
+    def interval(self, level: float = 0.95) -> tuple[Tensor, Tensor]:
+        """From below `least` to above `most`, by Student's t over the probes."""
+        low, high = super().interval(level)
+        return self.least - (self.value - low), self.most + (high - self.value)
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """Eigenvalues above the threshold `beyond`: their number as `count`, and the nodes seen there, `values` falling.
+
+    `values` are the nodes of the probe that has most of them; there are at least so many eigenvalues above `beyond`.
+    """
+
+    beyond: float
+    count: Counts
+    values: Tensor
+
+
+def counts(density: Density, threshold: Tensor) -> Counts:
+    """The counting function at `threshold` (G,) or ()."""
+    K, P = len(density.nodes), density.size
+    real = density.weights > 0
+    above = (density.nodes > threshold[..., None, None]) & real  # (..., K, m)
+    shares = (above * density.weights).sum(-1)
+    heavier = torch.cat([density.weights, torch.zeros(K, 2, dtype=density.weights.dtype)], 1)
+    first = (~(density.nodes > threshold[..., None, None])).sum(-1)  # index of the first node above
+    of_probe = torch.arange(K)
+    next_above = heavier[of_probe, first]
+    next_below = torch.where(first > 0, heavier[of_probe, (first - 1).clamp(min=0)], 0)
+    return Counts(
+        P * shares.mean(-1),
+        stderr=P * shares.std(-1) / math.sqrt(K),
+        n=K,
+        cost=density.cost,
+        least=P * (shares - next_above).clamp(min=0).mean(-1),
+        most=P * (shares + next_below).clamp(max=1).mean(-1),
+        found=above.sum(-1).amax(-1),
+    )
+
+
+def edge(density: Density, width: float) -> float:
+    """The first point above the median at which the smoothed density is below one eigenvalue's own height."""
+    order = density.nodes.flatten().argsort()
+    mass = density.weights.flatten()[order].cumsum(0) / len(density.nodes)
+    median = float(density.nodes.flatten()[order][int((mass < 0.5).sum())])
+    top = max(density.range[1], median) + 10 * width
+    grid = torch.arange(median, top, width / 4, dtype=torch.float64)
+    heights = density.size * width * math.sqrt(2 * math.pi) * density.at(grid, width=width).value
+    return float(grid[int((heights < 1).double().argmax())])
+
+
+def outliers(density: Density, beyond: float) -> Outliers:
+    """The count above `beyond` and the nodes there of the probe with most."""
+    above = (density.nodes > beyond) & (density.weights > 0)
+    probe = int(above.sum(1).argmax())
+    values = density.nodes[probe][above[probe]].flip(0)
+    return Outliers(beyond, counts(density, torch.tensor(beyond, dtype=torch.float64)), values)
