@@ -36,7 +36,7 @@ def between(
     points: int | tuple[int, int] | None = None,
     orthogonal: bool = True,
     batch_norm: BatchNorm = None,
-    adaptive: bool = False,
+    adaptive: bool | None = None,
     tolerance: float = 0.01,
     budget: int | None = None,
     known: Line | Surface | None = None,
@@ -47,7 +47,7 @@ def between(
     `states` are state dicts of the subject's model (what they leave out is the model's own). The coordinates of the
     first are 0, of the second 1 and (1, 0). `span` is by default (0, 1) on a line, and on a plane the box around the
     three with a quarter of the longer side around it. With ``orthogonal=False`` the third is at (0, 1). The rest is as
-    for `line` (51 points) and `surface` (25 by 25), but every point is evaluated unless `adaptive`.
+    for `line` (51 points) and `surface` (25 by 25), `adaptive` being the default on a plane only.
 
     Raises `InvalidInput` for states that do not fit the model, are equal, or three on one line.
 
@@ -64,8 +64,9 @@ def between(
     steps = [{name: tree[name] - start for name, start in trees[0].items()} for tree in trees[1:]]
     if not any(t.any() for t in steps[0].values()):
         raise InvalidInput("the first two states are equal; there is no line through them")
+    refined = len(states) == 3 if adaptive is None else adaptive
     cut_options = {"origin": trees[0], "batch_norm": batch_norm}
-    options = {"refinement": Refinement(tolerance, budget) if adaptive else None, "progress": progress}
+    options = {"refinement": Refinement(tolerance, budget) if refined else None, "progress": progress}
     if len(states) == 2:
         return _line(Slice(objective, steps, **cut_options), span, points, known=known, **options)
     second, third = _second(objective, steps[0], steps[1]) if orthogonal else (steps[1], (0.0, 1.0))

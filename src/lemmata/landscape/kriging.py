@@ -113,9 +113,15 @@ def _likeliest(X: np.ndarray, z: np.ndarray, start: np.ndarray | None) -> np.nda
     F, gaps = trend(X), _gaps(X, X)
     bounds = [tuple(np.log(LENGTHS))] * X.shape[1] + [tuple(np.log(NOISE))]
     first = np.log(np.r_[np.ones(X.shape[1]), 1e-8]) if start is None else start
-    options = {"maxiter": 30 if start is None else 12, "ftol": 1e-5}
-    found = minimize(_unlikelihood, first, (gaps, F, z), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return found.x
+    steps = 30 if start is None else 12
+    return minimize(
+        lambda parameters: _unlikelihood(parameters, gaps, F, z),
+        first,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": steps, "ftol": 1e-5},
+    ).x
 
 
 def _unlikelihood(parameters: np.ndarray, gaps: np.ndarray, F: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray]:

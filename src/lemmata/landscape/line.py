@@ -5,8 +5,8 @@ Vinyals and Saxe (2015). Cost: 1/3 gradient a point. A line hides what is beside
 one proves nothing about another.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.landscape.adaptive import Refinement, measure
 from lemmata.landscape.axes import Span, axis
 from lemmata.landscape.directions import Direction, Normalization, checked_directions, random_directions
+from lemmata.landscape.export import save_npz, save_vtk
 from lemmata.landscape.samples import Interrupted, Progress, Samples
 from lemmata.landscape.slice import BatchNorm, Slice
 from lemmata.objective import Objective, Subject, Tree
@@ -53,6 +54,14 @@ class Line:
         if holes:
             caption += f" At {holes} the loss is not finite."
         return Figure(name="loss_along_a_line", title="Loss along a line", caption=caption, panels=panels)
+
+    def save_npz(self, path: Path | str) -> Path:
+        """Write everything to an .npz file, which `load_npz` reads."""
+        return save_npz(self, path)
+
+    def save_vtk(self, path: Path | str) -> Path:
+        """Write the line to a .vtk file for ParaView."""
+        return save_vtk(self, path)
 
 
 def line(
@@ -131,8 +140,8 @@ def _panel(found: Line, label: str, values: np.ndarray, error: np.ndarray) -> Pa
     finite = shown[np.isfinite(shown)]
     log = bool(len(finite)) and finite.min() > 0 and finite.max() > 30 * finite.min()
     references = [Reference(label=name, value=at[0], axis="x", role="theory") for name, at in found.marks]
-    band = {"low": shown - error, "high": shown + error} if (error > 0).any() and np.isfinite(error).all() else {}
-    series: Sequence[Series] = [Series(label=label, x=found.x, y=shown, **band)]
+    low, high = (shown - error, shown + error) if (error > 0).any() and np.isfinite(error).all() else (None, None)
+    series = [Series(label=label, x=found.x, y=shown, low=low, high=high)]
     return Panel(
         x=Axis(label="coordinate along the line"), y=Axis(label=label, log=log), series=series, references=references
     )

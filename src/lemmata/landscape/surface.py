@@ -9,6 +9,7 @@ measures that), and the minimum seen is the one the plane was laid through.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from lemmata.landscape.directions import (
     orthogonalised,
     random_directions,
 )
+from lemmata.landscape.export import save_npz, save_vtk
 from lemmata.landscape.line import Marks
 from lemmata.landscape.samples import Interrupted, Progress, Samples
 from lemmata.landscape.slice import BatchNorm, Slice
@@ -81,6 +83,14 @@ class Surface:
             share += f"; at {holes} of them the loss is not finite"
         return Figure(name="loss_surface", title="Loss over a plane", caption=f"{share}.", panels=[panel])
 
+    def save_npz(self, path: Path | str) -> Path:
+        """Write everything to an .npz file, which `load_npz` reads."""
+        return save_npz(self, path)
+
+    def save_vtk(self, path: Path | str) -> Path:
+        """Write the grid to a .vtk file for ParaView."""
+        return save_vtk(self, path)
+
     def field(
         self,
         kind: Literal["contour", "heatmap", "surface"] = "contour",
@@ -91,7 +101,7 @@ class Surface:
         values = {"loss": self.loss, "misclassified": self.misclassified, "error": self.error}[of]
         finite = values[np.isfinite(values)]
         if log is None:
-            log = of == "loss" and bool(len(finite)) and finite.min() > 0 and finite.max() > LOG_FROM * finite.min()
+            log = of == "loss" and bool(len(finite)) and bool(0 < LOG_FROM * finite.min() < finite.max())
         label = {"loss": "loss", "misclassified": "misclassified share", "error": "estimated error of the loss"}[of]
         return Field(label=label, x=self.x, y=self.y, z=values, kind=kind, log=log)
 
@@ -175,8 +185,11 @@ def over(
 
     def result() -> Surface:
         values = (samples.loss, samples.error, samples.misclassified, samples.misclassified_error, samples.evaluated)
-        grids = (value.reshape(len(y), len(x)).copy() for value in values)
-        return Surface(x, y, *grids, cut.directions, samples.evaluations, samples.evaluations * cut.cost, marks)
+        loss, error, wrong, wrong_error, evaluated = (value.reshape(len(y), len(x)).copy() for value in values)
+        cost = samples.evaluations * cut.cost
+        return Surface(
+            x, y, loss, error, wrong, wrong_error, evaluated, cut.directions, samples.evaluations, cost, marks
+        )
 
     anchors = [(0.0, 0.0), *(at for _, at in marks)]
     try:
