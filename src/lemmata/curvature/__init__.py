@@ -45,7 +45,9 @@ __all__ = [
     "hessian",
     "nonlinearity",
     "sam_sharpness",
+    "sharpness_probe",
     "spectral_density",
+    "stability_threshold",
     "top_eigenvalues",
     "trace",
 ]

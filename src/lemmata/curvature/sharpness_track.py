@@ -65,8 +65,8 @@ class SharpnessTrack:
             for limit in limits:
                 values = y[self.thresholds == limit]
                 mean, low, high = mean_and_band(values)
-                series.append(Series(label=f"stable below {limit:.4g}", x=x, y=mean, low=low, high=high, seeds=values))
-            references = [Reference(label=f"{limit:.4g}", value=limit, role="theory") for limit in limits]
+                series.append(Series(label=f"threshold {limit:.4g}", x=x, y=mean, low=low, high=high, seeds=values))
+            references = [Reference(label=f"stable below {limit:.4g}", value=limit, role="theory") for limit in limits]
             panels.append(
                 Panel(x=steps, y=Axis(label=label, log=log), series=series, references=[] if log else references)
             )
