@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from lemmata import curvature, landscape
 from lemmata.conformance import EstimateConformance, InstrumentConformance, ScalarConformance
 from lemmata.estimate import Estimate
 from lemmata.objective import Objective
@@ -223,3 +224,152 @@ def test_without_a_truth_none_is_tested():
     Plain().check()
     with pytest.raises(BaseException, match="no `truth` is given"):
         Plain().test_gives_the_truth_on_phantoms()
+
+
+# ---- every instrument ------------------------------------------------------------------------------------------------
+
+
+class Operator(InstrumentConformance):
+    """A linear operator, compared by its dense matrix."""
+
+    def values(self, result):
+        return result.dense().flatten()
+
+
+class TestHessian(Operator):
+    def instrument(self, subject):
+        return curvature.hessian(subject)
+
+    def truth(self, phantom):
+        return phantom.hessian
+
+
+class TestTopEigenvalues(EstimateConformance):
+    tolerance = 1e-6  # that of the iteration, which is quadratic in the eigenvalues
+
+    def instrument(self, subject):
+        return curvature.top_eigenvalues(subject, 2, tolerance=1e-4)
+
+    def truth(self, phantom):
+        return phantom.eigenvalues[:2]
+
+
+class TestSmallestEigenvalue(EstimateConformance):
+    tolerance = 1e-6
+
+    def instrument(self, subject):
+        return curvature.top_eigenvalues(subject, which="smallest", tolerance=1e-4)
+
+    def truth(self, phantom):
+        return phantom.eigenvalues[-1:]
+
+
+class TestExactTrace(ScalarConformance):
+    def instrument(self, subject):
+        return curvature.trace(subject)
+
+    def truth(self, phantom):
+        return phantom.trace
+
+
+class TestHutchinsonTrace(ScalarConformance):
+    def instrument(self, subject):
+        return curvature.trace(subject, method="hutchinson")
+
+    def truth(self, phantom):
+        return phantom.trace
+
+
+class TestExactDiagonal(EstimateConformance):
+    def instrument(self, subject):
+        return curvature.diagonal(subject)
+
+    def truth(self, phantom):
+        return phantom.diagonal
+
+
+class TestDensity(InstrumentConformance):
+    def instrument(self, subject):
+        return curvature.spectral_density(subject, steps=15, probes=3)
+
+    def values(self, result):
+        """The first three moments of the spectrum: the nodes and weights of single eigenvalues may jump."""
+        return torch.stack([(result.weights * result.nodes**k).sum(1).mean() for k in (1, 2, 3)])
+
+
+class TestSamSharpness(ScalarConformance):
+    def instrument(self, subject):
+        return curvature.sam_sharpness(subject, rho=0.3, steps=5, starts=2)
+
+
+class TestAdaptiveSharpness(ScalarConformance):
+    def instrument(self, subject):
+        return curvature.adaptive_sharpness(subject, rho=0.2, normalization="filter", steps=5)
+
+
+class TestEpsilonSharpness(ScalarConformance):
+    def instrument(self, subject):
+        return curvature.epsilon_sharpness(subject, epsilon=0.05)
+
+
+class TestEpsilonSharpnessInASubspace(ScalarConformance):
+    def instrument(self, subject):
+        return curvature.epsilon_sharpness(subject, epsilon=0.05, subspace=5, method="signs")
+
+
+class TestAverageSharpness(ScalarConformance):
+    def instrument(self, subject):
+        return curvature.average_sharpness(subject, sigma=0.1, pairs=10)
+
+    def truth(self, phantom):
+        return 0.005 * phantom.trace if phantom.polynomial else None
+
+
+class TestFilterNormalisedSharpness(ScalarConformance):
+    def instrument(self, subject):
+        return curvature.filter_normalised_sharpness(subject, radius=0.3, pairs=10)
+
+
+class Cut(InstrumentConformance):
+    """A line or a surface, compared by its losses."""
+
+    def values(self, result):
+        return torch.as_tensor(result.loss).flatten()
+
+
+class TestLine(Cut):
+    def instrument(self, subject):
+        return landscape.line(subject, points=7)
+
+
+class TestSurface(Cut):
+    def instrument(self, subject):
+        return landscape.surface(subject, points=5, adaptive=False)
+
+
+class TestBetween(Cut):
+    def instrument(self, subject):
+        own = Objective.of(subject)
+        other = {name: 1.3 * p + 0.1 for name, p in own.parameters.items()}
+        return landscape.between(own, [own.parameters, other], points=5)
+
+
+class TestTrajectory(Cut):
+    def instrument(self, subject):
+        own = Objective.of(subject)
+        path = [{name: (1 + 0.1 * k) * p + 0.03 * k**2 for name, p in own.parameters.items()} for k in (3, 2, 1, 0)]
+        return landscape.trajectory(own, path, points=5, adaptive=False)
+
+    def values(self, result):
+        return torch.as_tensor(result.loss).flatten()
+
+
+class TestConvexity(InstrumentConformance):
+    tolerance = 1e-3
+    tolerance32 = 2e-2  # the iteration stops at a residual of 1e-2, in float32 elsewhere than in float64
+
+    def instrument(self, subject):
+        return landscape.convexity(subject, points=3, tolerance=1e-2)
+
+    def values(self, result):
+        return torch.as_tensor(np.stack([result.smallest, result.largest])).flatten()

@@ -23,6 +23,7 @@ from lemmata.curvature.sharpness_probe import (
 )
 from lemmata.curvature.sharpness_track import SharpnessTrack
 from lemmata.curvature.stability import stability_threshold
+from lemmata.curvature.trace import Trace, trace
 
 __all__ = [
     "AverageCase",

@@ -62,6 +62,7 @@ class Diagonal(Estimate):
         return Figure(name="diagonal", title="Curvature of single parameters", caption=caption, panels=[panel])
 
 
+@torch.enable_grad()  # the exact one reads the graph of the outputs
 def diagonal(
     subject: Subject,
     *,

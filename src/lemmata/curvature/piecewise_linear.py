@@ -62,6 +62,7 @@ class Nonlinearity:
         return self.reason
 
 
+@torch.enable_grad()  # custom functions are read off the graph
 def nonlinearity(subject: Subject) -> Nonlinearity | None:
     """The first operation that bends the outputs as a function of a single parameter entry; None if there is none.
 

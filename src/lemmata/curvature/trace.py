@@ -85,6 +85,7 @@ class Trace(Estimate):
         return errors
 
 
+@torch.enable_grad()  # the exact one reads the graph of the outputs
 def trace(
     subject: Subject,
     *,

@@ -43,7 +43,7 @@ def random_directions(
     `normalization` is ``"filter"``, ``"layer"`` or None. `biases` moves the parameters with fewer than two dimensions
     too; each of their entries is then a filter of its own (|d_i| = |theta_i|). `orthogonal` makes each direction
     orthogonal to those before it and gives it back its length, after which it is normalised as a whole only.
-    Drawn on the CPU, so that a seed means the same directions on every device.
+    Drawn on the CPU, in float64, so that a seed means the same directions on every device and in every precision.
 
     Raises `InvalidInput` if nothing would move: no parameter has two dimensions, or all weights are zero.
 
@@ -152,7 +152,7 @@ def _draw(
 ) -> Tree:
     direction = {}
     for name, weight in objective.parameters.items():
-        noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype).to(weight.device)
+        noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(weight)
         if weight.ndim < 2 and not biases:
             noise = torch.zeros_like(noise)
         direction[name] = _normalised(noise, weight, normalization, units.get(name, 0))
