@@ -27,7 +27,6 @@ from torch.func import vjp, vmap
 from lemmata.curvature.ghost_norm import Outer, Use
 from lemmata.curvature.not_exact import NotExact
 from lemmata.curvature.output_curvature import OutputFactor, output_factor
-from lemmata.curvature.parameter_uses import Uses
 from lemmata.curvature.sample_layout import Layout
 from lemmata.curvature.signals import Signals
 from lemmata.objective import Objective, Tree
@@ -119,7 +118,7 @@ class _Run:
                         self._add(name, _sum_of_squares(G, signs, self.entries), share)
             for name, use in deferred.items():
                 self._add(name, use.square_entries(), share)
-        self._count(uses, rest, factor.rank, len(z))
+        self._count(signals, rest, factor.rank, len(z))
 
     def _squares(self, parts: dict[Use, Tensor], signs: Tensor | None) -> Tensor:
         if len(parts) == 1 and not self.entries:
@@ -154,11 +153,18 @@ class _Run:
     def _single(self, others: Tree, x: Tensor, chosen: Tree) -> Tensor:
         return self.objective.outputs({**others, **chosen}, x[None])[0]
 
-    def _count(self, uses: Uses, rest: list[str], rank: int, n: int) -> None:
-        forward = sum(use.flops(self.entries, rank)[0] for each in uses.values() for use in each) or 1.0
-        squares = sum(use.flops(self.entries, rank)[1] for each in uses.values() for use in each)
+    def _count(self, signals: Signals, rest: list[str], rank: int, n: int) -> None:
+        """A layer takes as many flops forward as backward to its input, which the first ones are spared."""
+        forward = through = squares = 0.0
+        for node, uses in signals.of_node.items():
+            for use in uses:
+                layer, own = use.flops(self.entries, rank)
+                forward, squares = forward + layer, squares + own
+                through += 0.0 if node in signals.first else layer
+        if rest or not forward:  # layers that are not recognised: as if all flops were in layers like these
+            forward, through = forward or 1.0, forward or 1.0
         self.gradient_flops += 3 * n * forward
-        self.flops += n * ((1 + rank) * forward + squares + (3 * rank * forward if rest else 0))
+        self.flops += n * (forward + rank * through + squares + (3 * rank * forward if rest else 0))
 
 
 def _sum_of_squares(G: Tensor, signs: Tensor | None, entries: bool) -> Tensor:

@@ -46,7 +46,7 @@ class Use(ABC):
 
     def square_norms(self, d: Tensor) -> Tensor:
         """|G_n|^2, (n,)."""
-        return self.gradients(d).flatten(1).square().sum(1)
+        return torch.linalg.vector_norm(self.gradients(d).flatten(1), dim=1).square()
 
     def flops(self, entries: bool, passes: int) -> tuple[float, float]:
         """Multiplications and additions of the layer itself, and of the squares in all `passes`: a sample."""
@@ -78,7 +78,8 @@ class Shift(Use):
 
     def gradients(self, d: Tensor) -> Tensor:
         """sum_t d_nt."""
-        return self.factor * self.signal(d).sum((1, 3)).reshape(self.n, *self.shape)
+        total = d if d.numel() == self.n * self.shape.numel() else self.signal(d).sum((1, 3))
+        return (total if self.factor == 1 else self.factor * total).reshape(self.n, *self.shape)
 
 
 class Scale(Use):
@@ -143,7 +144,7 @@ class Outer(Use):
         """|G_n|^2 by the cheapest of the three forms."""
         D = self.outer_signal(d)
         if self.positions == 1:
-            squares = D.square().sum((1, 2)) * self._gram_of_patches()[:, 0, 0]
+            squares = torch.linalg.vector_norm(D, dim=(1, 2)).square() * self._gram_of_patches()[:, 0, 0]
         elif self.by_gram:
             squares = (torch.bmm(D.mT, D) * self._gram_of_patches()).sum((1, 2))
         else:
