@@ -3,6 +3,7 @@
 from lemmata.curvature.density import Density, spectral_density
 from lemmata.curvature.diagonal import Diagonal, diagonal
 from lemmata.curvature.eigenvalues import Eigenvalues, top_eigenvalues
+from lemmata.curvature.gradient_flow import Flow, gradient_flow
 from lemmata.curvature.hessian import hessian
 from lemmata.curvature.not_exact import NotExact
 from lemmata.curvature.piecewise_linear import Nonlinearity, nonlinearity
@@ -30,6 +31,7 @@ __all__ = [
     "Density",
     "Diagonal",
     "Eigenvalues",
+    "Flow",
     "Nonlinearity",
     "NotExact",
     "Sharpness",
@@ -43,6 +45,7 @@ __all__ = [
     "diagonal",
     "epsilon_sharpness",
     "filter_normalised_sharpness",
+    "gradient_flow",
     "hessian",
     "nonlinearity",
     "sam_sharpness",
