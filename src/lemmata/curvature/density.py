@@ -39,6 +39,7 @@ from lemmata.objective import Objective, Subject
 
 OPERATORS = ("hessian", "ggn", "fisher", "empirical_fisher")
 RESOLUTION = 200  # the default width is the range of the nodes by this
+ISOLATION = 50  # eigenvalues further apart than the range by this are isolated
 
 
 @dataclass(frozen=True)
@@ -123,12 +124,14 @@ class Density:
         """The number of eigenvalues above each threshold, with its standard error and the quadrature's bounds."""
         return counts(self, torch.as_tensor(threshold, dtype=torch.float64))
 
-    def edge(self, *, width: float | None = None) -> float:
-        """The upper edge of the bulk: where, from the median up, less than one eigenvalue is left within a width.
+    def edge(self, *, spacing: float | None = None) -> float:
+        """The upper edge of the bulk: where, from the median up, eigenvalues begin to be isolated.
 
-        The first t above the median at which P width sqrt(2 pi) phi(t) < 1, with phi smoothed by `width`.
+        The first point from which less than one eigenvalue is left within the next `spacing`, by default a fiftieth
+        of the range.
         """
-        return edge(self, self.width if width is None else width)
+        low, high = self.range
+        return edge(self, (high - low) / ISOLATION if spacing is None else spacing)
 
     def outliers(self, beyond: float | None = None) -> Outliers:
         """The eigenvalues above the edge of the bulk, or beyond a threshold of your own."""

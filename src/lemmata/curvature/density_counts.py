@@ -11,8 +11,11 @@ assumption on the spectrum:
 - each node above t is at least one eigenvalue above t, since the nodes of a probe are the eigenvalues of a projection
   of the matrix (Cauchy's interlacing theorem). This bounds N(t) from below with certainty, up to rounding.
 
-The edge of the bulk is where, from the median up, less than one eigenvalue is left within a width of smoothing:
-eigenvalues beyond it are isolated at that resolution, as the outliers of Sagun et al. (2018) and Papyan (2019) are.
+The edge of the bulk is where, from the median up, eigenvalues begin to be isolated: less than one is left within the
+next `spacing`, by default a fiftieth of the spectrum's range. Sagun et al. (2018), Ghorbani et al. (2019) and Papyan
+(2019) tell outliers from the bulk by such gaps, by eye. In a bulk of n eigenvalues with a square-root edge, as that of
+Marchenko and Pastur, the gaps at the edge are of order n^(-2/3) of the range, so that some hundred eigenvalues are
+needed for its own edge not to look isolated.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +32,8 @@ from lemmata.estimate import Estimate
 
 if TYPE_CHECKING:
     from lemmata.curvature.density import Density
+
+GRID = 4000
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,30 @@ def counts(density: Density, threshold: Tensor) -> Counts:
     )
 
 
-def edge(density: Density, width: float) -> float:
-    """The first point above the median at which the smoothed density is below one eigenvalue's own height."""
-    order = density.nodes.flatten().argsort()
-    mass = density.weights.flatten()[order].cumsum(0) / len(density.nodes)
-    median = float(density.nodes.flatten()[order][int((mass < 0.5).sum())])
-    top = max(density.range[1], median) + 10 * width
-    grid = torch.arange(median, top, width / 4, dtype=torch.float64)
-    heights = density.size * width * math.sqrt(2 * math.pi) * density.at(grid, width=width).value
-    return float(grid[int((heights < 1).double().argmax())])
+def edge(density: Density, spacing: float) -> float:
+    """The first point above the median from which less than one eigenvalue is left within the next `spacing`.
+
+    That it is less than one must be clear by three standard errors, whether a node's mass is taken to lie on it, as
+    that of an outlier does, or to reach to its neighbours, as that of a node within the bulk.
+    """
+    low, high = density.range
+    grid, K = np.linspace(low, high, GRID), len(density.nodes)
+    here, there = (_shares_below(density, at) for at in (grid, grid + spacing))
+    left = density.size * (there - here)
+    at_most = left.mean(1) + 3 * left.std(1, ddof=1) / math.sqrt(K)
+    isolated = (here[0].mean(0) >= 0.5) & (at_most < 1).all(0)
+    return float(grid[isolated.argmax()]) if isolated.any() else high
+
+
+def _shares_below(density: Density, grid: np.ndarray) -> np.ndarray:
+    """The share of eigenvalues up to each point, of each probe, with mass between and on the nodes: (2, K, G)."""
+    shares = []
+    for theta, w in zip(density.nodes.double().numpy(), density.weights.double().numpy(), strict=True):
+        theta, w = theta[w > 0], w[w > 0]
+        total = np.cumsum(w)
+        between = np.interp(grid, theta, total - w / 2, left=0, right=1)
+        shares.append((between, np.append(0, total)[theta.searchsorted(grid, side="right")]))
+    return np.stack(shares, 1)
 
 
 def outliers(density: Density, beyond: float) -> Outliers:
