@@ -74,20 +74,14 @@ def between(
     return _surface(cut, third, span, points, known=known, **options)
 
 
-def _line(cut: Slice, span: Any, points: Any, *, known: Line | Surface | None, **options: Any) -> Line:
+def _line(cut: Slice, span: Any, points: Any, *, known: Any, **options: Any) -> Line:
     if isinstance(points, tuple) or (isinstance(span, tuple) and isinstance(span[0], tuple)):
         raise InvalidInput(f"span {span} and points {points}: a line has one axis")
-    if known is not None and not isinstance(known, Line):
-        raise InvalidInput("known is a surface; between two states give a line")
     x = axis((0.0, 1.0) if span is None else span, points or 51, (0.0, 1.0))
     return along(cut, x, known=known, marks=(("a", (0.0,)), ("b", (1.0,))), **options)
 
 
-def _surface(
-    cut: Slice, third: tuple[float, float], span: Any, points: Any, *, known: Line | Surface | None, **options: Any
-) -> Surface:
-    if known is not None and not isinstance(known, Surface):
-        raise InvalidInput("known is a line; between three states give a surface")
+def _surface(cut: Slice, third: tuple[float, float], span: Any, points: Any, *, known: Any, **options: Any) -> Surface:
     at = ((0.0, 0.0), (1.0, 0.0), third)
     x, y = plane_axes(_around(at) if span is None else span, points or 25, at)
     return over(cut, x, y, known=known, marks=tuple(zip("abc", at, strict=True)), **options)

@@ -6,6 +6,7 @@ binary format (The VTK User's Guide, "VTK File Formats", 3.0): in ParaView, "War
 """
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,9 +51,9 @@ def load_npz(path: Path | str) -> "Line | Surface":
 
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, zipfile.BadZipFile, EOFError) as problem:
+    except (ValueError, zipfile.BadZipFile, EOFError, zlib.error) as problem:
         raise CorruptFile(f"{path} is not a saved line or surface: {problem}") from problem
     _check(arrays, path)
     axes = [arrays["x"], arrays["y"]] if "y" in arrays else [arrays["x"]]
@@ -108,15 +109,15 @@ def _check(arrays: dict[str, np.ndarray], path: Path) -> None:
     for name in GRIDS:
         kind = bool if name == "evaluated" else np.float64
         if arrays[name].shape != shape or arrays[name].dtype != kind:
-            raise CorruptFile(
-                f"{path}: {name} has shape {arrays[name].shape}, {arrays[name].dtype}; it should be {shape}"
-            )
+            raise CorruptFile(f"{path}: {name} is {arrays[name].dtype} of shape {arrays[name].shape}, not {shape}")
     marks = len(arrays["mark_names"].ravel())
     if arrays["mark_names"].dtype.kind != "U" or arrays["marks"].shape not in ((marks, len(axes)), (0,)):
         raise CorruptFile(f"{path}: {marks} names of marks, but coordinates of shape {arrays['marks'].shape}")
     for name in ("evaluations", "cost"):
         if arrays[name].shape != () or arrays[name].dtype.kind not in "if":
             raise CorruptFile(f"{path}: {name} is not a number")
-    places = {key.split(".")[1] for key in arrays if key.startswith("direction.")}
-    if places != {str(place) for place in range(len(axes))}:
-        raise CorruptFile(f"{path}: directions {sorted(places)} for {len(axes)} axes")
+    keys = [key.split(".", 2) for key in arrays if key.startswith("direction.")]
+    if {tuple(key[1:-1]) for key in keys} != {(str(place),) for place in range(len(axes))}:
+        raise CorruptFile(f"{path}: the directions are not one for each of {len(axes)} axes")
+    if any(arrays[".".join(key)].dtype.kind != "f" for key in keys):
+        raise CorruptFile(f"{path}: a direction that is not made of floating-point numbers")

@@ -56,8 +56,9 @@ class Kriging:
         basis, triangle = np.linalg.qr(_solve(L, F))  # L^-1 F = Q R
         white = _solve(L, z)
         slope = solve_triangular(triangle, basis.T @ white)
-        weights = _solve(L, white - basis @ (basis.T @ white), transposed=True)
-        variance = max(float(z @ weights), 0.0) / (n - q)
+        white = white - basis @ (basis.T @ white)
+        weights = _solve(L, white, transposed=True)
+        variance = float(white @ white) / (n - q)
         inverse = _solve(L, np.eye(n))
         diagonal = np.square(inverse).sum(0) - np.square(basis.T @ inverse).sum(0)  # of P, see `_unlikelihood`
         spread = np.sqrt(variance / diagonal)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.landscape.adaptive import Refinement, measure
 from lemmata.landscape.axes import Span, axis
@@ -131,6 +132,8 @@ def along(
 
 
 def _samples(known: Line) -> Samples:
+    if not isinstance(known, Line):
+        raise InvalidInput(f"known is a {type(known).__name__}; give the Line of an earlier call")
     values = (known.loss, known.error, known.misclassified, known.misclassified_error, known.evaluated)
     return Samples(known.x[:, None], *values)
 

@@ -202,6 +202,8 @@ def over(
 
 
 def _samples(known: Surface) -> Samples:
+    if not isinstance(known, Surface):
+        raise InvalidInput(f"known is a {type(known).__name__}; give the Surface of an earlier call")
     samples = Samples.on(known.x, known.y)
     for name in ("loss", "error", "misclassified", "misclassified_error", "evaluated"):
         setattr(samples, name, getattr(known, name).ravel())
