@@ -15,6 +15,7 @@ a normalisation has its gradients taken sample by sample, about R gradients more
 one sample depend on another's (batch normalisation by statistics of the batch).
 """
 
+import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import vjp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lemmata.curvature.ghost_norm import Outer, Use
 from lemmata.curvature.not_exact import NotExact
@@ -142,7 +144,8 @@ class _Run:
 
         size = 4 * sum(p.numel() * p.element_size() for p in chosen.values())
         try:
-            with torch.enable_grad():
+            with warnings.catch_warnings(), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+                warnings.filterwarnings("ignore", message="There is a performance drop")  # no rule for mapping: a loop
                 return vmap(pulled, chunk_size=max(1, self.memory // size))(x, column)
         except RuntimeError as error:
             raise NotExact(

@@ -61,8 +61,8 @@ class Use(ABC):
         return self.arranged(self.channels(d))
 
     def channels(self, d: Tensor) -> Tensor:
-        """Lay (rows, C, *places) out as (rows, C, L), and (..., C) of a layer normalisation as (rows, C, 1)."""
-        if self.node.name() == "NativeLayerNormBackward0":
+        """Lay (rows, C, *places) out as (rows, C, L), and (..., C) of a node with channels last as (rows, C, 1)."""
+        if self.node.name() in CHANNELS_LAST:
             return d.reshape(-1, self.shape.numel(), 1)
         return d.flatten(2) if d.ndim > 2 else d[:, :, None]
 
@@ -214,6 +214,7 @@ class Outer(Use):
         return a.reshape(self.n * self.groups, self.K, -1)
 
 
+CHANNELS_LAST = ("NativeLayerNormBackward0", "AddBackward0")
 LINEAR_INPUT = {"AddmmBackward0": "_saved_mat1", "MmBackward0": "_saved_self"}
 
 

@@ -130,6 +130,8 @@ def _recognised(node: Any, index: int, parameter: _Parameter) -> Use | None:
     kind, place = node.name(), None
     if kind == "AddmmBackward0" and node._saved_alpha == 1 and node._saved_beta == 1:
         place = {0: Shift, 2: Outer}.get(index)
+    elif kind == "AddBackward0" and (index == 0 or node._saved_alpha == 1):
+        place = Shift
     elif kind == "MmBackward0":
         place = {1: Outer}.get(index)
     elif (kind == "ConvolutionBackward0" and not node._saved_transposed) or (
@@ -138,5 +140,6 @@ def _recognised(node: Any, index: int, parameter: _Parameter) -> Use | None:
         place = {1: Outer if kind == "ConvolutionBackward0" else Scale, 2: Shift}.get(index)
     if place is Outer and kind in LINEAR_INPUT:
         return parameter.enters(Outer, node, transposed=not parameter.transposed)
-    fits = not parameter.transposed and (place is not Shift or kind != "AddmmBackward0" or len(parameter.shape) == 1)
+    vector = kind in ("AddmmBackward0", "AddBackward0")
+    fits = not parameter.transposed and (place is not Shift or not vector or len(parameter.shape) == 1)
     return parameter.enters(place, node) if place is not None and fits else None
