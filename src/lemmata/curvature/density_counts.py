@@ -107,8 +107,8 @@ def edge(density: Density, spacing: float) -> float:
 def _shares_below(density: Density, grid: np.ndarray) -> np.ndarray:
     """The share of eigenvalues up to each point, of each probe, with mass between and on the nodes: (2, K, G)."""
     shares = []
-    for theta, w in zip(density.nodes.double().numpy(), density.weights.double().numpy(), strict=True):
-        theta, w = theta[w > 0], w[w > 0]
+    for nodes, weights in zip(density.nodes.double().numpy(), density.weights.double().numpy(), strict=True):
+        theta, w = nodes[weights > 0], weights[weights > 0]
         total = np.cumsum(w)
         between = np.interp(grid, theta, total - w / 2, left=0, right=1)
         shares.append((between, np.append(0, total)[theta.searchsorted(grid, side="right")]))

@@ -28,8 +28,8 @@ def density_figure(density: Density) -> Figure:
     """Draw the density and that of log10 |lambda| with 95 % bands over the probes, and those of the layers, if any."""
     edge, log = density.edge(), density.log()
     caption = (
-        f"{len(density.nodes)} probes, {density.nodes.shape[1]} steps, {density.cost:g} gradients; bands: 95 % over the "
-        f"probes. Smoothed by Gaussians of width {density.width:.2g} (eigenvalue) and {log.width:.2g} decades "
+        f"{len(density.nodes)} probes, {density.nodes.shape[1]} steps, {density.cost:g} gradients; bands: 95 % over "
+        f"the probes. Smoothed by Gaussians of width {density.width:.2g} (eigenvalue) and {log.width:.2g} decades "
         f"(logarithm). Beyond the edge at {edge:.3g} eigenvalues are isolated, 2 % of the range apart. Eigenvalues "
         f"smaller than {log.resolution:.2g} are not told apart."
     )
