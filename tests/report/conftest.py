@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lemmata import laboratory
-from lemmata.figures import Axis, Figure, Panel, Reference, Series
+from lemmata.figures import Axis, Field, Figure, Panel, Reference, Series
 from lemmata.report.content import gather
 from lemmata.study import Config, Curve, Measurements, Paper, Study, kinds
 
@@ -83,6 +83,18 @@ def epochs_bars(table):
     return Figure(name="epochs", title="Epochs to fit", caption="Random labels take longest.", panels=[panel])
 
 
+def landscape(table):
+    """A bowl with a hole, as contours under a path, and as a surface."""
+    x = np.linspace(-1, 1, 21)
+    z = 0.1 + x**2 + 3 * x[:, None] ** 2
+    z[2:5, 2:5] = np.nan
+    axes = {"x": Axis(label="first <b> direction"), "y": Axis(label="second direction")}
+    path = Series(label="path", x=np.cos(4 * x) * 0.8, y=0.5 * x)
+    fields = [Field(label="loss", unit="nats", x=x, y=x, z=z, log=True, kind=kind) for kind in ("contour", "surface")]
+    panels = [Panel(**axes, fields=[field], series=[path], title=f"a {field.kind}", equal=True) for field in fields]
+    return Figure(name="landscape", title="Landscape", caption="A bowl with a hole.", panels=panels)
+
+
 def broken_figure(table):
     raise ValueError("no <such> column")
 
@@ -138,6 +150,7 @@ def make_study():
     linear.figure(risk_curves)
     linear.figure(broken_figure)
     nets.figure(epochs_bars)
+    nets.figure(landscape)
     return study
 
 

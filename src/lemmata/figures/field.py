@@ -72,7 +72,7 @@ class Field:
 
     @property
     def values(self) -> np.ndarray:
-        """z with NaN where there is nothing to draw."""
+        """The values, with NaN where there is nothing to draw."""
         z = np.asarray(self.z)
         return np.where(np.isfinite(z) & ((z > 0) | (not self.log)), z, np.nan)
 

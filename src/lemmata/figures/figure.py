@@ -121,8 +121,9 @@ class Reference:
 class Panel:
     """One pair of axes with its series and reference lines, drawn over its fields, if it has any.
 
-    The first field is filled and has the colour bar; a contour after it is drawn as labelled lines only. `equal` gives a unit of x and a unit of y the same length. A panel with a field of kind "surface" is drawn in three
-    dimensions, its series at the surface's height; it has one such field and no reference lines.
+    The first field is filled and has the colour bar; a contour after it is drawn as labelled lines only. `equal` gives
+    a unit of x and a unit of y the same length. A panel with a field of kind "surface" is drawn in three dimensions,
+    its series at the surface's height; it has one such field and no reference lines.
     """
 
     x: Axis

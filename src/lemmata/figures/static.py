@@ -145,7 +145,10 @@ def _panel(axes: Axes, panel: Panel, drawn: dict[Any, Look]) -> None:
     for reference in panel.references:
         _reference(axes, reference)
     if panel.title:
-        axes.set_title(_plain(panel.title), **({"x": 0.0} if static_field.solid(panel) else {}))
+        title = axes.set_title(_plain(panel.title))
+        if static_field.solid(panel):
+            title.set_position((0.0, 1.0))
+            title.set_horizontalalignment("left")
     _limits(axes, panel)
     axes.autoscale_view()
     _name_powers(axes.xaxis, panel.x)

@@ -124,7 +124,11 @@ def _contours(axes: Axes, field: Field, scale: Scale, filled: bool) -> Any:
 def _cells(axes: Axes, field: Field, scale: Scale) -> Any:
     z: Any = np.ma.masked_invalid(field.values)
     return axes.pcolormesh(
-        *(np.asarray(field.x), np.asarray(field.y), z), cmap=FIELD, norm=_norm(scale), shading="nearest", rasterized=True
+        *(np.asarray(field.x), np.asarray(field.y), z),
+        cmap=FIELD,
+        norm=_norm(scale),
+        shading="nearest",
+        rasterized=True,
     )
 
 
@@ -135,8 +139,8 @@ def _surface(axes: Any, field: Field, scale: Scale) -> None:
     from matplotlib.ticker import MaxNLocator
 
     x, y, z = _refined(field)
-    z = np.clip(z, *(_drawn_at(scale, end) for end in (scale.low, scale.high)))
-    low, high = (_drawn_at(scale, end) for end in (scale.low, scale.high))
+    low, high = _drawn_at(scale, scale.low), _drawn_at(scale, scale.high)
+    z = np.clip(z, low, high)
     rise = 0.75 * (np.nan_to_num(z, nan=low) - low) / (high - low)
     colours = ScalarMappable(cmap=FIELD).to_rgba(rise / 0.75, norm=False)[..., :3]
     lit = LightSource(**LIGHT).shade_rgb(

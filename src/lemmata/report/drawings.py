@@ -64,6 +64,6 @@ def _array(values: Any) -> list[Any]:
 @cache
 def _code() -> str:
     """The digest of what draws: the renderers' own text, and the versions of the libraries below them."""
-    own = [*sorted(Path(figures.__file__).parent.glob("*.py")), Path(__file__).with_name("interactive.py")]
+    own = [*sorted(Path(figures.__file__).parent.glob("*.py")), *sorted(Path(__file__).parent.glob("interactive*.py"))]
     parts = [file.read_bytes() for file in own] + [f"{name} {version(name)}".encode() for name in WITH]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

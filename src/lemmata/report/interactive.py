@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from lemmata.figures.field import Scale
 from lemmata.figures.figure import Axis, Figure, Panel, Reference, Series
-from lemmata.figures.style import PAPER, THEORY, Look, beside, dodged, looks, thinned
+from lemmata.figures.style import PAPER, THEORY, Look, beside, dodged, looks, scales, thinned
+from lemmata.report import interactive_field
 
 SYMBOLS = {
     "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
@@ -59,10 +61,19 @@ def described(figure: Figure) -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}, "shapes": [], "annotations": [],
         "barmode": "overlay",
     }  # fmt: skip
+    if _rows(figure) > 1:
+        layout["height"] = 900
+        layout["legend"]["y"] = -0.1
     named: set[str] = set()
-    for place, panel in enumerate(figure.panels):
-        _axes(layout, panel, place, len(figure.panels))
+    for place, (panel, measures) in enumerate(zip(figure.panels, scales(figure), strict=True)):
+        _axes(layout, panel, place, figure)
         at = {"xaxis": f"x{_nth(place)}", "yaxis": f"y{_nth(place)}"}
+        if panel.fields:
+            _layout(layout, figure, place, measures[0])
+            data += _fields(panel, measures, drawn, named, at=_nth(place))
+            for reference in panel.references:
+                _reference(layout, reference, panel, place)
+            continue
         for series, x, width in dodged(panel):
             for trace in _traces(series, x, width, drawn[series.label, series.role], panel):
                 legend = bool(trace.get("showlegend", True)) and series.label not in named
@@ -73,6 +84,27 @@ def described(figure: Figure) -> dict[str, Any]:
         for reference in panel.references:
             _reference(layout, reference, panel, place)
     return {"data": data, "layout": layout, "panels": len(figure.panels)}
+
+
+def _layout(layout: dict[str, Any], figure: Figure, place: int, scale: Scale) -> None:
+    """Add the colour axis of a panel with fields, and its scene."""
+    n, domain, solid = _nth(place), _place(place, figure), interactive_field.solid(figure.panels[place])
+    shown = not solid and (place == len(figure.panels) - 1 or not figure.one_scale)
+    layout[f"coloraxis{n}"] = interactive_field.bar(scale, domain, shown=shown)
+    if solid:
+        scene = interactive_field.scene(figure.panels[place], scale, len(figure.panels))
+        layout[f"scene{n}"] = scene | {"domain": domain}
+
+
+def _fields(panel: Panel, measures: list[Scale], drawn: Any, named: set[str], *, at: str) -> list[dict[str, Any]]:
+    """The traces of a panel with fields, on the axes or the scene numbered `at`."""
+    on = {"scene": f"scene{at}"} if interactive_field.solid(panel) else {"xaxis": f"x{at}", "yaxis": f"y{at}"}
+    made = [{**trace, **on} for trace in interactive_field.traces(panel, measures, f"coloraxis{at}")]
+    for trace in interactive_field.over(panel, measures[0], drawn, SYMBOLS):
+        legend = trace.get("showlegend", True) and trace["name"] not in named
+        named |= {trace["name"]} if legend else set()
+        made.append({**trace, **on, "legendgroup": trace["name"], "showlegend": legend})
+    return made
 
 
 def _traces(series: Series, x: np.ndarray, width: float, look: Look, panel: Panel) -> list[dict[str, Any]]:
@@ -127,22 +159,46 @@ def _hover(series: Series, few: np.ndarray, ticks: tuple[str, ...]) -> dict[str,
     return {**made, "hovertemplate": f"{said}<extra></extra>"}
 
 
-def _axes(layout: dict[str, Any], panel: Panel, place: int, panels: int) -> None:
-    room = 0.09 if panels > 1 else 0.0
-    width = (1 - room * (panels - 1)) / panels
-    left = place * (width + room)
+def _place(place: int, figure: Figure) -> dict[str, list[float]]:
+    """The domain of a panel; room for a colour bar is left beside fields, four of which stand two by two."""
+    fields = any(panel.fields for panel in figure.panels)
+    rows = _rows(figure)
+    panels = len(figure.panels) // rows
+    if fields and panels == 1:
+        return {"x": [0.05, 0.68], "y": [0, 1]}
+    room, spare = (0.09, 1.0) if not fields else (0.17, 0.5) if panels == 2 else (0.2, 0.6)
+    width = (1 - room * (panels - spare)) / panels
+    left = place % panels * (width + room)
+    if interactive_field.solid(figure.panels[place]):  # it has no colour bar, and needs room to turn
+        left, width = max(0.0, left - 0.04), width + room / 2
+    height = (1 - 0.2 * (rows - 1)) / rows
+    low = (rows - 1 - place // panels) * (height + 0.2)
+    return {"x": [round(left, 4), round(left + width, 4)], "y": [round(low, 4), round(low + height, 4)]}
+
+
+def _rows(figure: Figure) -> int:
+    return 2 if len(figure.panels) == 4 and any(panel.fields for panel in figure.panels) else 1
+
+
+def _axes(layout: dict[str, Any], panel: Panel, place: int, figure: Figure) -> None:
+    domain = _place(place, figure)
     n = _nth(place)
-    layout[f"xaxis{n}"] = {**_axis(panel.x), "anchor": f"y{n}", "domain": [round(left, 4), round(left + width, 4)]}
-    layout[f"yaxis{n}"] = {**_axis(panel.y), "anchor": f"x{n}", "domain": [0, 1]}
+    if panel.title:
+        where = {"xref": f"x{n} domain", "x": 0, "yref": f"y{n} domain", "y": 1.02}
+        if interactive_field.solid(panel):
+            above = min(1.02, domain["y"][1] + 0.02)
+            where = {"xref": "paper", "x": domain["x"][0], "yref": "paper", "y": above, "name": f"scene{n}"}
+        text = {"text": f"<b>{html.escape(panel.title)}</b>", "showarrow": False}
+        layout["annotations"].append({**text, **where, "yanchor": "bottom", "xanchor": "left"})
+    if interactive_field.solid(panel):
+        return
+    layout[f"xaxis{n}"] = {**_axis(panel.x), "anchor": f"y{n}", "domain": domain["x"]}
+    layout[f"yaxis{n}"] = {**_axis(panel.y), "anchor": f"x{n}", "domain": domain["y"]}
     if panel.x.ticks and not panel.x.limits:
         layout[f"xaxis{n}"]["range"] = [-0.6, len(panel.x.ticks) - 0.4]
-    if panel.title:
-        layout["annotations"].append(
-            {
-                "text": f"<b>{html.escape(panel.title)}</b>", "showarrow": False, "xref": f"x{n} domain", "x": 0,
-                "yref": f"y{n} domain", "y": 1.02, "yanchor": "bottom", "xanchor": "left",
-            }
-        )  # fmt: skip
+    if panel.equal:
+        layout[f"yaxis{n}"] |= {"scaleanchor": f"x{n}", "constrain": "domain"}
+        layout[f"xaxis{n}"] |= {"constrain": "domain", "constraintoward": "right"}
 
 
 def _axis(axis: Axis) -> dict[str, Any]:

@@ -2,6 +2,11 @@
 // Interactive figures on request: plotly lies in this page, compressed, and is unpacked at the first click.
 (() => {
   const BUTTONS = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
+  const BUTTONS_3D = [["toImage", "zoom2d", "pan2d", "resetScale2d", "orbitRotation", "pan3d", "resetCameraDefault3d"]];
+  const canTurn = () => {
+    const canvas = document.createElement("canvas");
+    return Boolean(canvas.getContext("webgl") || canvas.getContext("webgl2"));
+  };
   let plotly;
   const unpack = async () => {
     const text = document.getElementById("plotly-bundle").textContent.trim();
@@ -16,8 +21,18 @@
     for (let i = 0; i < panels; i++) {
       const n = i ? i + 1 : "";
       const gap = 0.22 / panels;
-      layout["xaxis" + n].domain = [0, 1];
-      layout["yaxis" + n].domain = [1 - (i + 1) / panels + gap, 1 - i / panels - 0.05 / panels];
+      const height = [1 - (i + 1) / panels + gap, 1 - i / panels - 0.05 / panels];
+      const bar = layout["coloraxis" + n]?.colorbar;
+      if (bar) Object.assign(bar, { x: 0.86, y: (height[0] + height[1]) / 2, len: height[1] - height[0] });
+      const width = [0, bar ? 0.85 : 1];
+      if (layout["scene" + n]) {
+        layout["scene" + n].domain = { x: [0, 1], y: height };
+        const title = layout.annotations.find((text) => text.name === "scene" + n);
+        if (title) Object.assign(title, { x: 0, y: height[1] });
+      } else {
+        layout["xaxis" + n].domain = width;
+        layout["yaxis" + n].domain = height;
+      }
     }
     layout.legend.y = -70 / layout.height;
     return layout;
@@ -40,9 +55,11 @@
       poster.hidden = true;
       if (!live.dataset.drawn) {
         const { data, layout, panels } = JSON.parse(figure.querySelector("script").textContent);
+        const turns = Object.keys(layout).some((key) => key.startsWith("scene"));
+        if (turns && !canTurn()) throw new Error("a surface needs WebGL, which it has not");
         const shown = live.clientWidth < 640 && panels > 1 ? stacked(layout, panels) : layout;
         live.style.height = shown.height + 10 + "px";
-        await Plotly.newPlot(live, data, shown, { responsive: true, displaylogo: false, modeBarButtons: BUTTONS });
+        await Plotly.newPlot(live, data, shown, { responsive: true, displaylogo: false, modeBarButtons: turns ? BUTTONS_3D : BUTTONS });
         live.dataset.drawn = "yes";
       }
       button.textContent = "Static figure";
