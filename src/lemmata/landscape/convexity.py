@@ -68,8 +68,8 @@ class Convexity:
         rows, columns = np.nonzero(doubtful)
         marks = [Series(label="not converged", x=self.x[columns], y=self.y[rows], style="points", role="control")]
         panel = Panel(
-            x=Axis(label="coordinate along direction 1"),
-            y=Axis(label="coordinate along direction 2"),
+            x=Axis(label="direction 1"),
+            y=Axis(label="direction 2"),
             fields=[ratio] if surface is None else [ratio, surface.field()],
             series=marks if doubtful.any() else [],
             equal=True,

@@ -143,8 +143,13 @@ def _panel(found: Line, label: str, values: np.ndarray, error: np.ndarray) -> Pa
     finite = shown[np.isfinite(shown)]
     log = bool(len(finite)) and finite.min() > 0 and finite.max() > 30 * finite.min()
     references = [Reference(label=name, value=at[0], axis="x", role="theory") for name, at in found.marks]
-    low, high = (shown - error, shown + error) if (error > 0).any() and np.isfinite(error).all() else (None, None)
+    low = high = None
+    if (error > 0).any() and np.isfinite(error).all():  # equal factors up and down on a logarithmic scale
+        low, high = shown * shown / (shown + error) if log else shown - error, shown + error
     series = [Series(label=label, x=found.x, y=shown, low=low, high=high)]
+    if not found.evaluated.all():
+        at = found.evaluated & np.isfinite(values)
+        series.append(Series(label="evaluated", x=found.x[at], y=values[at], style="points"))
     return Panel(
         x=Axis(label="coordinate along the line"), y=Axis(label=label, log=log), series=series, references=references
     )

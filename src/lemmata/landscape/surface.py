@@ -68,10 +68,10 @@ class Surface:
         The scale is logarithmic if `log`, by default if the loss is positive and spans more than a factor of 30.
         """
         panel = Panel(
-            x=Axis(label="coordinate along direction 1"),
-            y=Axis(label="coordinate along direction 2"),
+            x=Axis(label="direction 1"),
+            y=Axis(label="direction 2"),
             fields=[self.field(kind, of, log)],
-            series=[Series(label=name, x=[at[0]], y=[at[1]], style="points", role="theory") for name, at in self.marks],
+            series=[Series(label=name, x=[at[0]], y=[at[1]], style="points") for name, at in self.marks],
             equal=True,
         )
         share = f"{int(self.evaluated.sum())} of {self.loss.size} points evaluated, {self.cost:.3g} gradients"

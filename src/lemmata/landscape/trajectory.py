@@ -64,7 +64,7 @@ class Trajectory:
         path = Series(label="path of training", x=self.path[:, 0], y=self.path[:, 1])
         stops = Series(label="checkpoints", x=self.path[:, 0], y=self.path[:, 1], style="points")
         index = np.arange(len(self.path))
-        beside = np.divide(self.distance, self.travelled, out=np.zeros(len(index)), where=self.travelled > 0)
+        beside = np.divide(self.distance, self.travelled, out=np.full(len(index), np.nan), where=self.travelled > 0)
         own = Series(label="at the checkpoint", x=index, y=self.loss)
         seen = Series(label="at its projection", x=index, y=self.plane_loss, role="theory")
         finite = np.r_[self.loss, self.plane_loss]
