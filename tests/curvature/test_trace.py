@@ -181,7 +181,13 @@ def test_kinks_and_ties_agree_with_what_autograd_differentiates():
     """On inputs of zeros without biases every ReLU sits on its kink, and every maximum is a tie."""
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv1d(1, 3, 2, bias=False), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)
+        nn.Conv1d(1, 3, 2, bias=False),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Flatten(),
+        nn.Linear(6, 4),
+        nn.ReLU(),
+        nn.Linear(4, 3),
     ).double()
     x = torch.zeros(6, 1, 5, dtype=torch.float64)
     x[3:] = torch.ones(5)

@@ -105,10 +105,14 @@ def _followed(
 
 def _constant_factor(node: Any) -> float | None:
     """The number by which a node multiplies its one differentiable argument, if it does just this."""
-    if node.name() != "MulBackward0" or sum(p is not None for p, _ in node.next_functions) != 1:
+    differentiable = [index for index, (previous, _) in enumerate(node.next_functions) if previous is not None]
+    if node.name() not in ("MulBackward0", "DivBackward0") or len(differentiable) != 1:
         return None
-    other = node._saved_other if node.next_functions[0][0] is not None else node._saved_self
-    return float(other) if other is not None and other.numel() == 1 else None
+    if node.name() == "DivBackward0":
+        divisor = node._saved_other if differentiable == [0] else None
+        return None if divisor is None or divisor.numel() != 1 else 1 / float(divisor)
+    factor = node._saved_other if differentiable == [0] else node._saved_self
+    return None if factor is None or factor.numel() != 1 else float(factor)
 
 
 @dataclass(frozen=True)

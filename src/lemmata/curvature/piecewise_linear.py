@@ -110,30 +110,31 @@ class _Interpreter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        depends = self._depends(func, args, kwargs)
-        for tensor in tree_leaves(out):
-            if not depends or not isinstance(tensor, Tensor):
-                continue
-            if tensor.is_complex():
-                self._refuse(func.overloadpacket.__name__, depends, f"makes complex numbers of {_list(depends)}")
-            if tensor.is_floating_point():
+        operation = func.overloadpacket.__name__
+        operation = operation.rstrip("_") if func._schema.is_mutable else operation
+        if isinstance(out, bool | int | float | complex):
+            self._refuse(operation, NONE, "reads a value back into Python; what is computed may depend on it")
+        results = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+        values = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)} | kwargs
+        depends = self._depends(operation, func._overloadname, values, results)
+        for tensor in results:
+            if depends and tensor.is_complex():
+                self._refuse(operation, depends, f"makes complex numbers of {_list(depends)}")
+            if depends and tensor.is_floating_point():
                 self._join(tensor, depends)
         return out
 
-    def _depends(self, func: Any, args: tuple, kwargs: dict) -> Names:
+    def _depends(self, operation: str, overload: str, values: dict[str, Any], results: list[Tensor]) -> Names:
         """The set of the operation's floating-point outputs; raises `_Refused` where it may bend them."""
-        operation = func.overloadpacket.__name__
-        operation = operation.rstrip("_") if func._schema.is_mutable else operation
-        if operation == "_local_scalar_dense":
-            self._refuse(operation, NONE, "reads a number back into Python; what is computed may depend on it")
-        arguments = func._schema.arguments
-        values = {argument.name: value for argument, value in zip(arguments, args, strict=False)} | kwargs
         sets = {name: self._union(value) for name, value in values.items()}
         every = NONE.union(*sets.values())
-        if not every or operation in PIECEWISE_CONSTANT:
+        if every and (
+            overload == "dtype" or values.get("reduce") is not None
+        ):  # bits read anew; products by scattering
+            self._refuse(f"{operation}.{overload}", every, f"is not linear in {_list(every)}")
+        whole_numbers = bool(results) and not any(t.is_floating_point() or t.is_complex() for t in results)
+        if not every or whole_numbers or operation in PIECEWISE_CONSTANT:
             return NONE
-        if func._overloadname == "dtype" or values.get("reduce") is not None:  # reads bits anew; multiplies in place
-            self._refuse(f"{operation}.{func._overloadname}", every, f"is not linear in {_list(every)}")
         if operation in PRODUCTS:
             self._check_product(operation, values, sets)
         elif operation not in JOINTLY_PIECEWISE_LINEAR:
