@@ -132,6 +132,17 @@ def test_constant_factors_and_either_orientation():
     check(Scaled(), random(3, 4))
 
 
+@pytest.mark.parametrize(("K", "by_gram"), [(4, False), (40, True)])
+def test_the_cheaper_form_is_taken(K, by_gram):
+    """6 positions, 5 outputs, 7 passes: products of positions only where the gradients would take more flops."""
+    layer = nn.Linear(K, 5, bias=False).double()
+    use = parameter_uses(layer(random(3, 6, K)), {"weight": layer.weight})[0]["weight"][0]
+    products, gradients = 2 * 6 * 6 * (7 * 5 + K), 7 * 2 * 6 * K * 5
+    assert use.flops(entries=False, passes=7) == (2 * 6 * K * 5, products if by_gram else gradients)
+    assert use.flops(entries=True, passes=7) == (2 * 6 * K * 5, gradients)
+    assert use.bytes(entries=False, several=False) == 8 * (6 * 6 if by_gram else K * 5)
+
+
 def test_uses_are_counted_on_the_graph():
     layer = nn.Linear(4, 4).double()
     x = random(3, 4)
