@@ -26,11 +26,13 @@ from scipy.stats import wasserstein_distance
 
 import exact
 import flops
+import gpu
 import machine
 import networks
 import peers
 from lemmata import curvature
 from networks import Network
+from tracking import Tracking
 from turns import RESULTS, Row, Side, merge, show
 
 EACH = "gradients"
@@ -42,7 +44,7 @@ BY_FLOPS = "matrix products, all that does not depend on the vector being kept"
 def hvp(cifar: Path | None) -> Iterator[Row]:
     for network, products, bar in ((networks.mlp(), 20, 1.15), (networks.resnet20(cifar).first(128), 3, 1.9)):
         makers = {
-            "lemmata": _our_product,
+            "lemmata": gpu.our_product,
             peers.PYHESSIAN: peers.pyhessian_hvp,
             peers.CURVLINOPS: peers.curvlinops_hvp,
             peers.EIGENTHINGS: peers.eigenthings_hvp,
@@ -64,13 +66,6 @@ def _repeated(make: Callable[[Network], Callable], network: Network, times: int)
     return run
 
 
-def _our_product(network: Network) -> Callable[[], Any]:
-    H = curvature.hessian(network.subject(), products=1000)
-    v = torch.randn(network.size, device=network.x.device)
-    H @ v  # an operator may choose its way at the first product
-    return lambda: H @ v
-
-
 # ---- the largest eigenvalues -----------------------------------------------------------------------------------------
 
 
@@ -84,10 +79,10 @@ def top5(cifar: Path | None) -> Iterator[Row]:
         right = exact.largest(network, 5)
         judge = partial(_eigenvalue_error, right)
         calls = {
-            peers.PYHESSIAN: lambda network=network: peers.pyhessian_largest(network, 5, 1e-3),
-            f"{peers.CURVLINOPS} and eigsh": lambda network=network: peers.curvlinops_largest(network, 5, 1e-3),
-            f"{peers.EIGENTHINGS}, default": lambda network=network: peers.eigenthings_largest(network, 5, None),
-            f"{peers.EIGENTHINGS}, 30 steps": lambda network=network: peers.eigenthings_largest(network, 5, 30),
+            peers.PYHESSIAN: partial(peers.pyhessian_largest, network, 5, 1e-3),
+            f"{peers.CURVLINOPS} and eigsh": partial(peers.curvlinops_largest, network, 5, 1e-3),
+            f"{peers.EIGENTHINGS}, default": partial(peers.eigenthings_largest, network, 5, None),
+            f"{peers.EIGENTHINGS}, 30 steps": partial(peers.eigenthings_largest, network, 5, 30),
         }
         ours = Side("lemmata", partial(_our_top5, network), partial(_our_eigenvalues, network, right))
         sides = [ours, *(Side(name, call, judge) for name, call in calls.items())]
@@ -133,7 +128,7 @@ def trace(cifar: Path | None) -> Iterator[Row]:
             peers.EIGENTHINGS: partial(peers.eigenthings_trace, network, draws),
         }
         ours = Side(
-            "lemmata, exact", lambda network=network: curvature.trace(network.subject(), method="exact"),
+            "lemmata, exact", partial(curvature.trace, network.subject(), method="exact"),
             lambda found, right=right: {"relative error": abs(float(found.value) - right) / right},
         )  # fmt: skip
         sides = [ours, *(Side(f"{name}, {draws} draws", call, judge) for name, call in calls.items())]
@@ -198,8 +193,9 @@ def _quadrature_error(top: float, spectrum: np.ndarray | None, found: tuple[np.n
     return facts
 
 
-ROWS: dict[str, Callable[[Path | None], Iterator[Row]]] = {
-    "hvp": hvp, "top5": top5, "trace": trace, "density": density,
+ROWS: dict[str, Callable[[Path | None], Iterator[Row | Tracking]]] = {
+    "hvp": hvp, "top5": top5, "trace": trace, "density": density, "tracking": lambda _: iter([Tracking()]),
+    "gpu": gpu.rows,
 }  # fmt: skip
 
 

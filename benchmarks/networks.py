@@ -82,7 +82,7 @@ def digits_mlp() -> Network:
 def resnet20(cifar: Path | None = None, device: str = "cpu") -> Network:
     """ResNet-20 on 2,048 images: slice it with `first`."""
     if cifar is None:
-        x, y = _blobs(2048)
+        x, y = blobs(2048)
     else:
         images = data.load("cifar10", data_dir=cifar)
         x, y = images.x[:2048], images.y[:2048]
@@ -91,7 +91,7 @@ def resnet20(cifar: Path | None = None, device: str = "cpu") -> Network:
     return Network("ResNet-20", _trained(model, x.to(device), y.to(device)), x.to(device), y.to(device))
 
 
-def _blobs(n: int) -> tuple[Tensor, Tensor]:
+def blobs(n: int) -> tuple[Tensor, Tensor]:
     """Images (n, 3, 32, 32) of ten smooth shapes under noise, and their labels, of which a fifth are redrawn."""
     g = torch.Generator().manual_seed(0)
     shapes = interpolate(torch.randn(10, 3, 8, 8, generator=g), scale_factor=4, mode="bilinear")

@@ -25,8 +25,9 @@ to maxout units; ReLU units that are carried as far hardly ever break it.
 
 Laptop scale: 1,000 digits of `mnist-5k`, 28x28 mean-pooled to 14x14, each image whitened; perceptrons 196-100-100-10,
 batches of 50, at most 400 epochs, stopped when the mean loss of an epoch's batches is below 0.01 (sigmoid units under
-plain SGD do not get there). The loss along a line is that of the training digits, at 51 points. Deviations from the paper: data, sizes and stopping as above. No number of
-the paper is used; its claims are directions, quoted where their wording could be checked.
+plain SGD do not get there). The loss along a line is that of the training digits, at 51 points. Deviations from the
+paper: data, sizes and stopping as above. No number of the paper is used; its claims are directions, quoted where their
+wording could be checked.
 
 Seeds are independent draws of split, initial weights (both), batches and permutation; the lines of a seed share them.
 """
