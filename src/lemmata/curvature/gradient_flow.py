@@ -180,8 +180,9 @@ class _March:
 
     def _field(self, y: Tensor) -> Tensor:
         self.gradients += 1
-        tree = self.objective.tree(y)
-        return -self.objective.vector(self.objective.gradient(tree))
+        if len(y) == 1:  # without the overhead of mapping over one
+            return -self.objective.vector(self.objective.gradient(self.objective.tree(y[0])))[None]
+        return -self.objective.vector(self.objective.gradient(self.objective.tree(y)))
 
     def _measure(self) -> Tensor:
         measured = self.tracker.measure(self.objective.tree(self.y))

@@ -42,9 +42,9 @@ class SharpnessTrack:
         """
         if name not in result.curves:
             raise UnknownName("curve", name, result.curves)
-        rates = np.broadcast_to(np.asarray(lr, dtype=float), (len(result),)) if np.ndim(lr) < 2 else np.empty(0)
-        if rates.shape != (len(result),):
+        if np.shape(lr) not in ((), (len(result),)):
             raise InvalidInput(f"lr of shape {np.shape(lr)}: give one number, or one for each of {len(result)} members")
+        rates = np.broadcast_to(np.asarray(lr, dtype=float), (len(result),))
         limits = [stability_threshold(float(rate), momentum, nesterov=nesterov) for rate in rates]
         return cls(*_numpy(result.curves[name]), *_numpy(result.curves["train_loss"]), np.array(limits))
 

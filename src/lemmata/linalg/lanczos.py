@@ -147,7 +147,8 @@ class _Run:
                 grown.turn(pad(target, (0, grown.m - len(target))))
             grown.step()
             spent = grown.products >= question.limit or grown.complete
-            if not (spent or not grown.pending or grown.full or _due(grown.m)):
+            due = grown.products >= begun and _due(grown.m)
+            if not (spent or not grown.pending or grown.full or due):
                 continue
             self._look()
             converged = self._within(self.outside + self.noise, 1.0) and self._excluded()

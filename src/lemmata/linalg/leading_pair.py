@@ -155,7 +155,7 @@ class _Subspaces:
             lost = length < 100 * torch.finfo(v.dtype).eps
             if not lost.any():
                 break
-            generator = torch.Generator().manual_seed(again)
+            generator = torch.Generator().manual_seed(10 * self.size + again)
             fresh = torch.randn(v.shape[1], generator=generator, dtype=torch.float64).to(v)
             v = torch.where(lost, fresh / fresh.norm(), v / length)
         return v / v.norm(dim=1, keepdim=True)
