@@ -120,6 +120,14 @@ class Objective:
         block.names = _choose(self.names, parameters)
         return block
 
+    def rebatched(self, chunk: int) -> Self:
+        """The same objective in batches of at most `chunk` samples. Raises `InvalidInput` in training mode."""
+        if self.mode == "train":
+            raise InvalidInput("in training mode a batch has statistics of its own and is not split; give smaller ones")
+        split = copy.copy(self)
+        split.batches = [part for batch in self.batches for part in _batches(batch, chunk)]
+        return split
+
     @property
     def parameters(self) -> Tree:
         """The parameters that the objective is a function of, at the model's own values: copies."""

@@ -1,0 +1,130 @@
+"""Products of the batches' linear maps with one vector or many, under a budget of memory.
+
+Maps are kept from one product to the next as far as `memory` bytes go; those of the other batches are built anew at
+each product. Several columns go through a map together (vmapped) where that is faster than one by one, as it is for
+dense layers and is not for convolutions on a CPU: the first product with several columns tries both, on columns that it
+needs anyhow.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lemmata.curvature.linear.target import Linear
+from lemmata.curvature.linear.ways import DoubleBackward, Linearize
+from lemmata.objective import Objective
+
+AT_ONCE = 32
+
+
+@dataclass
+class Way:
+    """How the products of an operator are done, and why.
+
+    `name` is ``"linearize"`` or ``"double backward"``; `layout` that of images in memory; `columns` ``"one by one"`` or
+    ``"together"`` (None before a product with several); `kept` of `batches` maps are kept in `bytes`, the others built
+    at each product. `seconds` has what was measured, of one product on the first batch, by name.
+    """
+
+    name: str
+    layout: str
+    why: str
+    batches: int
+    kept: int = 0
+    bytes: int = 0
+    columns: str | None = None
+    seconds: dict[str, float] | None = None
+
+    def __str__(self) -> str:
+        kept = f"{self.kept} of {self.batches} batches kept in {self.bytes / 2**20:.0f} MiB"
+        return f"{self.name}, {self.layout}: {self.why}; {kept}"
+
+
+class Products:
+    """The linear maps of all batches, by `way` and within `memory` bytes; `first` is that of batch 0, built already."""
+
+    def __init__(self, maker: Linearize | DoubleBackward, way: Way, *, first: Linear | None, memory: int):
+        self.maker, self.way, self.memory = maker, way, memory
+        self.maps: dict[int, Linear] = {}
+        if first is not None:
+            self._keep(0, first)
+        # each batch is met now, so that one that cannot be used is refused before any product
+        self._refused = [self._keep(batch, maker.build(batch)) for batch in range(len(self.maps), way.batches)]
+
+    def batch(self, batch: int) -> Linear:
+        """The linear map of a batch, kept or built."""
+        return self.maps[batch] if batch in self.maps else self.maker.build(batch)
+
+    def columns(self, linear: Linear, V: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
+        """Apply a map to k columns, tangents with a leading axis (k, ...): (k, sum of sizes)."""
+        k, together = len(V[0]), self._together(linear)
+        if k == 1:
+            return self._one(linear, V, 0, sizes)[None]
+        if together == 1 or self.way.columns == "one by one":
+            return torch.stack([self._one(linear, V, i, sizes) for i in range(k)])
+        if self.way.columns == "together":
+            return torch.cat([self._many(linear, V, i, i + together, sizes) for i in range(0, k, together)])
+        start = time.perf_counter()
+        head = self._one(linear, V, 0, sizes)[None]
+        middle = time.perf_counter()
+        try:
+            block = self._many(linear, V, 1, 1 + together, sizes)
+        except (RuntimeError, NotImplementedError):  # an operation without a rule for batches
+            self.way.columns = "one by one"
+            return self.columns(linear, V, sizes)
+        faster = (time.perf_counter() - middle) / len(block) < middle - start
+        if len(block) > 1:
+            self.way.columns = "together" if faster else "one by one"
+        done = 1 + len(block)
+        rest = [self.columns(linear, [v[done:] for v in V], sizes)] if done < k else []
+        return torch.cat([head, block, *rest])
+
+    def _one(self, linear: Linear, V: Sequence[Tensor], i: int, sizes: Sequence[int]) -> Tensor:
+        return flat(linear.apply([v[i] for v in V]), sizes, V[0][0])
+
+    def _many(self, linear: Linear, V: Sequence[Tensor], start: int, end: int, sizes: Sequence[int]) -> Tensor:
+        return flat(linear.many([v[start:end] for v in V]), sizes, V[0][0], len(V[0][start:end]))
+
+    def _together(self, linear: Linear) -> int:
+        """How many columns fit in memory at once; the tangents of one take about what a map keeps."""
+        free = max(self.memory - self.way.bytes, linear.bytes)
+        return max(1, min(AT_ONCE, free // max(linear.bytes, 1)))
+
+    def _keep(self, batch: int, linear: Linear) -> None:
+        if self.way.bytes + linear.bytes <= self.memory:
+            self.maps[batch] = linear
+            self.way.bytes += linear.bytes
+            self.way.kept += 1
+
+
+def flat(outputs: Sequence[Tensor | None], sizes: Sequence[int], like: Tensor, *leading: int) -> Tensor:
+    """Lay outputs out as one vector, (*leading, sum of sizes), with zeros where one does not move."""
+    parts = [
+        like.new_zeros(*leading, size) if output is None else output.reshape(*leading, size)
+        for output, size in zip(outputs, sizes, strict=True)
+    ]
+    return torch.cat(parts, -1)
+
+
+def bytes_per_sample(objective: Objective) -> int:
+    """What autograd saves for a second derivative, a sample: measured on the first few."""
+    x, y = objective.batches[0]
+    few = min(2, len(x))
+    values = [p.requires_grad_() for p in objective.parameters.values()]
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    own = sum(value.untyped_storage().nbytes() for value in values)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        theta = dict(zip(objective.names, values, strict=True))
+        loss = objective.loss(objective.outputs(theta, x[:few]), y[:few])
+        if loss.requires_grad:
+            torch.autograd.grad(loss, values, create_graph=True, allow_unused=True)
+    return max(sum(sizes.values()) - own, 1) // few

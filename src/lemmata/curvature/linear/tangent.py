@@ -1,0 +1,238 @@
+"""From the graph of a function to that of its derivative, in two parts: what is computed once, and what each time.
+
+    y = F(a, b),   dy = dF/da da:        kept = prepare(a, b)        dy = apply(da, kept)
+
+Every operation of F is followed by its tangent (forward mode, Griewank and Walther, 2008, chapter 3; for a gradient F
+this is Pearlmutter's R-operator, 1994). Whatever does not depend on da goes to `prepare`, so that `apply` holds only
+the linear map itself: of a network's Hessian about two gradients' work.
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.func import jvp, vjp
+from torch.fx import Graph, GraphModule, Node
+
+from lemmata.curvature.linear.graph import Untraceable, function_graph
+from lemmata.curvature.linear.rules import RULES, STILL, aten
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """`prepare` takes the values of the function and gives its outputs and then what to keep; `apply` takes tangents
+    and what was kept, and gives the tangents of those outputs that move.
+    """
+
+    prepare: GraphModule
+    apply: GraphModule
+    moves: tuple[bool, ...]
+
+
+def derivative(graph: GraphModule, moving: int, values: Sequence[Tensor], *, repeated: int = 0) -> Derivative:
+    """Differentiate the graph by its first `moving` arguments; `values` are examples of all.
+
+    The `repeated` arguments after those are the same tensors again, held still: once the tangents are written they are
+    taken for one, and what was computed twice is computed once. Raises `Untraceable` for an operation without a
+    derivative.
+    """
+    writer = _Writer(graph, moving, values)
+    writer.write()
+    outputs, tangents = writer.results()
+    whole = writer.graph
+    whole.output((*outputs, *tangents))
+    inputs = [node for node in whole.nodes if node.op == "placeholder"][: len(values)]
+    for first, again in zip(inputs[:repeated], inputs[moving : moving + repeated], strict=True):
+        again.replace_all_uses_with(first)
+    _merge(whole, {node for node in whole.nodes if node.op == "placeholder"} - set(inputs))
+    whole.eliminate_dead_code()
+    return _split(graph, whole, len(values), len(outputs))
+
+
+class _Writer:
+    """Copies a graph and writes after each operation its tangent; the `Carrier` of the rules."""
+
+    def __init__(self, module: GraphModule, moving: int, values: Sequence[Tensor]):
+        self.module, self.graph = module, Graph()
+        self.values, self.tangents = {}, {}
+        self.examples: dict[Node, Any] = {}
+        inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
+        self.examples.update(zip(inputs, values, strict=True))
+        for node in inputs:
+            self.values[node] = self.graph.node_copy(node)
+        for i, node in enumerate(inputs[:moving]):
+            self.tangents[node] = self.graph.placeholder(f"tangent_{i}")
+
+    def value(self, argument: Any) -> Any:
+        return fx.node.map_arg(argument, lambda node: self.values[node])
+
+    def tangent(self, argument: Any) -> Any:
+        return self.tangents.get(argument) if isinstance(argument, Node) else None
+
+    def call(self, operation: Any, *args: Any, **kwargs: Any) -> Node:
+        return self.graph.call_function(operation, args, kwargs)
+
+    def total(self, *terms: Node | None) -> Node | None:
+        present = [term for term in terms if term is not None]
+        result = present[0] if present else None
+        for term in present[1:]:
+            result = self.call(aten.add_.Tensor, result, term)
+        return result
+
+    def write(self) -> None:
+        for node in self.module.graph.nodes:
+            if node.op in ("placeholder", "output"):
+                continue
+            self.values[node] = self.graph.node_copy(node, self.value)
+            if node.target in (aten.view.default, aten._unsafe_view.default):
+                self.values[node].target = aten.reshape.default  # the tensors may come in another layout
+            moves = any(source in self.tangents for source in node.all_input_nodes)
+            if node.op != "call_function" or not moves or node.target in STILL:
+                continue
+            tangent = RULES[node.target](self, node) if node.target in RULES else self.derived(node)
+            if tangent is not None:
+                self.tangents[node] = tangent
+
+    def results(self) -> tuple[list[Node], list[Node | None]]:
+        (out,) = (node for node in self.module.graph.nodes if node.op == "output")
+        outputs = [node for node in fx.node.map_arg(out.args[0], lambda node: node)]
+        return [self.values[node] for node in outputs], [self.tangents.get(node) for node in outputs]
+
+    def derived(self, node: Node) -> Any:
+        """The tangent of an operation without a rule, by torch's own derivative, forward or twice backward."""
+        sources = [source for source in node.all_input_nodes if source in self.tangents]
+        if any(isinstance(self.tangents[source], tuple) for source in sources):
+            raise Untraceable(f"no rule for {node.target} of several outputs")
+        example = self.example(node)
+        if not _floating(example):
+            return None
+        values = [self.example(source) for source in sources]
+
+        def operation(*moved: Tensor) -> Any:
+            own = dict(zip(sources, moved, strict=True))
+            args, kwargs = fx.node.map_arg(
+                (node.args, dict(node.kwargs)), lambda n: own[n] if n in own else self.example(n)
+            )
+            return _tensors(node.target(*args, **kwargs))  # type: ignore[operator]
+
+        inner = _linearised(operation, values)
+        return self.inlined(inner, node, sources, values)
+
+    def inlined(self, inner: GraphModule, node: Node, sources: list[Node], values: list[Tensor]) -> Any:
+        """Write a graph of (values, tangents) -> tangents into this one."""
+        own: dict[Node, Any] = {}
+        given = [self.values[source] for source in sources] + [self.tangents[source] for source in sources]
+        for part in inner.graph.nodes:
+            if part.op == "placeholder":
+                own[part] = given[len(own)]
+            elif part.op == "get_attr":
+                name = f"_{self.values[node].name}_{part.name}"
+                setattr(self.module, name, getattr(inner, part.target))
+                own[part] = self.graph.get_attr(name)
+            elif part.op == "call_function":
+                own[part] = self.graph.node_copy(part, lambda n: own[n])
+                if part.target in (aten.view.default, aten._unsafe_view.default):
+                    own[part].target = aten.reshape.default
+            else:
+                tangents = tuple(own[n] for n in part.args[0])
+        return tangents if isinstance(self.example(node), tuple | list) else tangents[0]
+
+    def example(self, node: Node) -> Any:
+        """The value of a node at the example arguments."""
+        if node not in self.examples:
+            if node.op == "get_attr":
+                self.examples[node] = getattr(self.module, node.target)  # type: ignore[arg-type]
+            else:
+                args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), self.example)
+                self.examples[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+        return self.examples[node]
+
+
+def _tensors(outputs: Any) -> tuple[Tensor, ...]:
+    return tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
+
+
+def _floating(example: Any) -> bool:
+    return any(isinstance(tensor, Tensor) and tensor.is_floating_point() for tensor in _tensors(example))
+
+
+def _linearised(operation: Any, values: list[Tensor]) -> GraphModule:
+    """Trace the derivative of an operation: a graph of (values, tangents) -> tangents of its outputs."""
+    n = len(values)
+
+    def forward(*both: Tensor) -> Any:
+        return jvp(operation, both[:n], both[n:])[1]
+
+    def twice_backward(*both: Tensor) -> Any:
+        outputs, pull = vjp(operation, *both[:n])
+        zeros = tuple(torch.zeros_like(output) for output in outputs)
+        return vjp(lambda *u: pull(u), *zeros)[1](tuple(both[n:]))
+
+    try:
+        return function_graph(forward, [*values, *values])
+    except Untraceable:
+        return function_graph(twice_backward, [*values, *values])
+
+
+def _dependent(graph: Graph, sources: Iterable[Node]) -> set[Node]:
+    """The nodes that depend on these, and these."""
+    found = set(sources)
+    for node in graph.nodes:
+        if node.op == "call_function" and any(source in found for source in node.all_input_nodes):
+            found.add(node)
+    return found
+
+
+def _merge(graph: Graph, tangents: Iterable[Node]) -> None:
+    """Compute once what is computed twice by the same operation on the same values (tangents are added to in place)."""
+    moving = _dependent(graph, tangents)
+    seen: dict[Any, Node] = {}
+    for node in list(graph.nodes):
+        if node.op not in ("call_function", "get_attr") or node in moving:
+            continue
+        key = (node.op, node.target, _hashable(node.args), _hashable(node.kwargs))
+        if key in seen:
+            node.replace_all_uses_with(seen[key])
+            graph.erase_node(node)
+        else:
+            seen[key] = node
+
+
+def _hashable(argument: Any) -> Any:
+    if isinstance(argument, list | tuple):
+        return tuple(_hashable(item) for item in argument)
+    if isinstance(argument, dict):
+        return tuple((name, _hashable(item)) for name, item in argument.items())
+    return (type(argument), argument)
+
+
+def _split(module: GraphModule, whole: Graph, values: int, outputs: int) -> Derivative:
+    """Part the graph into what does not depend on the tangents and what does."""
+    inputs = [node for node in whole.nodes if node.op == "placeholder"]
+    (out,) = (node for node in whole.nodes if node.op == "output")
+    results, dependent = out.args[0], _dependent(whole, inputs[values:])
+    crossing = {
+        source: None
+        for node in whole.nodes
+        if node in dependent
+        for source in node.all_input_nodes
+        if source not in dependent
+    }
+    once, each = Graph(), Graph()
+    own: dict[Node, Node] = {}
+    for node in whole.nodes:
+        if node.op != "output" and node not in dependent:
+            own[node] = once.node_copy(node, lambda n: own[n])
+    once.output((*(own[node] for node in results[:outputs]), *(own[node] for node in crossing)))
+    once.eliminate_dead_code()
+    own = {node: each.node_copy(node) for node in inputs[values:]}
+    own.update({node: each.placeholder(f"kept_{node.name}") for node in crossing})
+    for node in whole.nodes:
+        if node in dependent and node not in own:
+            own[node] = each.node_copy(node, lambda n: own[n])
+    moves = tuple(node in dependent for node in results[outputs:])
+    each.output(tuple(own[node] for node in results[outputs:] if node in dependent))
+    return Derivative(GraphModule(module, once), GraphModule(module, each), moves)
