@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lemmata.data.folder import Found, available, digest
     from lemmata.data.loading import load
     from lemmata.data.sources import names
+    from lemmata.data.weights import load_weights
 
 _HOME = {
     "Dataset": "dataset",
@@ -25,6 +26,7 @@ _HOME = {
     "digest": "folder",
     "download": "fetch",
     "load": "loading",
+    "load_weights": "weights",
     "names": "sources",
 }
 _MODULES = ("corruption", "mnist1d", "preprocessing", "synthetic")
@@ -37,6 +39,7 @@ __all__ = [
     "digest",
     "download",
     "load",
+    "load_weights",
     "mnist1d",
     "names",
     "preprocessing",

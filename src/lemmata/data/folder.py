@@ -53,9 +53,13 @@ def locate(source: Source, data_dir: str | os.PathLike[str] | None = None) -> Pa
     raise DataMissing(
         f"{source.name}: {absent[0]} "
         + (f"and {len(absent) - 1} more files are" if len(absent) > 1 else "is")
-        + f" not in {nearest}; fetch them with `lemmata data fetch {source.name}`, or name the folder that holds "
+        + f" not in {nearest}; {_remedy(source)}name the folder that holds "
         f"{source.folders[0]}/ with --data-dir or the environment variable LEMMATA_DATA"
     )
+
+
+def _remedy(source: Source) -> str:
+    return f"fetch it with `lemmata data fetch {source.name}`, or " if source.mirrors else "get it again, or "
 
 
 def check(source: Source, folder: Path) -> None:
@@ -68,7 +72,7 @@ def check(source: Source, folder: Path) -> None:
         what = "its md5 is not the published one" if size == file.size else f"it has {size:,} bytes"
         raise CorruptFile(
             f"{path} is not the published file of {source.name}: {what} (published: {file.size:,} bytes, md5 "
-            f"{file.md5}); fetch it again with `lemmata data fetch {source.name}`, or pass verify=False to use it as "
+            f"{file.md5}); {_remedy(source)}pass verify=False to use it as "
             "it is, under a digest of its own"
         )
 
@@ -87,7 +91,7 @@ def digest(name: str, data_dir: str | os.PathLike[str] | None = None, *, verify:
     >>> digest("mnist-5k")[:12]
     '6947ede7c58b'
     """
-    source = sources.find(name)
+    source = sources.WEIGHTS[name] if name in sources.WEIGHTS else sources.find(name)
     if verify:
         return source.digest
     folder = locate(source, data_dir)
@@ -95,12 +99,12 @@ def digest(name: str, data_dir: str | os.PathLike[str] | None = None, *, verify:
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[Found]:
-    """Every dataset known by name, and whether it is here. Names and sizes are looked at; contents are not read.
+    """Every dataset and set of weights known by name, and whether it is here. Names and sizes are looked at; contents are not read.
 
     >>> [entry.name for entry in available() if entry.found][:3]
     ['mnist-5k', 'digits', 'mnist1d']
     """
-    return [_look(source, data_dir) for source in sources.SOURCES.values()]
+    return [_look(source, data_dir) for source in (*sources.SOURCES.values(), *sources.WEIGHTS.values())]
 
 
 def _look(source: Source, data_dir: str | os.PathLike[str] | None) -> Found:

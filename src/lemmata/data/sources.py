@@ -38,7 +38,10 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """One dataset: either `files` under one of `folders` of the data directory, or `contents` that need no files."""
+    """One dataset: either `files` under one of `folders` of the data directory, or `contents` that need no files.
+
+    Of published weights each file is one of the `parts`; no reader takes them for a dataset.
+    """
 
     name: str
     title: str
@@ -52,6 +55,7 @@ class Source:
     files: tuple[File, ...] = ()
     mirrors: tuple[str, ...] = ()
     archive: File | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -165,6 +169,21 @@ MNIST1D = Source(
     contents="f0d5bd4ee308cf3af87ad32801da1ccca75729b872db1f937cab92762e1532b2",
 )
 
+RESNET56_CIFAR10 = Source(
+    name="resnet56-cifar10",
+    title="Weights of ResNet-56 with and without shortcuts, trained on CIFAR-10",
+    classes=10,
+    reader="",
+    reference="Li, Xu, Taylor, Studer, Goldstein (2018), Visualizing the loss landscape of neural nets",
+    folders=("loss-landscape", "oracles/loss-landscape"),
+    files=(
+        File("resnet56_epoch300.npz", "49c808f89d8587ffa31a927ef0c854e6", 3_282_147),
+        File("resnet56_noshort_epoch300.npz", "9b74632a512481507288744ab34b88f5", 3_315_255),
+    ),
+    parts=("shortcuts", "no shortcuts"),
+)
+
+WEIGHTS = {source.name: source for source in (RESNET56_CIFAR10,)}
 SOURCES = {source.name: source for source in (MNIST_5K, DIGITS, MNIST1D, MNIST, FASHION_MNIST, CIFAR10)}
 
 
@@ -187,3 +206,15 @@ def find(name: str) -> Source:
         return SOURCES[name]
     except KeyError:
         raise UnknownName("dataset", name, SOURCES) from None
+
+
+def find_weights(name: str) -> Source:
+    """The row of published weights for a name, or `UnknownName`.
+
+    >>> find_weights("resnet56-cifar10").parts
+    ('shortcuts', 'no shortcuts')
+    """
+    try:
+        return WEIGHTS[name]
+    except KeyError:
+        raise UnknownName("weights", name, WEIGHTS) from None
