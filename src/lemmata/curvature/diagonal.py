@@ -21,6 +21,7 @@ from scipy.stats import t as student
 from lemmata.curvature.exactness import Matrix, check_choice, check_exact, exact_cost
 from lemmata.curvature.ggn_diagonal import ggn_diagonal
 from lemmata.curvature.hessian import hessian
+from lemmata.curvature.layer_axis import layer_axis
 from lemmata.curvature.not_exact import NotExact
 from lemmata.errors import InvalidInput
 from lemmata.estimate import Estimate
@@ -54,11 +55,20 @@ class Diagonal(Estimate):
         entries = [value.detach().cpu().double().numpy().ravel() for value in self.value.values()]
         mean = np.array([part.mean() for part in entries])
         low, high = (np.array([np.quantile(part, q) for part in entries]) for q in (0.05, 0.95))
-        index = np.arange(len(mean), dtype=float)
-        band = Series(label="mean, middle 90 %", x=index, y=mean, low=low, high=high, style="points")
-        log = bool((low > 0).all() and (mean > 0).all())
-        panel = Panel(x=Axis(label="parameter", ticks=tuple(self.value)), y=Axis(label=label, log=log), series=[band])
-        caption = f"By {self.method}; {self.cost:.3g} gradient evaluations."
+        wide = bool((mean > 0).all() and (low >= 0).all() and mean.max() > 50 * mean.min())
+        floor = 1e-3 * mean.min()
+        band = Series(
+            label="mean, middle 90 %",
+            x=np.arange(len(mean), dtype=float),
+            y=mean,
+            low=np.maximum(low, floor) if wide else low,
+            high=high,
+            style="points",
+        )
+        y = Axis(label=label, log=wide, limits=(floor, 2 * high.max()) if wide else None)
+        panel = Panel(x=layer_axis("parameter", list(self.value)), y=y, series=[band])
+        zeros = " Bars that reach the bottom go on below." if wide and (low < floor).any() else ""
+        caption = f"By {self.method}; {self.cost:.3g} gradient evaluations.{zeros}"
         return Figure(name="diagonal", title="Curvature of single parameters", caption=caption, panels=[panel])
 
 

@@ -105,7 +105,7 @@ class _Interpreter(TorchDispatchMode):
         self.sets: dict[int, Names] = {}
         self.kept: list[Tensor] = []  # a storage that is freed could give its address to another
         for name, tensor in theta.items():
-            self._join(tensor, frozenset({name}))
+            self._assign(tensor, frozenset({name}))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -121,7 +121,7 @@ class _Interpreter(TorchDispatchMode):
             if depends and tensor.is_complex():
                 self._refuse(operation, depends, f"makes complex numbers of {_list(depends)}")
             if depends and tensor.is_floating_point():
-                self._join(tensor, depends)
+                self._assign(tensor, depends)
         return out
 
     def _depends(self, operation: str, overload: str, values: dict[str, Any], results: list[Tensor]) -> Names:
@@ -160,10 +160,11 @@ class _Interpreter(TorchDispatchMode):
         # Integers and truth values are piecewise constant: what is computed from them alone has a zero derivative.
         return NONE.union(*(self.sets.get(_storage(tensor), NONE) for tensor in tensors if tensor.is_floating_point()))
 
-    def _join(self, tensor: Tensor, names: Names) -> None:
-        key = _storage(tensor)
+    def _assign(self, tensor: Tensor, names: Names) -> None:
         self.kept.append(tensor)
-        self.sets[key] = self.sets.get(key, NONE) | names
+        self.sets[_storage(tensor)] = (
+            names  # what was written over in place was an argument, so that its set is in these
+        )
 
     def _refuse(self, operation: str, names: Names, why: str) -> None:
         where = f" in {self.path[-1]}" if self.path else ""

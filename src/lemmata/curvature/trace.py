@@ -24,6 +24,7 @@ from torch import Tensor
 from lemmata.curvature.exactness import Matrix, check_choice, check_exact, exact_cost
 from lemmata.curvature.ggn_diagonal import ggn_trace
 from lemmata.curvature.hessian import hessian
+from lemmata.curvature.layer_axis import layer_axis
 from lemmata.curvature.not_exact import NotExact
 from lemmata.estimate import Estimate
 from lemmata.figures import Axis, Figure, Panel, Series
@@ -65,14 +66,19 @@ class Trace(Estimate):
         error = self._stderr_by_layer()
         values = np.array(list(layers.values()))
         half = 1.96 * np.array([error[layer] for layer in layers])
-        index = np.arange(len(values), dtype=float)
-        if half.any():
-            bars = Series(
-                label="95 % interval", x=index, y=values, low=values - half, high=values + half, style="points"
-            )
-        else:
-            bars = Series(label="exact", x=index, y=values, style="bars")
-        panel = Panel(x=Axis(label="layer", ticks=tuple(layers)), y=Axis(label=f"{label} of the block"), series=[bars])
+        low, high = values - half, values + half
+        exact = not half.any()
+        points = Series(
+            label="exact" if exact else "95 % interval",
+            x=np.arange(len(values), dtype=float),
+            y=values,
+            low=None if exact else low,
+            high=None if exact else high,
+            style="points",
+        )
+        wide = bool((low > 0).all() and values.max() > 50 * values.min())
+        y = Axis(label=f"{label} of the block", log=wide)
+        panel = Panel(x=layer_axis("layer", list(layers)), y=y, series=[points])
         caption = f"Whole: {self:.4g}, by {self.method}; {self.cost:.3g} gradient evaluations."
         return Figure(name="trace", title=f"{label.capitalize()} by layer", caption=caption, panels=[panel])
 
