@@ -30,7 +30,10 @@ docs: $(VENV)/installed
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 benchmarks: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[benchmarks]'
 	$(BIN)/python benchmarks/ensemble.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/curvature.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/landscape.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

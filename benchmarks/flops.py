@@ -6,8 +6,8 @@ to each of the three the derivative of either factor.
 
     gradient            3 (F - F_1) + 2 F_1
     Hessian product     6 (F - F_1) + 2 F_1
-    exact trace         F + C (F - F_1)                   C classes; dense layers (norms from activations and slopes)
-                        F + C (2 (F - F_1) + F_1)         convolutions, whose slopes by weights are formed
+    exact trace         F + (C - 1) (F - F_1)             C classes; dense layers (norms from activations and slopes)
+                        F + (C - 1) (2 (F - F_1) + F_1)   convolutions, whose slopes by weights are formed
 
 All limits are given in gradients. Networks so small that calling costs more than computing can come below them, since
 a gradient is slow there; batches of vectors then share the calls.
@@ -29,7 +29,7 @@ def trace(network: Network, classes: int = 10) -> float:
     total, first = _forward(network)
     convolves = any(isinstance(module, nn.Conv2d) for module in network.model.modules())
     backward = 2 * (total - first) + first if convolves else total - first
-    return (total + classes * backward) / _gradient(network)
+    return (total + (classes - 1) * backward) / _gradient(network)
 
 
 def _gradient(network: Network) -> float:

@@ -10,6 +10,7 @@ that a benchmark runs with the peers that are there.
 """
 
 import copy
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -39,7 +40,8 @@ EIGENTHINGS, LANDSCAPES = label("hessian-eigenthings"), label("loss-landscapes")
 
 
 def load() -> None:
-    """Import those that are there, so that no turn pays for it."""
+    """Import those that are there, so that no turn pays for it, and do not show their warnings."""
+    warnings.simplefilter("ignore")
     for module in ("pyhessian", "curvlinops", "hessian_eigenthings", "loss_landscapes"):
         with suppress(ImportError):
             import_module(module)

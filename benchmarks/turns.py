@@ -99,17 +99,17 @@ def merge(path: Path, row: dict[str, Any], machine: dict[str, Any]) -> None:
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
-    """Print rows as a table: a line a side."""
+    """Print rows as a table: a line a side, ours first."""
     table = Table("work", "side", "figure", "limit", "at most", "facts")
     for row in rows:
         for i, (name, side) in enumerate(row["sides"].items()):
             crashed = side.get("crashed")
             facts = {key: value for key, value in side.items() if key not in ("median", "turns", "crashed")}
-            ours = name.startswith("lemmata")
             table.add_row(
                 f"{row['work']}\n({row['unit']})" if i == 0 else "", name,
                 "crashed" if crashed else f"{side['median']:.3g}",
-                _number(row["limit"]) if i == 0 else "", _number(row["ours at most"]) if ours else "",
+                _number(row["limit"]) if i == 0 else "",
+                _number(row["ours at most"]) if i == 0 else "",
                 crashed or ", ".join(f"{key} {_number(value)}" for key, value in facts.items()),
             )  # fmt: skip
         table.add_section()
