@@ -168,6 +168,16 @@ def test_the_same_seed_gives_the_same_density_and_the_model_stays_as_it_was():
         assert torch.equal(tensor, before[name])
 
 
+def test_one_probe_gives_values_and_no_errors():
+    A = torch.diag(torch.linspace(0, 1, 30, dtype=torch.float64))
+    density = of_matrix(A, steps=10, probes=1)
+    assert math.isnan(density.moment(1).stderr)
+    assert math.isnan(density.above(0.5).stderr)
+    assert bool(density.log().positive.value.isfinite().all())
+    with pytest.raises(InvalidInput, match="no interval from n = 1 draw"):
+        density.moment(1).interval()
+
+
 def test_it_draws_itself(tmp_path):
     density = spectral_density(trained(), steps=20, probes=3)
     figure = density.plot()
@@ -197,7 +207,7 @@ def test_bad_questions_are_refused():
     with pytest.raises(UnknownName, match="did you mean 'hessian'"):
         spectral_density(objective, operator="hesian")
     with pytest.raises(InvalidInput, match="take fewer products, more memory"):
-        spectral_density(objective, steps=50, probes=2, memory=10_000)
+        spectral_density(objective, steps=50, probes=2, memory=100_000)
     with pytest.raises(InvalidInput, match=r"width = -1\.0: the Gaussian needs a positive width"):
         spectral_density(objective, steps=5, probes=2).at(torch.zeros(1), width=-1.0)
     with pytest.raises(InvalidInput, match="expected an Objective"):

@@ -30,6 +30,7 @@ from lemmata import curvature
 from lemmata.curvature.density_counts import Counts, Outliers, counts, edge, outliers
 from lemmata.curvature.density_figure import density_figure
 from lemmata.curvature.density_log import LogDensity, log_density
+from lemmata.curvature.over_probes import over_probes
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import Estimate
 from lemmata.figures import Figure
@@ -88,7 +89,7 @@ class Density:
         >>> density.integral(torch.square).value
         tensor(5.)
         """
-        return self._over_probes((self.weights * f(self.nodes)).sum(1))
+        return over_probes((self.weights * f(self.nodes)).sum(1), cost=self.cost)
 
     def moment(self, k: int) -> Estimate:
         """The mean k-th power of the eigenvalues, (1/P) tr A^k: unbiased for k <= 2 m - 1."""
@@ -106,7 +107,7 @@ class Density:
             raise InvalidInput(f"width = {width}: the Gaussian needs a positive width, such as {self.width:.2g}")
         distance = (torch.as_tensor(grid, dtype=torch.float64)[:, None, None] - self.nodes) / width
         bumps = torch.exp(-0.5 * distance.square()) / (width * math.sqrt(2 * math.pi))
-        return self._over_probes((bumps * self.weights).sum(-1).T)
+        return over_probes((bumps * self.weights).sum(-1).T, cost=self.cost)
 
     def log(self, grid: Tensor | None = None, *, width: float = 0.1) -> LogDensity:
         """The density of log10 |lambda|, of positive and negative eigenvalues apart, at the exponents `grid` (G,).
@@ -140,11 +141,6 @@ class Density:
     def plot(self) -> Figure:
         """Draw the density and that of log10 |lambda|, with 95 % bands over the probes, and the edge of the bulk."""
         return density_figure(self)
-
-    def _over_probes(self, values: Tensor) -> Estimate:
-        """The mean over the first axis, (K, ...), with its standard error."""
-        K = len(values)
-        return Estimate(values.mean(0), stderr=values.std(0) / math.sqrt(K), n=K, cost=self.cost)
 
 
 def spectral_density(

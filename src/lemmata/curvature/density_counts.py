@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lemmata.curvature.over_probes import over_probes
 from lemmata.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -70,21 +71,19 @@ class Outliers:
 def counts(density: Density, threshold: Tensor) -> Counts:
     """The counting function at `threshold` (G,) or ()."""
     K, P = len(density.nodes), density.size
-    real = density.weights > 0
-    above = (density.nodes > threshold[..., None, None]) & real  # (..., K, m)
-    shares = (above * density.weights).sum(-1)
-    heavier = torch.cat([density.weights, torch.zeros(K, 2, dtype=density.weights.dtype)], 1)
-    first = (~(density.nodes > threshold[..., None, None])).sum(-1)  # index of the first node above
-    of_probe = torch.arange(K)
-    next_above = heavier[of_probe, first]
-    next_below = torch.where(first > 0, heavier[of_probe, (first - 1).clamp(min=0)], 0)
+    beyond = density.nodes > threshold[..., None, None]  # (..., K, m)
+    above = beyond & (density.weights > 0)
+    each = (above * density.weights).sum(-1)
+    shares = over_probes(each.movedim(-1, 0), cost=density.cost)
+    padded = torch.nn.functional.pad(density.weights, (1, 1))  # entry i + 1 is the weight of node i
+    probe, last_below = torch.arange(K), (~beyond).sum(-1) - 1
     return Counts(
-        P * shares.mean(-1),
-        stderr=P * shares.std(-1) / math.sqrt(K),
+        P * shares.value,
+        stderr=P * shares.stderr,
         n=K,
         cost=density.cost,
-        least=P * (shares - next_above).clamp(min=0).mean(-1),
-        most=P * (shares + next_below).clamp(max=1).mean(-1),
+        least=P * (each - padded[probe, last_below + 2]).clamp(min=0).mean(-1),
+        most=P * (each + padded[probe, last_below + 1]).clamp(max=1).mean(-1),
         found=above.sum(-1).amax(-1),
     )
 
@@ -99,7 +98,7 @@ def edge(density: Density, spacing: float) -> float:
     grid, K = np.linspace(low, high, GRID), len(density.nodes)
     here, there = (_shares_below(density, at) for at in (grid, grid + spacing))
     left = density.size * (there - here)
-    at_most = left.mean(1) + 3 * left.std(1, ddof=1) / math.sqrt(K)
+    at_most = left.mean(1) + (3 * left.std(1, ddof=1) / math.sqrt(K) if K > 1 else 0)
     isolated = (here[0].mean(0) >= 0.5) & (at_most < 1).all(0)
     return float(grid[isolated.argmax()]) if isolated.any() else high
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from lemmata.curvature.over_probes import over_probes
 from lemmata.errors import InvalidInput
 from lemmata.estimate import Estimate
 
@@ -58,8 +59,7 @@ def log_density(density: Density, grid: Tensor | None, *, width: float) -> LogDe
     bumps = torch.exp(-0.5 * ((exponents[:, None, None] - u) / width).square()) / (width * math.sqrt(2 * math.pi))
 
     def of(part: Tensor) -> Estimate:
-        values = (bumps * (density.weights * part)).sum(-1).T
-        return Estimate(values.mean(0), values.std(0) / math.sqrt(len(values)), n=len(values), cost=density.cost)
+        return over_probes((bumps * (density.weights * part)).sum(-1).T, cost=density.cost)
 
     beyond = size > rounding
     zero = density.integral(lambda nodes: (nodes.abs() <= rounding).double())
