@@ -128,6 +128,15 @@ def test_gauss_newton_of_a_transformer_block(norm):
     assert found.operator == "ggn"
 
 
+def test_gauss_newton_is_estimated_at_its_own_cost(problem):
+    p = problem("ReLU perceptron")
+    subject = (p.model, p.loss, (p.x, p.y))
+    found = curvature.trace(subject, operator="ggn", method="hutchinson", products=30)
+    assert found.cost == pytest.approx(50)
+    # 5 standard errors of 30 draws: fails with probability 1e-4.
+    assert abs(found.value - curvature.trace(subject, operator="ggn").value) < 5 * found.stderr
+
+
 def test_the_last_layer_of_any_network_is_exact():
     model = nets.mlp(4, [5, 5], 3, activation="tanh", seed=0, dtype=torch.float64)
     objective = Objective(

@@ -18,9 +18,8 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from lemmata.curvature.exactness import Matrix, check_choice, check_exact, exact_cost
+from lemmata.curvature.exactness import Matrix, check_choice, check_exact, exact_cost, operator_of
 from lemmata.curvature.ggn_diagonal import ggn_diagonal
-from lemmata.curvature.hessian import hessian
 from lemmata.curvature.layer_axis import layer_axis
 from lemmata.curvature.not_exact import NotExact
 from lemmata.errors import InvalidInput
@@ -103,7 +102,7 @@ def diagonal(
         except NotExact:
             if method == "exact":
                 raise
-    matrix = hessian(objective, products=products, memory=memory) if operator == "hessian" else objective.ggn()
+    matrix = operator_of(objective, operator, products=products, memory=memory)
     estimator: Callable[..., Any] = xdiag if method == "xdiag" else hutchinson_diagonal
     count = {"products": products} if method == "xdiag" else {"draws": products}
     found = estimator(matrix, **count, memory=memory, seed=seed)

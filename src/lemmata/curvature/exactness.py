@@ -1,13 +1,15 @@
-"""Whether an exact trace or diagonal is to be had, and worth its cost: the choice that `method="auto"` makes."""
+"""Whether an exact trace or diagonal is to be had, and worth its cost; and the operator to estimate from where not."""
 
 from typing import Literal, TypeAlias
 
 import torch
 
+from lemmata.curvature.hessian import hessian
 from lemmata.curvature.not_exact import NotExact
 from lemmata.curvature.output_curvature import largest_rank
 from lemmata.curvature.piecewise_linear import nonlinearity
 from lemmata.errors import UnknownName
+from lemmata.linalg import LinearOperator
 from lemmata.objective import Objective
 
 Matrix: TypeAlias = Literal["hessian", "ggn"]
@@ -34,6 +36,15 @@ def exact_cost(objective: Objective) -> float:
     with torch.no_grad():
         outputs = objective.outputs(objective.parameters, objective.batches[0][0][:2])
     return (1 + 2 * largest_rank(objective, outputs.shape[1:])) / 3
+
+
+def operator_of(objective: Objective, matrix: Matrix, *, products: int, memory: int) -> LinearOperator:
+    """The matrix by its products, of which `products` are wanted."""
+    if matrix == "hessian":
+        return hessian(objective, products=products, memory=memory)
+    found = objective.ggn()
+    found.cost = 5 / 3  # a forward pass, a tangent forward and a pass back, anew in each product
+    return found
 
 
 def check_choice(method: str, methods: tuple[str, ...], matrix: str) -> None:

@@ -21,9 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lemmata.curvature.exactness import Matrix, check_choice, check_exact, exact_cost
+from lemmata.curvature.exactness import Matrix, check_choice, check_exact, exact_cost, operator_of
 from lemmata.curvature.ggn_diagonal import ggn_trace
-from lemmata.curvature.hessian import hessian
 from lemmata.curvature.layer_axis import layer_axis
 from lemmata.curvature.not_exact import NotExact
 from lemmata.estimate import Estimate
@@ -114,7 +113,8 @@ def trace(
     >>> exact = trace((net, "cross_entropy", (x, y)))
     >>> exact.method, exact.stderr, list(exact.by_layer)
     ('exact', 0.0, ['hidden1', 'output'])
-    >>> dense = hessian((net, "cross_entropy", (x, y))).dense().trace()
+    >>> from lemmata import curvature
+    >>> dense = curvature.hessian((net, "cross_entropy", (x, y))).dense().trace()
     >>> abs(exact.value / float(dense) - 1) < 1e-5
     True
     """
@@ -126,7 +126,7 @@ def trace(
         except NotExact:
             if method == "exact":
                 raise
-    matrix = hessian(objective, products=products, memory=memory) if operator == "hessian" else objective.ggn()
+    matrix = operator_of(objective, operator, products=products, memory=memory)
     if method == "hutchinson":
         return _hutchinson(objective, matrix, operator, draws=products, memory=memory, seed=seed)
     chosen = "xtrace" if method == "xtrace" else "hutch++"
