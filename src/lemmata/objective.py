@@ -177,7 +177,7 @@ class Objective:
 
     def ggn_vp(self, v: Tree, theta: Tree | None = None) -> Tree:
         """The generalised Gauss-Newton matrix J^T H_loss J of L at theta times v (Schraudolph, 2002); as `hvp`."""
-        _load_forward_mode()
+        load_forward_mode()
 
         def product(x: Tensor, y: Tensor) -> Callable[[Tree, Tree], Tree]:
             def apply(theta: Tree, v: Tree) -> Tree:
@@ -276,7 +276,7 @@ class Objective:
 
 
 @cache
-def _load_forward_mode() -> None:
+def load_forward_mode() -> None:
     """Let torch load its forward-mode rules, which on Python 3.11 it does with a deprecation warning of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -19,6 +19,7 @@ from torch.fx import Graph, GraphModule, Node
 
 from lemmata.curvature.linear.graph import Untraceable, function_graph
 from lemmata.curvature.linear.rules import RULES, STILL, aten
+from lemmata.objective import load_forward_mode
 
 
 @dataclass(frozen=True)
@@ -103,31 +104,32 @@ class _Writer:
 
     def derived(self, node: Node) -> Any:
         """The tangent of an operation without a rule, by torch's own derivative, forward or twice backward."""
-        sources = [source for source in node.all_input_nodes if source in self.tangents]
-        if any(isinstance(self.tangents[source], tuple) for source in sources):
-            raise Untraceable(f"no rule for {node.target} of several outputs")
-        example = self.example(node)
-        if not _floating(example):
+        if not _floating(self.example(node)):
             return None
-        values = [self.example(source) for source in sources]
+        sources = list(node.all_input_nodes)  # all, since values that stay still differ from batch to batch too
+        moving = [i for i, source in enumerate(sources) if source in self.tangents]
+        if not all(isinstance(self.example(s), Tensor) for s in sources) or any(
+            isinstance(self.tangents[sources[i]], tuple) for i in moving
+        ):
+            raise Untraceable(f"no rule for {node.target}")
 
-        def operation(*moved: Tensor) -> Any:
-            own = dict(zip(sources, moved, strict=True))
-            args, kwargs = fx.node.map_arg(
-                (node.args, dict(node.kwargs)), lambda n: own[n] if n in own else self.example(n)
-            )
+        def operation(*values: Tensor) -> Any:
+            own = dict(zip(sources, values, strict=True))
+            args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: own[n])
             return _tensors(node.target(*args, **kwargs))  # type: ignore[operator]
 
-        inner = _linearised(operation, values)
-        return self.inlined(inner, node, sources, values)
+        inner = _linearised(operation, moving, [self.example(source) for source in sources])
+        given = [self.values[source] for source in sources] + [self.tangents[sources[i]] for i in moving]
+        return self.inlined(inner, node, given)
 
-    def inlined(self, inner: GraphModule, node: Node, sources: list[Node], values: list[Tensor]) -> Any:
+    def inlined(self, inner: GraphModule, node: Node, given: list[Node]) -> Any:
         """Write a graph of (values, tangents) -> tangents into this one."""
         own: dict[Node, Any] = {}
-        given = [self.values[source] for source in sources] + [self.tangents[source] for source in sources]
+        inputs = iter(given)
+        tangents: tuple = ()
         for part in inner.graph.nodes:
             if part.op == "placeholder":
-                own[part] = given[len(own)]
+                own[part] = next(inputs)
             elif part.op == "get_attr":
                 name = f"_{self.values[node].name}_{part.name}"
                 setattr(self.module, name, getattr(inner, part.target))
@@ -159,22 +161,33 @@ def _floating(example: Any) -> bool:
     return any(isinstance(tensor, Tensor) and tensor.is_floating_point() for tensor in _tensors(example))
 
 
-def _linearised(operation: Any, values: list[Tensor]) -> GraphModule:
-    """Trace the derivative of an operation: a graph of (values, tangents) -> tangents of its outputs."""
+def _linearised(operation: Any, moving: list[int], values: list[Tensor]) -> GraphModule:
+    """Trace the derivative of an operation by some of its values: a graph of (values, tangents) -> tangents."""
+    load_forward_mode()
     n = len(values)
 
+    def of_moving(given: Sequence[Tensor]) -> tuple[Any, tuple[Tensor, ...]]:
+        def part(*moved: Tensor) -> Any:
+            own = dict(zip(moving, moved, strict=True))
+            return operation(*(own.get(i, value) for i, value in enumerate(given)))
+
+        return part, tuple(given[i] for i in moving)
+
     def forward(*both: Tensor) -> Any:
-        return jvp(operation, both[:n], both[n:])[1]
+        part, at = of_moving(both[:n])
+        return jvp(part, at, both[n:])[1]
 
     def twice_backward(*both: Tensor) -> Any:
-        outputs, pull = vjp(operation, *both[:n])
+        part, at = of_moving(both[:n])
+        outputs, pull = vjp(part, *at)
         zeros = tuple(torch.zeros_like(output) for output in outputs)
         return vjp(lambda *u: pull(u), *zeros)[1](tuple(both[n:]))
 
+    examples = [*values, *(values[i] for i in moving)]
     try:
-        return function_graph(forward, [*values, *values])
+        return function_graph(forward, examples)
     except Untraceable:
-        return function_graph(twice_backward, [*values, *values])
+        return function_graph(twice_backward, examples)
 
 
 def _dependent(graph: Graph, sources: Iterable[Node]) -> set[Node]:
