@@ -64,8 +64,13 @@ def rescaled(state: Mapping[str, Tensor], first: str, second: str, factor: float
     return moved
 
 
-def rescaled_before_norm(state: Mapping[str, Tensor], layer: str, norm: str, factor: float | Tensor) -> Tree:
+def rescaled_before_norm(
+    state: Mapping[str, Tensor], layer: str, norm: str, factor: float | Tensor, *, eps: float = 0.0
+) -> Tree:
     """Multiply the rows of `layer` by `factor` > 0, and the running statistics of the `norm` after it to match.
+
+    With the `eps` that the norm adds to variances, evaluation is the same function exactly (a running variance may come
+    out as low as -eps); without, and in training mode, up to eps / variance.
 
     >>> model, (x, y) = scale_invariant()
     >>> moved = rescaled_before_norm(model.state_dict(), "linear", "norm", 7.0)
@@ -77,7 +82,8 @@ def rescaled_before_norm(state: Mapping[str, Tensor], layer: str, norm: str, fac
     moved[f"{layer}.weight"] *= _along(scale, moved[f"{layer}.weight"], 0)
     for name, power in ((f"{layer}.bias", 1), (f"{norm}.running_mean", 1), (f"{norm}.running_var", 2)):
         if name in moved:
-            moved[name] *= scale.to(moved[name]) ** power
+            added = eps if power == 2 else 0.0
+            moved[name] = (moved[name] + added) * scale.to(moved[name]) ** power - added
     return moved
 
 
