@@ -222,6 +222,14 @@ class Objective:
     def _mean(self, theta: Tree, x: Tensor, y: Tensor) -> Tensor:
         return self.loss(self.outputs(theta, x), y)
 
+    def positions(self, parameters: Sequence[str]) -> Tensor:
+        """Where these parameters (or prefixes of modules) lie in a flat vector (size,): indices, in its order."""
+        chosen, start, found = set(_choose(self.names, parameters)), 0, []
+        for name, p in self.parameters.items():
+            found += [torch.arange(start, start + p.numel(), device=self.device)] if name in chosen else []
+            start += p.numel()
+        return torch.cat(found)
+
     def _points(self, tree: Tree) -> tuple[int, ...]:
         """The leading axis of a tree: () or (P,)."""
         own = dict(self.model.named_parameters())
