@@ -111,8 +111,8 @@ def flat(outputs: Sequence[Tensor | None], sizes: Sequence[int], like: Tensor, *
 
 def bytes_per_sample(objective: Objective) -> int:
     """What autograd saves for a second derivative, a sample: measured on the first few."""
-    x, y = objective.batches[0]
-    few = min(2, len(x))
+    few = min(2, len(objective.batches[0][1]))
+    x, y = (part[:few].clone() for part in objective.batches[0])  # a slice would count as all that it is a slice of
     values = [p.requires_grad_() for p in objective.parameters.values()]
     sizes: dict[int, int] = {}
 
@@ -121,10 +121,10 @@ def bytes_per_sample(objective: Objective) -> int:
         sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    own = sum(value.untyped_storage().nbytes() for value in values)
+    own = {value.untyped_storage().data_ptr() for value in values}
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         theta = dict(zip(objective.names, values, strict=True))
-        loss = objective.loss(objective.outputs(theta, x[:few]), y[:few])
+        loss = objective.loss(objective.outputs(theta, x), y)
         if loss.requires_grad:
             torch.autograd.grad(loss, values, create_graph=True, allow_unused=True)
-    return max(sum(sizes.values()) - own, 1) // few
+    return max(sum(size for place, size in sizes.items() if place not in own) // few, 1)
