@@ -84,7 +84,12 @@ def test_a_line_of_few_points():
     gaps = ~found.evaluated
     assert np.median(np.abs(found.loss - dense.loss)[gaps]) < 0.005 * np.ptp(dense.loss)
     assert (np.abs(found.loss - dense.loss) <= found.error)[gaps].mean() >= 0.9
-    assert found.plot().panels[0].series[0].low is not None
+    wide = landscape.line((net, "cross_entropy", data), span=3.0, points=101, adaptive=True, budget=10)
+    panel = wide.plot().panels[0]
+    assert panel.y.log
+    assert panel.series[0].low is not None
+    assert (panel.series[0].low > 0).all()  # on a logarithmic axis the band goes down by the factor it goes up by
+    np.testing.assert_array_equal(panel.series[1].x, wide.x[wide.evaluated])
 
 
 def test_a_result_goes_on_where_it_was():

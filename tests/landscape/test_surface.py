@@ -239,6 +239,8 @@ def test_holes_are_kept_and_shown(adaptive):
     assert "not finite" in found.plot().caption
     if adaptive:
         assert found.evaluations <= 169
+        assert np.isnan(found.loss[(square > 1.5) & ~found.evaluated]).all()
+        assert (np.isinf(found.error) & np.isfinite(found.loss)).sum() >= 10  # beside holes nothing is certain
         kept = inside & ~rim & np.isfinite(found.error) & ~found.evaluated
         assert kept.sum() > 30
         wrong = np.abs(found.loss + np.log1p(-np.where(inside & ~rim, square, 0)))[kept]
