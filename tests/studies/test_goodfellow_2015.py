@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemmata import data, laboratory
+from lemmata import data, laboratory, training
 from lemmata.figures import static
 from lemmata.studies import _goodfellow_2015_lines as lines
 from lemmata.studies import goodfellow_2015 as goodfellow
@@ -73,6 +73,21 @@ def test_ends_of_the_lines_are_what_they_say():
     assert unrelated[0] != pytest.approx(1.0, abs=1e-4)
     assert solutions[0] != pytest.approx(solution, abs=1e-5)
     assert solutions[0] < 0.9
+
+
+def test_the_other_solution_has_weights_and_batches_of_its_own():
+    config, whole = tiny(line="solutions"), data.load("mnist-5k")
+    (found,) = lines.lines([config])
+    x, y = lines.sample(config, whole, 0)
+    start = untrained(config, whole, 0, other=True)
+    setting = config.training
+    loop = {"batch_size": setting.batch, "epochs": setting.epochs, "optimiser": training.SGD(lr=setting.step_size)}
+    final = {}
+    for purpose in ("other batches", "batches"):
+        result = training.train([start], x, y, seeds=[lines.seed_of(0, purpose)], **loop)
+        final[purpose] = float(result.final["train_loss"][0]) / found.scalars["initial_loss"]
+    assert found.curves["loss"].y[0] == pytest.approx(final["other batches"], abs=1e-5)
+    assert abs(final["other batches"] - final["batches"]) > 1e-4
 
 
 def test_a_line_that_reaches_further_is_the_same_line():
