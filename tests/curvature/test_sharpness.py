@@ -100,6 +100,18 @@ def test_more_steps_and_starts_never_find_less():
     assert not curvature.sam_sharpness(subject, rho=1.0, steps=2).converged
 
 
+def test_of_several_starts_the_best_is_given_whole():
+    """The slope points along the flat axis, and the climb from it never leaves that axis: random starts do."""
+    bowl = phantoms.quadratic([1.0, 10.0], point=torch.tensor([1.0, 0.0]), minimum=torch.zeros(2), rotated=False)
+    one, many = (curvature.sam_sharpness(bowl.objective, rho=1.0, steps=50, starts=s) for s in (1, 6))
+    assert one.value == pytest.approx(1.5)
+    assert many.value > 5
+    assert many.history[0, -1] == pytest.approx(1.5)
+    rise = bowl.surface(bowl.objective.vector(many.displacement)) - bowl.value
+    assert float(rise) == pytest.approx(many.value, rel=1e-12)
+    assert many.gap < 1e-2
+
+
 def test_on_a_hill_the_maximum_inside_the_ball_is_found():
     """Of -|theta - c|^2 the top c lies inside the ball: full steps overshoot, halved ones do not."""
     hill = phantoms.quadratic([-1.0, -2.0, -3.0], point=torch.tensor([0.3, 0.2, -0.1]).to(F64), seed=5)

@@ -1,0 +1,164 @@
+"""On large-batch training for deep learning: generalization gap and sharp minima (Keskar et al., 2017).
+
+Question. Trained with large batches, a network fits the training set as well as with small ones but generalises a
+little worse. The paper's explanation: large batches lead to *sharp* minima. Is that so, and does "sharp" mean anything?
+
+A pair of networks of one initialisation is trained by Adam on one training set, alike but for the batch: 1 % of the
+training set against 10 % (the paper: 256 of 60,000 against 10 %). Both are trained until their mean training loss is
+below 0.005, so that neither is sharper for being fitted less. Then, at each solution x,
+
+    sharpness = 100 (max { f(x + A z) : |z_i| <= epsilon (|(A^+ x)_i| + 1) } - f(x)) / (1 + f(x)),   f the training loss
+
+by ten iterations of L-BFGS-B (`lemmata.curvature.epsilon_sharpness`), epsilon = 1e-3 and 5e-4, in the whole space
+(A = I) and in a random subspace of 100 dimensions; its columns are Gaussian, since the paper names no law. And f along
+the line through both solutions, where statistics of batch normalisation are estimated anew at each point.
+
+What is claimed. A ratio of sharpness is compared on a logarithmic scale with the smallest of the six in the paper's
+Table 3 (network C3, 258.75 / 29.85 = 8.7), which is the margin; its number for the network nearest to ours (F1) is 167.
+
+What makes it a statement about batches: with batches of one size the ratio must vanish, and with the sizes exchanged
+the test error and the curvature of the line must change sides. And what it is worth: dividing the weights before each
+batch normalisation by ten changes no output and makes the small-batch solution the sharper one. Measures that are
+invariant under this (`adaptive`, `filters`) and some that are not (the largest eigenvalue of the Hessian, noise) are
+measured on the same solutions and drawn beside the paper's.
+
+Laptop scale: 2,000 training and 3,000 test digits of `mnist-5k`, 28x28 mean-pooled to 14x14; five hidden layers of 64
+ReLU units, with batch normalisation and without; step size 0.001, batches of 20 and of 200. Paper scale: MNIST, 512
+units, batches of 256 and 6,000. Deviations from the paper: data and network sizes, and the stopping rule (the paper
+trains for a fixed time). With batches of 0.4 % (8 of 2,000) batch normalisation would estimate from 8 samples, which
+is another algorithm, hence 1 %.
+
+Seeds are independent draws of split, initial weights, the order of small and of large batches, and the subspace.
+"""
+
+from math import inf, log10
+
+from lemmata.studies import _keskar_2017_figures as figures
+from lemmata.studies._keskar_2017_measures import train_and_measure
+from lemmata.studies._keskar_2017_training import Pair
+from lemmata.study import Paper, Study
+from lemmata.study.kinds import difference, value
+
+PAPER = 205.14 / 1.23  # Table 3, F1, epsilon = 1e-3, large batches divided by small ones
+PAPER_SUBSPACE = 9.22 / 0.11  # Table 4, F1, epsilon = 1e-3
+SMALLEST = 258.75 / 29.85  # Table 3, C3: the smallest ratio of the six networks at epsilon = 1e-3
+PAPER_GAP = 0.0022  # Table 2, F1: 98.03 % right with small batches, 97.81 % with large ones
+
+MNIST = {"data": "mnist", "pool": 1, "n": 60_000, "n_test": 10_000, "width": 512, "small": 256 / 60_000}
+SMOKE = {
+    "n": 200, "n_test": 300, "pool": 4, "width": 24, "depth": 2, "small": 0.08, "large": 0.4, "fitted": 0.1,
+    "subspace": 20,
+}  # fmt: skip
+
+study = Study(
+    "keskar-2017",
+    topic="sharpness",
+    paper=Paper(
+        key="keskar2017",
+        title="On large-batch training for deep learning: generalization gap and sharp minima",
+        authors=(
+            "Nitish Shirish Keskar", "Dheevatsa Mudigere", "Jorge Nocedal", "Mikhail Smelyanskiy",
+            "Ping Tak Peter Tang",
+        ),
+        year=2017,
+        venue="International Conference on Learning Representations",
+        arxiv="1609.04836",
+        entry="inproceedings",
+    ),
+    question="Do large batches lead to sharper minima, and are those what generalises worse?",
+    notes="Rescaling: Dinh, Pascanu, Bengio and Bengio (2017), Sharp minima can generalize for deep nets, "
+    "arXiv:1703.04933.",
+    config=Pair,
+    sweep=[{"norm": [True, False]}, {"norm": [True], "shrink": [1.0, 10.0]}],
+    seeds={"smoke": 3, "laptop": 8, "paper": 5},
+    scales={"smoke": SMOKE, "paper": MNIST},
+    vectorised=("seed", "shrink"),
+    data=lambda config: config.data,
+)  # fmt: skip
+study.trial(train_and_measure)
+study.figure(figures.sharpness_by_measure)
+study.figure(figures.lines)
+study.figure(figures.test_error)
+
+NORMALISED, PLAIN = {"norm": True, "shrink": 1.0}, {"norm": False, "shrink": 1.0}
+
+study.claim(
+    "both solutions fit the training set alike",
+    name="training-error-alike",
+    where="section 2.1, Table 2",
+    kind=value(of="train_error_gap"),
+    select=NORMALISED,
+    quoted="both fit", within=(-PAPER_GAP, PAPER_GAP),
+    note="The margin is the difference of the test errors of network F1: training errors that differ less cannot be "
+    "its cause.",
+).control("stopped after three epochs, large batches have taken too few steps", epochs=3)  # fmt: skip
+
+for select, words, suffix in ((NORMALISED, "with batch normalisation", ""), (PLAIN, "without it", "-plain")):
+    study.claim(
+        f"large batches generalise worse ({words})",
+        name=f"test-error-larger{suffix}",
+        where="section 2.1, Table 2",
+        kind=value(of="test_error_gap", null=0.0),
+        select=select,
+        paper=PAPER_GAP, quoted="+0.22 points (F1; 0.22 to 5.27 over six networks)", within=(0.0, inf),
+    ).control("the sizes exchanged", sizes="exchanged")  # fmt: skip
+
+    box = study.claim(
+        f"the minimum of large batches is an order of magnitude sharper in a box ({words})",
+        name=f"sharper-in-a-box{suffix}",
+        where="metric 2.1, Table 3, epsilon = 1e-3",
+        kind=value(of="log_box_ratio", null=0.0),
+        select=select,
+        paper=log10(PAPER), quoted="a factor of 167 (F1: 1.23 to 205.14)", within=(log10(SMALLEST), inf),
+        note="log10 of the ratio. The margin is the smallest ratio of the six networks, 8.7 (C3).",
+    ).control("batches of one size", sizes="both large")  # fmt: skip
+    if not suffix:
+        box.control("the weights of the small-batch solution divided by ten, its function unchanged", shrink=10.0)
+
+study.claim(
+    "it is sharper in a box half as wide too",
+    name="sharper-in-half-the-box",
+    where="metric 2.1, Table 3, epsilon = 5e-4",
+    kind=value(of="log_half_box_ratio", null=0.0),
+    select=NORMALISED,
+    quoted="larger", within=(0.0, inf),
+).control("the sizes exchanged", sizes="exchanged")  # fmt: skip
+
+study.claim(
+    "it is sharper in a random subspace of 100 dimensions",
+    name="sharper-in-a-subspace",
+    where="metric 2.1, Table 4, epsilon = 1e-3",
+    kind=value(of="log_subspace_ratio", null=0.0),
+    select=NORMALISED,
+    paper=log10(PAPER_SUBSPACE), quoted="a factor of 84 (F1: 0.11 to 9.22)", within=(log10(SMALLEST), inf),
+    note="log10 of the ratio, with the margin of Table 3.",
+).control("batches of one size", sizes="both large")  # fmt: skip
+
+study.claim(
+    "along the line through both solutions, the loss is more curved at that of large batches",
+    name="sharper-along-the-line",
+    where="section 2.2, Figure 3",
+    kind=value(of="log_line_ratio", null=0.0),
+    select=NORMALISED,
+    quoted="strikingly sharper", within=(0.0, inf),
+    note="Second difference of the training loss at both solutions, a quarter of their distance to either side.",
+).control("the sizes exchanged", sizes="exchanged")  # fmt: skip
+
+study.claim(
+    "a solution that gives the same outputs can be sharper than any in the paper",
+    name="sharpness-of-one-function-varies",
+    where="not in the paper: Dinh et al. (2017), section 4",
+    kind=difference(of="log_box_small", over="shrink", between=(1.0, 10.0)),
+    select={"norm": True, "shrink": [1.0, 10.0]},
+    quoted="arbitrarily sharp", within=(log10(SMALLEST), inf),
+    note="The small-batch solution against itself with the weights before each normalisation divided by ten. "
+    "Its outputs do not change but by rounding (`change`). The margin is that of the claims it bears on.",
+).control("without normalisation there is nothing to divide", norm=False)  # fmt: skip
+
+study.claim(
+    "the same holds for deeper convolutional networks on CIFAR-10 and CIFAR-100, and for speech",
+    name="six-networks",
+    where="Tables 2 to 4: F2, C1 to C4",
+    quoted="ratios of 8.7 to 223",
+    untestable="the speech corpus TIMIT cannot be had, and the convolutional networks are beyond this machine",
+)

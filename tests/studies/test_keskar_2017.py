@@ -1,0 +1,131 @@
+"""The study of Keskar et al.: what is trained, that a shrunk solution is the same function, and its smoke run."""
+
+from math import isfinite, log10
+
+import numpy as np
+import pytest
+import torch
+
+from lemmata import laboratory
+from lemmata.figures import static
+from lemmata.objective import Objective
+from lemmata.plan import make
+from lemmata.studies import keskar_2017 as keskar
+from lemmata.studies._keskar_2017_measures import SHARPNESS, shrunk, train_and_measure
+from lemmata.studies._keskar_2017_training import Pair, batch, network, prepared, seed_of, trained
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+TINY = {
+    "n": 60, "n_test": 80, "pool": 4, "width": 8, "depth": 2, "small": 0.1, "large": 0.5, "epochs": 8, "fitted": 0.0,
+    "subspace": 5,
+}  # fmt: skip
+
+
+def tiny(**values) -> Pair:
+    return Pair.build({**TINY, **values})
+
+
+def test_batches_are_shares_of_the_training_set_and_may_change_places():
+    assert [batch(tiny(), size) for size in ("small", "large")] == [6, 30]
+    assert [batch(tiny(sizes="exchanged"), size) for size in ("small", "large")] == [30, 6]
+    assert [batch(tiny(sizes="both large"), size) for size in ("small", "large")] == [30, 30]
+    paper = Pair.build(keskar.MNIST)
+    assert [batch(paper, size) for size in ("small", "large")] == [256, 6000]
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_networks_have_normalisation_where_asked_for(norm):
+    net = network(tiny(norm=norm, depth=3), 49, 10, seed=0)
+    norms = [name for name, module in net.named_children() if isinstance(module, torch.nn.BatchNorm1d)]
+    assert norms == (["norm1", "norm2", "norm3"] if norm else [])
+    assert net(torch.zeros(5, 1, 7, 7)).shape == (5, 10)
+
+
+def test_a_pair_begins_at_the_same_weights_and_differs_in_batches_only():
+    whole = prepared(tiny())
+    parts = [whole.split(60, 80, seed=seed_of(0, "split"))]
+    still = {"epochs": 1, "step_size": 1e-12}
+    results = [trained(tiny(**still), size, [0], parts) for size in ("small", "large")]
+    for name in ("hidden1.weight", "output.bias"):
+        torch.testing.assert_close(results[0].states[name], results[1].states[name], rtol=0, atol=1e-9)
+    assert results[0].steps.tolist() == [10]
+    assert results[1].steps.tolist() == [2]
+
+
+def test_a_shrunk_solution_is_the_same_function_and_sharper():
+    config = tiny(shrink=10.0)
+    whole = prepared(config)
+    part = whole.split(60, 80, seed=0)
+    model = trained(config, "small", [0], [part]).model(0)
+    objective = Objective(model, data=(part.x, part.y))
+    moved = objective.at(shrunk(config, model.state_dict()))
+    torch.testing.assert_close(moved.model(part.x), model(part.x), rtol=0, atol=1e-3)  # variances of 1e-4 in float32
+    torch.testing.assert_close(moved.parameters["hidden1.weight"], objective.parameters["hidden1.weight"] / 10)
+    assert SHARPNESS["box"](moved, config) > 2 * SHARPNESS["box"](objective, config)
+    for name in ("adaptive", "filters"):
+        assert SHARPNESS[name](moved, config) == pytest.approx(SHARPNESS[name](objective, config), rel=0.05)
+    plain = tiny(norm=False, shrink=10.0)
+    state = network(plain, 49, 10, seed=0).state_dict()
+    assert all(tensor.equal(state[name]) for name, tensor in shrunk(plain, state).items())
+
+
+def test_ratios_are_what_they_say_and_members_do_not_see_each_other():
+    configs = [tiny(seed=1), tiny(seed=0), tiny(seed=1, shrink=10.0)]
+    together = train_and_measure(configs)
+    for config, found in zip(configs, together, strict=True):
+        (alone,) = train_and_measure([config])
+        assert found.scalars.keys() == alone.scalars.keys()
+        for name in ("test_error_small", "train_error_large", "box_small", "average_large", "log_box_ratio"):
+            assert found.scalars[name] == pytest.approx(alone.scalars[name], rel=1e-2, abs=1e-4)
+    first, _, moved = (found.scalars for found in together)
+    for name in SHARPNESS:
+        assert first[f"{name}_large"] == moved[f"{name}_large"]  # it is measured once a seed
+        ratio = first[f"{name}_large"] / first[f"{name}_small"]
+        if ratio > 0:
+            assert first[f"log_{name}_ratio"] == pytest.approx(log10(ratio))
+    assert first["test_error_gap"] == pytest.approx(first["test_error_large"] - first["test_error_small"])
+    assert all(isfinite(value) for found in together for value in found.scalars.values())
+
+
+def test_the_line_passes_through_both_solutions():
+    (found,) = train_and_measure([tiny()])
+    line = found.curves["line"]
+    assert line.x[0] == -1
+    assert line.x[-1] == 2
+    loss = dict(zip(line.x.round(6), line.y, strict=True))
+    assert found.scalars["line_large"] == pytest.approx(loss[0.75] + loss[1.25] - 2 * loss[1.0])
+    assert found.scalars["line_small"] == pytest.approx(loss[-0.25] + loss[0.25] - 2 * loss[0.0])
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    found = laboratory.run(keskar.study, scale="smoke", store=tmp_path_factory.mktemp("keskar"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return found
+
+
+def test_every_claim_is_asked_at_smoke_scale(smoke):
+    verdicts = {verdict.claim.name: verdict for verdict in smoke.verdicts}
+    for name, verdict in verdicts.items():
+        assert (verdict.outcome is Outcome.NOT_TESTABLE) == (name == "six-networks")
+    rescaling = verdicts["sharpness-of-one-function-varies"]
+    assert all(control.outcome is ControlOutcome.REFUTED for control in rescaling.controls)
+    table = smoke.tables["main"]
+    assert (table["status"] == "ok").all()
+    assert table.loc[table["shrink"] == 10.0, "change"].max() < 1e-2
+    assert np.isfinite(table["log_box_ratio"].astype(float)).all()
+
+
+def test_figures_are_drawn(smoke):
+    figures = keskar.study.experiments["main"].figures
+    assert len(figures) == 3
+    for draw in figures:
+        assert static.render(draw(smoke.tables["main"]), None).startswith("<svg")
+
+
+def test_paper_scale_asks_the_same_claims():
+    plan = make(keskar.study, scale="paper", data_dir="/nowhere")
+    assert {member.config.n for member in plan.swept["main"] and plan.members_of("main")} == {60_000}
+    assert plan.of_claim["sharper-in-a-box"]
