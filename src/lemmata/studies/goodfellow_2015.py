@@ -111,7 +111,7 @@ no_obstacle.control("from another solution", line="solutions")
 no_obstacle.control("from the same solution with its units in another order", line="permuted")
 
 convex = interpolation.claim(
-    "the loss along it is approximately convex, in networks of maxout units",
+    "in networks of maxout units the loss along that line is approximately convex",
     name="approximately-convex",
     where="as quoted by Frankle (2020), abstract",
     kind=exact(of="excess", at_most=0.1),
@@ -123,7 +123,7 @@ convex.control("from another solution", line="solutions")
 convex.control("from an unrelated initialisation it is monotone but not convex", line="unrelated")
 
 interpolation.claim(
-    "and in networks of ReLU units",
+    "so it is in networks of ReLU units",
     name="approximately-convex-relu",
     where="ours, for the networks of today",
     kind=exact(of="excess", at_most=0.1),
@@ -141,7 +141,7 @@ interpolation.claim(
 ).control("from the same solution's initial weights", line="initialisation")  # fmt: skip
 
 same = interpolation.claim(
-    "between a solution and its own copy with the units in another order there is one too",
+    "between a solution and its own copy with the units in another order there is a barrier too",
     name="barrier-to-permuted-copy",
     where="ours: an exact symmetry, so that the barrier is one of coordinates only",
     kind=exact(of="barrier", at_least=0.1),
@@ -150,7 +150,7 @@ same = interpolation.claim(
 same.control("from the same solution's initial weights", line="initialisation")
 
 middle = interpolation.claim(
-    "that barrier is highest in the middle",
+    "the barrier to the permuted copy is highest in the middle",
     name="barrier-in-the-middle",
     where="ours: swapping the units back reverses the line",
     kind=shape.double_descent(of="loss", height=0.1),
@@ -161,7 +161,7 @@ middle = interpolation.claim(
 middle.control("a line that ends a quarter beyond the solution", moves="the peak", to=0.4, reach=1.25)
 
 unrelated = interpolation.claim(
-    "the line from an unrelated initialisation meets no obstacle either: it is not the path that matters",
+    "the line from an unrelated initialisation meets no obstacle either: the path of training is not what matters",
     name="unrelated-initialisation",
     where="Lucas et al. (2021), Figure 1",
     kind=exact(of="rise", at_most=INVISIBLE),
