@@ -133,7 +133,7 @@ def test_refuses_rather_than_guesses():
     x, y = data()
     with pytest.raises(NotConverged, match="member 0"):
         SharpnessTracker((members(1)[0], "mse", (x, y)), tolerance=1e-9, max_products=3).measure()
-    with pytest.raises(InvalidInput, match="the state has no 'output.weight'"):
+    with pytest.raises(InvalidInput, match=r"the state has no 'output.weight'"):
         SharpnessTracker((members(1)[0], "mse", (x, y))).measure(
             {n: p for n, p in members(1)[0].state_dict().items() if n != "output.weight"}
         )

@@ -2,7 +2,7 @@
 
 With Ritz values theta_1, ..., theta_m and off-diagonal beta_1, ..., beta_m, Lanczos from the unit vector b has
 
-    psi(A) b = c p,     psi(x) = prod_i (x - theta_i),   c = prod_j beta_j,   |p| = 1        (Parlett, 1998, section 12.3)
+    psi(A) b = c p,    psi(x) = prod_i (x - theta_i),    c = prod_j beta_j,    |p| = 1     (Parlett, 1998, section 12.3)
 
 so that an eigenvector u of A with eigenvalue lambda has |<u, b>| <= c / |psi(lambda)|. For b uniform on the sphere of
 R^n that happens with probability sqrt(2 n / pi) c / |psi(lambda)| at most, whatever u is. Between two Ritz values
