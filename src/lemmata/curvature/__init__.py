@@ -3,8 +3,12 @@
 from lemmata.curvature.density import Density, spectral_density
 from lemmata.curvature.diagonal import Diagonal, diagonal
 from lemmata.curvature.eigenvalues import Eigenvalues, top_eigenvalues
+from lemmata.curvature.fisher import empirical_fisher, fisher
+from lemmata.curvature.gauss_newton import ggn
 from lemmata.curvature.gradient_flow import Flow, gradient_flow
 from lemmata.curvature.hessian import hessian
+from lemmata.curvature.jacobian import jacobian
+from lemmata.curvature.linear.operator import CurvatureOperator
 from lemmata.curvature.not_exact import NotExact
 from lemmata.curvature.piecewise_linear import Nonlinearity, nonlinearity
 from lemmata.curvature.sharpness import (
@@ -28,6 +32,7 @@ from lemmata.curvature.trace import Trace, trace
 
 __all__ = [
     "AverageCase",
+    "CurvatureOperator",
     "Density",
     "Diagonal",
     "Eigenvalues",
@@ -43,10 +48,14 @@ __all__ = [
     "adaptive_sharpness",
     "average_sharpness",
     "diagonal",
+    "empirical_fisher",
     "epsilon_sharpness",
     "filter_normalised_sharpness",
+    "fisher",
+    "ggn",
     "gradient_flow",
     "hessian",
+    "jacobian",
     "nonlinearity",
     "sam_sharpness",
     "sharpness_probe",

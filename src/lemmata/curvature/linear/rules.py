@@ -175,6 +175,17 @@ def _convolution_backward(c: Carrier, node: Node) -> Any:
     return by_input, by_weight, by_bias
 
 
+def _squares_backward(c: Carrier, node: Node) -> Any:
+    """Of 2 g (x - y) / count: linear in g, and in x and y."""
+    g, x, y, reduction = node.args
+    dg, dx, dy = c.tangent(g), c.tangent(x), c.tangent(y)
+    terms = [] if dg is None else [c.call(node.target, dg, c.value(x), c.value(y), reduction)]
+    if dx is not None or dy is not None:
+        filled = [c.call(aten.zeros_like.default, c.value(a)) if d is None else d for a, d in ((x, dx), (y, dy))]
+        terms.append(c.call(node.target, c.value(g), *filled, reduction))
+    return c.total(*terms)
+
+
 def _joined(c: Carrier, node: Node) -> Any:
     """Cat and stack: zeros for the parts that do not move."""
     parts, *rest = node.args
@@ -228,4 +239,5 @@ RULES: dict[Any, Rule] = {
     aten.convolution.default: _convolution,
     aten.convolution_backward.default: _convolution_backward,
     aten.max_pool2d_with_indices.default: _pooled,
+    aten.mse_loss_backward.default: _squares_backward,
 }

@@ -103,7 +103,7 @@ class _Writer:
         return [self.values[node] for node in outputs], [self.tangents.get(node) for node in outputs]
 
     def derived(self, node: Node) -> Any:
-        """The tangent of an operation without a rule, by torch's own derivative, forward or twice backward."""
+        """The tangent of an operation without a rule, by torch's own derivative, twice backward or forward."""
         if not _floating(self.example(node)):
             return None
         sources = list(node.all_input_nodes)  # all, since values that stay still differ from batch to batch too
@@ -165,29 +165,32 @@ def _linearised(operation: Any, moving: list[int], values: list[Tensor]) -> Grap
     """Trace the derivative of an operation by some of its values: a graph of (values, tangents) -> tangents."""
     load_forward_mode()
     n = len(values)
+    floating = [i for i, value in enumerate(values) if value.is_floating_point()]
 
-    def of_moving(given: Sequence[Tensor]) -> tuple[Any, tuple[Tensor, ...]]:
+    def of(given: Sequence[Tensor], chosen: list[int]) -> tuple[Any, tuple[Tensor, ...]]:
         def part(*moved: Tensor) -> Any:
-            own = dict(zip(moving, moved, strict=True))
+            own = dict(zip(chosen, moved, strict=True))
             return operation(*(own.get(i, value) for i, value in enumerate(given)))
 
-        return part, tuple(given[i] for i in moving)
-
-    def forward(*both: Tensor) -> Any:
-        part, at = of_moving(both[:n])
-        return jvp(part, at, both[n:])[1]
+        return part, tuple(given[i] for i in chosen)
 
     def twice_backward(*both: Tensor) -> Any:
-        part, at = of_moving(both[:n])
+        part, at = of(both[:n], moving)
         outputs, pull = vjp(part, *at)
         zeros = tuple(torch.zeros_like(output) for output in outputs)
         return vjp(lambda *u: pull(u), *zeros)[1](tuple(both[n:]))
 
+    def forward(*both: Tensor) -> Any:
+        part, at = of(both[:n], floating)
+        tangents = dict(zip(moving, both[n:], strict=True))
+        # zeros that are there: torch's rules trip over tangents that are left out
+        return jvp(part, at, tuple(tangents.get(i, torch.zeros_like(both[i])) for i in floating))[1]
+
     examples = [*values, *(values[i] for i in moving)]
     try:
-        return function_graph(forward, examples)
-    except Untraceable:
         return function_graph(twice_backward, examples)
+    except Untraceable:
+        return function_graph(forward, examples)
 
 
 def _dependent(graph: Graph, sources: Iterable[Node]) -> set[Node]:
