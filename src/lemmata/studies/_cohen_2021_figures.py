@@ -1,5 +1,7 @@
 """The figures of the study of Cohen et al. (2021)."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series, mean_and_band
@@ -21,6 +23,8 @@ def sharpness_and_loss(table) -> Figure:
             Reference(label=f"2/η, {step}", value=float(rows.threshold.iloc[0]), role="theory")
             for step, rows in descents.items()
         ]
+        if log:  # where one seed jumps, a symmetric interval of the mean reaches below zero
+            series = [replace(drawn, low=None, high=None) for drawn in series]
         panels.append(Panel(x=time, y=Axis(label=label, log=log), series=series, references=[] if log else lines))
     return Figure(
         name="edge-of-stability",
@@ -47,15 +51,15 @@ def plateaus(table) -> Figure:
             mean, low, high = mean_and_band(_padded(late).T)
             series.append(Series(label=label, x=limits, y=mean, low=low, high=high, style="points"))
     ends = np.array([own.threshold.min() * 0.9, own.threshold.max() * 1.1])
-    series.append(Series(label="at the edge", x=ends, y=ends, role="theory"))
+    series.append(Series(label="late sharpness = threshold", x=ends, y=ends, role="theory"))
     panel = Panel(
-        x=Axis(label="curvature at which descent loses its stability", log=True),
-        y=Axis(label="late sharpness", log=True),
+        x=Axis(label="curvature at which the rule loses its stability"),
+        y=Axis(label="late sharpness, λmax of the Hessian"),
         series=series,
     )
     return Figure(
         name="plateaus",
-        title="Where the sharpness stays is where the rule is unstable on a quadratic",
+        title="The sharpness stays where the rule is unstable",
         caption="Mean sharpness over the last quarter of the time, with its 95 % interval over seeds, against 2/η, "
         "(2 + 2β)/η (Polyak) and (2 + 2β)/(η(1 + 2β)) (Nesterov).",
         panels=[panel],
