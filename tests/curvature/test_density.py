@@ -136,10 +136,11 @@ def test_blocks_are_those_of_the_dense_hessian():
     assert len(density.plot().panels) == 3
 
 
-def test_the_gauss_newton_matrix_has_no_negative_eigenvalues():
+@pytest.mark.parametrize("operator", ["ggn", "fisher", "empirical_fisher"])
+def test_positive_semidefinite_matrices_have_no_negative_eigenvalues(operator):
     objective = trained()
-    exact = torch.linalg.eigvalsh(objective.ggn().dense())
-    density = spectral_density(objective, operator="ggn", steps=30, probes=10)
+    exact = torch.linalg.eigvalsh(getattr(curvature, operator)(objective).dense())
+    density = spectral_density(objective, operator=operator, steps=30, probes=10)
     assert density.range[0] > -1e-12
     assert density.range[1] == pytest.approx(float(exact[-1]), rel=1e-8)
     assert abs(float(density.moment(1).value - exact.mean())) < 5 * float(density.moment(1).stderr)

@@ -26,10 +26,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from lemmata import curvature
 from lemmata.curvature.density_counts import Counts, Outliers, counts, edge, outliers
 from lemmata.curvature.density_figure import density_figure
 from lemmata.curvature.density_log import LogDensity, log_density
+from lemmata.curvature.fisher import empirical_fisher, fisher
+from lemmata.curvature.gauss_newton import ggn
+from lemmata.curvature.hessian import hessian
 from lemmata.curvature.over_probes import over_probes
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import Estimate
@@ -38,7 +40,12 @@ from lemmata.linalg import LinearOperator, Quadrature, lanczos_quadrature
 from lemmata.linalg.probes import generator_of
 from lemmata.objective import Objective, Subject
 
-OPERATORS = ("hessian", "ggn", "fisher", "empirical_fisher")
+OPERATORS: dict[str, Callable[..., LinearOperator]] = {
+    "hessian": hessian,
+    "ggn": ggn,
+    "fisher": fisher,
+    "empirical_fisher": empirical_fisher,
+}
 RESOLUTION = 200  # the default width is the range of the nodes by this
 ISOLATION = 50  # eigenvalues further apart than the range by this are isolated
 
@@ -156,8 +163,9 @@ def spectral_density(
     """The spectral density of the ``"hessian"``, ``"ggn"``, ``"fisher"`` or ``"empirical_fisher"`` of a loss.
 
     `subject` is an `Objective` or (model, loss, data); random are the probes. `by_layer` adds the densities of the
-    diagonal blocks of the modules that own parameters, at the cost of as many products for each. Raises `InvalidInput`
-    for fewer than two probes and where the Lanczos vectors of one probe do not fit into `memory` bytes.
+    diagonal blocks of the modules that own parameters, at the cost of as many products for each. The Lanczos vectors lie
+    in `memory` bytes, as many probes at a time as fit, and what the products keep in as much again. Raises
+    `InvalidInput` for fewer than two probes, and where the vectors of one probe do not fit.
 
     >>> from lemmata import curvature, nets
     >>> x = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
@@ -182,14 +190,8 @@ def spectral_density(
 def _of_block(
     objective: Objective, name: str, *, operator: str, steps: int, probes: int, memory: int, generator: torch.Generator
 ) -> Density:
-    A = _matrix(objective, operator, products=steps * probes, memory=memory)
+    A = OPERATORS[operator](objective, products=steps * probes, memory=memory)
     return Density.of(lanczos_quadrature(A, steps=steps, probes=probes, memory=memory, seed=generator), A, name)
-
-
-def _matrix(objective: Objective, operator: str, *, products: int, memory: int) -> LinearOperator:
-    if operator == "hessian":
-        return curvature.hessian(objective, products=products, memory=memory)
-    return getattr(curvature, operator)(objective)
 
 
 def _modules(objective: Objective) -> dict[str, list[str]]:
