@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._decomp import decomposition_table
 from torch.func import jvp, vjp
 from torch.fx import Graph, GraphModule, Node
 
@@ -113,12 +114,21 @@ class _Writer:
         ):
             raise Untraceable(f"no rule for {node.target}")
 
-        def operation(*values: Tensor) -> Any:
-            own = dict(zip(sources, values, strict=True))
-            args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: own[n])
-            return _tensors(node.target(*args, **kwargs))  # type: ignore[operator]
+        def calling(target: Any) -> Any:
+            def operation(*values: Tensor) -> Any:
+                own = dict(zip(sources, values, strict=True))
+                args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: own[n])
+                return _tensors(target(*args, **kwargs))
 
-        inner = _linearised(operation, moving, [self.example(source) for source in sources])
+            return operation
+
+        examples = [self.example(source) for source in sources]
+        try:
+            inner = _linearised(calling(node.target), moving, examples)
+        except Untraceable:
+            if node.target not in decomposition_table:
+                raise
+            inner = _linearised(calling(decomposition_table[node.target]), moving, examples)
         given = [self.values[source] for source in sources] + [self.tangents[sources[i]] for i in moving]
         return self.inlined(inner, node, given)
 
