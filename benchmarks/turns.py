@@ -31,6 +31,34 @@ class Side:
     set_up: Callable[[], Callable[[], Any]] | None = None
 
 
+@dataclass
+class _Started:
+    """A side that has been set up, and what it has done so far; what it raises is kept, since a failure is a result."""
+
+    side: Side
+    run: Callable[[], Any] | None
+    answer: Any = None
+    ratios: list[float] = field(default_factory=list)
+    facts: dict[str, float] = field(default_factory=dict)
+    crashed: str = ""
+
+    def attempt(self, call: Callable[[], Any]) -> None:
+        """Do something of this side's; after an exception it takes no more turns."""
+        try:
+            call()
+        except Exception as error:
+            self.crashed = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+
+    def result(self) -> dict[str, Any]:
+        """The median and the turns, with what is to be said of the last answer."""
+        if self.crashed:
+            return {"crashed": self.crashed}
+        return {
+            "median": statistics.median(self.ratios), "least": min(self.ratios), "turns": self.ratios, **self.facts,
+            **self.side.judge(self.answer),
+        }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table: what is done, in which unit, the limit below which nobody comes, and our bar."""
@@ -48,38 +76,34 @@ class Row:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def measure(self, note: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-        """Run all sides, turn by turn."""
+        """Set all sides up, then let them take turns."""
         self._seconds_of_unit()  # warm-up
-        sides = {}
-        for side in self.sides:
-            note(f"{self.name}: {side.name}")
-            sides[side.name] = self._side(side)
+        started = {side.name: self._started(side) for side in self.sides}
+        for turn in range(self.turns):
+            for one in started.values():
+                note(f"{self.name}: {one.side.name}, turn {turn + 1} of {self.turns}")
+                self._take_turn(one)
         return {
             "work": self.name, "unit": self.unit_name, "limit": self.limit, "limit is": self.limit_reason,
-            "ours at most": self.bar, **self.facts, "sides": sides,
+            "ours at most": self.bar, **self.facts, "sides": {name: one.result() for name, one in started.items()},
         }  # fmt: skip
 
-    def _side(self, side: Side) -> dict[str, Any]:
-        try:
-            run, facts = self._ready(side)
-            ratios, answer = [], None
-            for _ in range(self.turns):
-                before, start = self._seconds_of_unit(), self.clock()
-                answer = run()
-                elapsed = self.clock() - start
-                ratios.append(elapsed / self.per / statistics.mean([before, self._seconds_of_unit()]))
-            return {"median": statistics.median(ratios), "turns": ratios, **facts, **side.judge(answer)}
-        except Exception as error:  # a peer that fails is a result
-            return {"crashed": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
-
-    def _ready(self, side: Side) -> tuple[Callable[[], Any], dict[str, float]]:
+    def _started(self, side: Side) -> "_Started":
         """What is run each turn, and what its set-up took if it has one."""
-        if side.set_up is None:
-            assert side.run is not None
-            return side.run, {}
-        unit, start = self._seconds_of_unit(), self.clock()
-        run = side.set_up()
-        return run, {"set-up": (self.clock() - start) / unit}
+        one = _Started(side, side.run)
+        if side.set_up is not None:
+            unit, start = self._seconds_of_unit(), self.clock()
+            one.attempt(lambda: setattr(one, "run", side.set_up()))
+            one.facts["set-up"] = (self.clock() - start) / unit
+        return one
+
+    def _take_turn(self, one: "_Started") -> None:
+        if one.crashed or one.run is None:
+            return
+        before, start = self._seconds_of_unit(), self.clock()
+        one.attempt(lambda: setattr(one, "answer", one.run()))
+        elapsed = self.clock() - start
+        one.ratios.append(elapsed / self.per / statistics.mean([before, self._seconds_of_unit()]))
 
     def _seconds_of_unit(self) -> float:
         """The time of one unit of work: the mean over as many as take a fifth of a second, three at least."""
