@@ -163,8 +163,8 @@ def spectral_density(
     """The spectral density of the ``"hessian"``, ``"ggn"``, ``"fisher"`` or ``"empirical_fisher"`` of a loss.
 
     `subject` is an `Objective` or (model, loss, data); random are the probes. `by_layer` adds the densities of the
-    diagonal blocks of the modules that own parameters, at the cost of as many products for each. The Lanczos vectors lie
-    in `memory` bytes, as many probes at a time as fit, and what the products keep in as much again. Raises
+    diagonal blocks of the modules that own parameters, at the cost of as many products for each. The Lanczos vectors
+    lie in `memory` bytes, as many probes at a time as fit, and what the products keep in as much again. Raises
     `InvalidInput` for fewer than two probes, and where the vectors of one probe do not fit.
 
     >>> from lemmata import curvature, nets
