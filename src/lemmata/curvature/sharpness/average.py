@@ -17,7 +17,7 @@ import math
 
 import torch
 
-from lemmata.curvature.sharpness.points import at_once, losses
+from lemmata.curvature.sharpness.points import DRAWN, at_once, losses
 from lemmata.curvature.sharpness.result import AverageCase
 from lemmata.curvature.sharpness.scale import Normalization, scale
 from lemmata.errors import InvalidInput
@@ -30,7 +30,7 @@ def average_sharpness(
     sigma: float = 0.01,
     normalization: Normalization = None,
     pairs: int = 50,
-    memory: int = 2**28,
+    memory: int = 2**25,
     seed: int | torch.Generator = 0,
 ) -> AverageCase:
     """Estimate the mean rise of the loss under noise of standard deviation `sigma` c_i from `pairs` opposite draws.
@@ -49,7 +49,7 @@ def average_sharpness(
     generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
 
     def draw() -> torch.Tensor:
-        return T * torch.randn(len(T), generator=generator, dtype=torch.float64).to(T)
+        return T * torch.randn(len(T), generator=generator, dtype=DRAWN).to(T)
 
     return mean_rise(objective, draw, size=sigma, pairs=pairs, memory=memory)
 

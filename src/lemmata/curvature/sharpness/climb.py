@@ -101,13 +101,14 @@ def climb(
     u = _first(slope, starts, rho, norm, draw)
     loss, slope = evaluate(u)
     here = _State(u, loss, slope, torch.ones_like(loss))
+    towards, gap = _ahead(here, rho, norm)
     history = [here.loss]
-    while len(history) < steps and bool((_gap(here, rho, norm) > tolerance * (here.loss - centre).abs()).any()):
-        here = _step(evaluate, here, rho, norm)
+    while len(history) < steps and bool((gap > tolerance * (here.loss - centre).abs()).any()):
+        here = _step(evaluate, here, towards, gap)
+        towards, gap = _ahead(here, rho, norm)
         history.append(here.loss)
-    best = int(here.loss.argmax())
-    gap = float(_gap(here, rho, norm)[best])
-    return Climb(float(centre), torch.stack(history, 1).cpu(), here.u[best], gap, cost=1.0 + starts * len(history))
+    best, cost = int(here.loss.argmax()), 1.0 + starts * len(history)
+    return Climb(float(centre), torch.stack(history, 1).cpu(), here.u[best], float(gap[best]), cost)
 
 
 def vertex(slope: Tensor, rho: float, norm: Norm) -> Tensor:
@@ -129,17 +130,17 @@ def _first(slope: Tensor, starts: int, rho: float, norm: Norm, draw: torch.Gener
     return vertex(torch.stack([*([] if flat else [slope[0]]), *(r.to(slope) for r in random)]), rho, norm)
 
 
-def _gap(here: _State, rho: float, norm: Norm) -> Tensor:
+def _ahead(here: _State, rho: float, norm: Norm) -> tuple[Tensor, Tensor]:
+    """The way to each start's vertex (S, p), and its gap (S,), float64."""
     towards = vertex(here.slope, rho, norm) - here.u
-    return (here.slope.double() * towards.double()).sum(1)
+    return towards, (here.slope * towards).sum(1, dtype=torch.float64)
 
 
-def _step(evaluate: Evaluate, here: _State, rho: float, norm: Norm) -> _State:
+def _step(evaluate: Evaluate, here: _State, towards: Tensor, gap: Tensor) -> _State:
     """Try the step of each start; where the loss does not rise enough, stay and halve the step."""
-    towards = vertex(here.slope, rho, norm) - here.u
     u = here.u + here.gamma.to(towards)[:, None] * towards
     loss, slope = evaluate(u)
-    better = loss >= here.loss + ENOUGH * here.gamma * _gap(here, rho, norm)
+    better = loss >= here.loss + ENOUGH * here.gamma * gap
     moved = better[:, None]
     return _State(
         torch.where(moved, u, here.u),

@@ -17,6 +17,7 @@ Cost: 2/3 of a gradient a pair of opposite draws.
 import torch
 
 from lemmata.curvature.sharpness.average import mean_rise
+from lemmata.curvature.sharpness.points import DRAWN
 from lemmata.curvature.sharpness.result import AverageCase
 from lemmata.curvature.sharpness.scale import filter_lengths
 from lemmata.errors import InvalidInput
@@ -24,7 +25,7 @@ from lemmata.objective import Objective, Subject
 
 
 def filter_normalised_sharpness(
-    subject: Subject, *, radius: float = 0.1, pairs: int = 50, memory: int = 2**28, seed: int | torch.Generator = 0
+    subject: Subject, *, radius: float = 0.1, pairs: int = 50, memory: int = 2**25, seed: int | torch.Generator = 0
 ) -> AverageCase:
     """Estimate the mean rise of the loss when every filter moves by the share `radius` of its length, at random.
 
@@ -45,7 +46,7 @@ def filter_normalised_sharpness(
     generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
 
     def draw() -> torch.Tensor:
-        noise = {n: torch.randn(w.shape, generator=generator, dtype=torch.float64).to(w) for n, w in own.items()}
+        noise = {n: torch.randn(w.shape, generator=generator, dtype=DRAWN).to(w) for n, w in own.items()}
         sizes = filter_lengths(objective, noise)
         return objective.vector(
             {n: z * (lengths[n] / sizes[n]) if z.ndim > 1 else torch.zeros_like(z) for n, z in noise.items()}
