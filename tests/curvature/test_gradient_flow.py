@@ -125,6 +125,17 @@ def test_the_error_follows_the_tolerance():
     assert errors[1] < errors[0] / 8
 
 
+def test_a_step_that_is_too_long_is_taken_back():
+    # L = theta^4 / 4 from 1: the first step, 1 over the curvature, is far too long; theta = 1 / sqrt(1 + 2 t)
+    model = nn.Linear(1, 1, bias=False).double()
+    nn.init.ones_(model.weight)
+    subject = (model, lambda z, y: (z**4).mean() / 4, (torch.ones(3, 1, dtype=F64), torch.ones(3, 1, dtype=F64)))
+    flow = gradient_flow(subject, [10.0], tolerance=1e-6)
+    assert flow.rejected > 0
+    # each step is off by 1e-6 of theta at most, and contraction makes none of it larger
+    assert float(flow.theta["weight"]) == pytest.approx(1 / math.sqrt(21), rel=1e-6 * flow.steps)
+
+
 def test_several_flows_are_each_its_own():
     models = [network(seed)[0] for seed in range(3)]
     _, loss, data = network()
