@@ -97,6 +97,17 @@ def test_a_scale_invariant_net_ignores_the_length_of_each_row(mode):
     torch.testing.assert_close(objective.at(state).value(), objective.value(), rtol=0, atol=1e-10)
 
 
+def test_with_its_eps_a_normalisation_is_the_same_in_evaluation_however_small_the_variance():
+    model, (x, _) = phantoms.scale_invariant()
+    model.norm.eps = 1e-3
+    moved = [
+        functional_call(model, phantoms.rescaled_before_norm(model.state_dict(), "linear", "norm", 0.01, eps=eps), (x,))
+        for eps in (1e-3, 0.0)
+    ]
+    torch.testing.assert_close(moved[0], model(x), rtol=0, atol=1e-11)
+    assert (moved[1] - model(x)).abs().max() > 0.1
+
+
 def test_a_scale_invariant_loss_obeys_euler():
     model, data = phantoms.scale_invariant()
     objective = Objective(model, data=data, mode="train", parameters=["linear"])

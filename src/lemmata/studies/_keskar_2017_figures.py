@@ -23,14 +23,12 @@ def sharpness_by_measure(table) -> Figure:
     own = _solutions(table)
     order = np.arange(len(MEASURES), dtype=float)
     series = []
-    for shift, (norm, label) in zip((-0.1, 0.1), WITH_AND_WITHOUT, strict=True):
+    for norm, label in WITH_AND_WITHOUT:
         rows = own[own.norm == norm].sort_values("seed")
         if len(rows):
             values = 10 ** rows[[f"log_{name}_ratio" for name in MEASURES]].to_numpy(dtype=float)
             mean, low, high = (10**part for part in mean_and_band(np.log10(values)))
-            series.append(
-                Series(label=label, x=order + shift, y=mean, low=low, high=high, seeds=values, style="points")
-            )
+            series.append(Series(label=label, x=order, y=mean, low=low, high=high, seeds=values, style="points"))
     paper = Series(
         label="the paper, F1 (Tables 3 and 4)",
         x=[0.0, 2.0],
@@ -46,7 +44,7 @@ def sharpness_by_measure(table) -> Figure:
     )
     return Figure(
         name="sharpness-by-measure",
-        title="How much sharper the minimum of large batches is depends on what sharpness is",
+        title="How much sharper, by what sharpness is",
         caption="Ratio of the sharpness of the two solutions, geometric mean over seeds with its 95 % interval. "
         "Measures with a star do not change when the weights before a normalisation are rescaled.",
         panels=[panel],

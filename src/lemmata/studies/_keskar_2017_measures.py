@@ -63,6 +63,7 @@ class _Pair:
         moved = small.at(shrunk(config, small.model.state_dict()))
         self.large = self.large or _sharpness(large, config)
         values = {"change": _change(small, moved, self.x)} | self._errors()
+        values |= {"length_small": _length(moved), "length_large": _length(large)}
         for name, sharpness in _sharpness(moved, config).items():
             values |= _compared(name, sharpness, self.large[name])
         line = landscape.between(
@@ -110,6 +111,12 @@ def _change(before: Objective, after: Objective, x: Tensor) -> float:
     with torch.no_grad():
         outputs, moved = before.model(x), after.model(x)
     return float((moved - outputs).norm() / outputs.norm())
+
+
+def _length(objective: Objective) -> float:
+    """The Euclidean length of all weights of the hidden layers."""
+    weights = [p for name, p in objective.parameters.items() if name.startswith("hidden") and p.ndim > 1]
+    return math.sqrt(sum(float(weight.square().sum()) for weight in weights))
 
 
 def _compared(name: str, small: float, large: float) -> Values:
