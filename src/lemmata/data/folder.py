@@ -53,13 +53,13 @@ def locate(source: Source, data_dir: str | os.PathLike[str] | None = None) -> Pa
     raise DataMissing(
         f"{source.name}: {absent[0]} "
         + (f"and {len(absent) - 1} more files are" if len(absent) > 1 else "is")
-        + f" not in {nearest}; {_remedy(source)}name the folder that holds "
+        + f" not in {nearest}; {_remedy(source, 'them')}name the folder that holds "
         f"{source.folders[0]}/ with --data-dir or the environment variable LEMMATA_DATA"
     )
 
 
-def _remedy(source: Source) -> str:
-    return f"fetch it with `lemmata data fetch {source.name}`, or " if source.mirrors else "get it again, or "
+def _remedy(source: Source, what: str) -> str:
+    return f"fetch {what} with `lemmata data fetch {source.name}`, or " if source.mirrors else f"get {what}, or "
 
 
 def check(source: Source, folder: Path) -> None:
@@ -72,7 +72,7 @@ def check(source: Source, folder: Path) -> None:
         what = "its md5 is not the published one" if size == file.size else f"it has {size:,} bytes"
         raise CorruptFile(
             f"{path} is not the published file of {source.name}: {what} (published: {file.size:,} bytes, md5 "
-            f"{file.md5}); {_remedy(source)}pass verify=False to use it as "
+            f"{file.md5}); {_remedy(source, 'it again')}pass verify=False to use it as "
             "it is, under a digest of its own"
         )
 
@@ -99,7 +99,9 @@ def digest(name: str, data_dir: str | os.PathLike[str] | None = None, *, verify:
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[Found]:
-    """Every dataset and set of weights known by name, and whether it is here. Names and sizes are looked at; contents are not read.
+    """Every dataset and set of weights known by name, and whether it is here.
+
+    Names and sizes are looked at; contents are not read.
 
     >>> [entry.name for entry in available() if entry.found][:3]
     ['mnist-5k', 'digits', 'mnist1d']

@@ -1,9 +1,9 @@
 """Published weights by name: state dicts of .npz files, verified against their checksums; nothing is unpickled.
 
     resnet56-cifar10    ResNet-56 with and without shortcuts after 300 epochs on CIFAR-10, by Li, Xu, Taylor, Studer and
-                        Goldstein (2018): the float32 arrays of the model_300.t7 files in the history of their repository
-                        tomgoldstein/loss-landscape, under their names. Inputs are (x - mean) / deviation by channel,
-                        `STANDARDISED_BY`; the networks are `nets.resnet(56, shortcuts=...)`.
+                        Goldstein (2018): the float32 arrays of the model_300.t7 files in the history of their
+                        repository tomgoldstein/loss-landscape, under their names. Inputs are (x - mean) / deviation by
+                        channel (`standardised`); the networks are `nets.resnet(56, shortcuts=...)`.
 
 Cost: 0.1 s a file.
 """
@@ -51,9 +51,9 @@ def load_weights(
         folder.check(source, where)
     path = where / files[which].name
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise CorruptFile(f"{path} cannot be read as arrays ({error}); get it again") from error
 
 
