@@ -77,7 +77,7 @@ def top_eigenvalues(
     start: Tensor | Eigenvalues | None = None,
     max_products: int | None = None,
     memory: int = 2**30,
-    risk: float = 1e-3,
+    risk: float = 0.01,
     verify: bool = False,
     seed: int | torch.Generator = 0,
 ) -> Eigenvalues:

@@ -80,7 +80,7 @@ def eigenpairs(
     start: Tensor | None = None,
     max_products: int | None = None,
     memory: int = 2**30,
-    risk: float = 1e-3,
+    risk: float = 0.01,
     verify: bool = False,
     seed: int | torch.Generator = 0,
 ) -> Eigenpairs:
@@ -297,4 +297,4 @@ def _check(operator: LinearOperator, k: int, which: str, tolerance: float, risk:
     if not 0 < tolerance < 1:
         raise InvalidInput(f"tolerance = {tolerance}: it is relative, between 0 and 1")
     if not 0 < risk <= 1:
-        raise InvalidInput(f"risk = {risk}: it is a probability above 0; take 1e-3, or 1 to leave it open")
+        raise InvalidInput(f"risk = {risk}: it is a probability above 0; take 0.01, or 1 to leave it open")
