@@ -88,7 +88,7 @@ def test_error(table) -> Figure:
         panels.append(Panel(x=x, y=y, series=series, title=words))
     return Figure(
         name="test-error",
-        title="Large batches end a little higher",
+        title="Test error while both are trained",
         caption="Error on test digits after each epoch. A network stops when its training loss is below 0.005, and "
         "keeps its error.",
         panels=panels,
