@@ -82,6 +82,7 @@ def epsilon_sharpness(
         history=per_cent * (found.losses - found.loss),
         gap=gap,
         displacement=objective.tree(chart.delta(found.u)),
+        quantity="100 (rise of the loss) / (1 + loss)",
     )
 
 

@@ -26,8 +26,9 @@ class WorstCase(Estimate):
     gap: float
     displacement: Tree | None = None
     samples: Tensor | None = None
+    quantity: str = "rise of the loss"
 
-    def plot(self, label: str = "rise of the loss") -> Figure:
+    def plot(self, label: str = "") -> Figure:
         """Draw the rise after each step of the ascent."""
         rises = self.history.double().numpy()
         steps = np.arange(1, rises.shape[1] + 1)
@@ -35,7 +36,12 @@ class WorstCase(Estimate):
         style = "points" if len(best) == 1 else "line"
         ascent = Series(label="ascent, best start", x=steps, y=best, seeds=rises, style=style)
         found = Reference(label="found: a lower bound", value=float(self.value), role="theory")
-        panel = Panel(x=Axis(label="step of the ascent"), y=Axis(label=label), series=[ascent], references=[found])
+        panel = Panel(
+            x=Axis(label="step of the ascent"),
+            y=Axis(label=label or self.quantity),
+            series=[ascent],
+            references=[found],
+        )
         caption = (
             f"Loss {self.loss:.3g} at the parameters; {self.cost:.3g} gradients; to first order a further step could "
             f"gain {self.gap:.2g}."
