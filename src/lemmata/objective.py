@@ -151,7 +151,7 @@ class Objective:
     @property
     def size(self) -> int:
         """The number of these parameters."""
-        return sum(p.numel() for p in self.parameters.values())
+        return sum(self.model.get_parameter(name).numel() for name in self.names)
 
     def value(self, theta: Tree | None = None) -> Tensor:
         """L at theta: a scalar, or (P,) at P points."""
@@ -191,11 +191,11 @@ class Objective:
         return self._sum(product, theta, v)
 
     def hessian(self, theta: Tree | None = None) -> LinearOperator:
-        """The Hessian at theta as a symmetric operator on flat vectors (size,)."""
+        """The Hessian at theta as a symmetric operator on flat vectors; `curvature.hessian` is the faster one."""
         return self._operator(self.hvp, theta)
 
     def ggn(self, theta: Tree | None = None) -> LinearOperator:
-        """The generalised Gauss-Newton matrix at theta as a symmetric operator on flat vectors (size,)."""
+        """The Gauss-Newton matrix at theta as a symmetric operator on flat vectors; `curvature.ggn` is faster."""
         return self._operator(self.ggn_vp, theta)
 
     def vector(self, tree: Tree) -> Tensor:
@@ -205,7 +205,7 @@ class Objective:
 
     def tree(self, vector: Tensor) -> Tree:
         """Read a flat vector (..., size) as a tree; the inverse of `vector`."""
-        shapes = {name: p.shape for name, p in self.parameters.items()}
+        shapes = {name: self.model.get_parameter(name).shape for name in self.names}
         parts = vector.split([shape.numel() for shape in shapes.values()], -1)
         return {n: part.reshape(*vector.shape[:-1], *s) for (n, s), part in zip(shapes.items(), parts, strict=True)}
 
