@@ -164,6 +164,18 @@ def test_at_moves_a_copy_and_restricted_takes_a_block():
         Objective.of(model)
 
 
+def test_in_other_batches_it_is_the_same_and_positions_are_those_of_a_block():
+    model, x, y = problem()
+    objective = Objective(model, data=(x, y), chunk=N)
+    split = objective.rebatched(3)
+    assert [len(y) for _, y in split.batches] == [3, 3, 3, 2]
+    torch.testing.assert_close(split.value(), objective.value(), **CLOSE)
+    with pytest.raises(InvalidInput, match="not split"):
+        Objective(model, data=(x, y), mode="train").rebatched(3)
+    tree = {name: torch.full_like(p, name.startswith("output")) for name, p in objective.parameters.items()}
+    assert torch.equal(objective.positions(["output"]), objective.vector(tree).nonzero()[:, 0])
+
+
 def test_vector_and_tree_are_inverse():
     model, x, y = problem()
     objective = Objective(model, data=(x, y))

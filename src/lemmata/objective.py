@@ -6,7 +6,8 @@ Instruments take an objective and never the model, so that nothing of the model 
 They also take the three things an objective is made of, ``(model, loss, data)``, through `Objective.of`. Points theta
 and directions v are parameter trees, {name: tensor}; a leading axis on every tensor means many, evaluated at once.
 
-Cost, in gradient evaluations of the whole data set: gradient 1, Hessian and Gauss-Newton products about 2 each.
+Cost, in gradient evaluations of the whole data set: gradient 1, Hessian products 3, Gauss-Newton products 5/3; both
+linearise anew each time, and the operators of `lemmata.curvature` once.
 Memory is bounded by `chunk` samples at a time, times the points or directions evaluated at once.
 """
 
@@ -191,12 +192,15 @@ class Objective:
         return self._sum(product, theta, v)
 
     def hessian(self, theta: Tree | None = None) -> LinearOperator:
-        """The Hessian at theta as a symmetric operator on flat vectors; `curvature.hessian` is the faster one."""
-        return self._operator(self.hvp, theta)
+        """The Hessian at theta as a symmetric operator on flat vectors (size,), linearised anew at each product.
+
+        For one or a few products; `lemmata.curvature.hessian` linearises once.
+        """
+        return self._operator(self.hvp, theta, cost=3.0)
 
     def ggn(self, theta: Tree | None = None) -> LinearOperator:
-        """The Gauss-Newton matrix at theta as a symmetric operator on flat vectors; `curvature.ggn` is faster."""
-        return self._operator(self.ggn_vp, theta)
+        """The generalised Gauss-Newton matrix, as `hessian`; `lemmata.curvature.ggn` linearises once."""
+        return self._operator(self.ggn_vp, theta, cost=5 / 3)
 
     def vector(self, tree: Tree) -> Tensor:
         """Lay a tree out as a flat vector (size,), or (P, size) if it has a leading axis."""
@@ -209,7 +213,9 @@ class Objective:
         parts = vector.split([shape.numel() for shape in shapes.values()], -1)
         return {n: part.reshape(*vector.shape[:-1], *s) for (n, s), part in zip(shapes.items(), parts, strict=True)}
 
-    def _operator(self, product: Callable[[Tree, Tree | None], Tree], theta: Tree | None) -> LinearOperator:
+    def _operator(
+        self, product: Callable[[Tree, Tree | None], Tree], theta: Tree | None, *, cost: float
+    ) -> LinearOperator:
         own = next(iter(self.parameters.values()))
         return LinearOperator(
             lambda V: self.vector(product(self.tree(V.T), theta)).T,
@@ -217,6 +223,7 @@ class Objective:
             symmetric=True,
             dtype=own.dtype,
             device=own.device,
+            cost=cost,
         )
 
     def _mean(self, theta: Tree, x: Tensor, y: Tensor) -> Tensor:

@@ -19,6 +19,23 @@ def test_acts_as_its_matrix():
     assert torch.equal(operator.T.dense(), A.T)
 
 
+def test_blocks_are_submatrices():
+    A = matrix(5, 4)
+    operator = LinearOperator.of(A)
+    for rows, columns in (([0, 3], slice(1, 3)), (torch.tensor([4, 1, 2]), [3]), (slice(None), slice(0, 4, 2))):
+        i, j = (torch.arange(n)[part] for n, part in ((5, rows), (4, columns)))
+        block = operator.block(rows, columns)
+        assert torch.equal(block.dense(), A[i][:, j])
+        assert torch.equal(block.T.dense(), A[i][:, j].T)
+    S = LinearOperator(lambda V: A[:4] @ A[:4].T @ V, (4, 4), symmetric=True, dtype=torch.float64, cost=2.0)
+    assert S.block([0, 1], slice(2)).symmetric
+    assert not S.block([0, 1], [1, 0]).symmetric
+    assert S.block([0], [1]).cost == S.T.cost == 2.0
+    for part in ([0, 0], [5], [-1], [0.5], [True, False]):
+        with pytest.raises(InvalidInput, match="block"):
+            operator.block(part, [0])
+
+
 def test_scipy_sees_the_same_matrix():
     A = matrix(8, 8)
     A = A @ A.T

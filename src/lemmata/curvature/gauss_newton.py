@@ -59,9 +59,7 @@ class Bend:
         return torch.autograd.grad(loss, z, create_graph=True)[0]
 
 
-def pulled_back(
-    objective: Objective, bend: Bend, *, products: int | None, memory: int, way: str
-) -> CurvatureOperator:
+def pulled_back(objective: Objective, bend: Bend, *, products: int | None, memory: int, way: str) -> CurvatureOperator:
     """The operator J^T B J, summed over batches with weights n_b / n."""
     ready = choose(PulledBend(objective, bend), products=products, memory=memory, way=way)
     shapes = [p.shape for p in objective.parameters.values()]

@@ -120,7 +120,7 @@ class Pull:
         self.objective, self.shapes = objective, shapes
 
     def values(self, batch: int) -> tuple[list[Tensor], list[Tensor]]:
-        """u (any value does, the function being linear); the parameters and x."""
+        """Any u, the function being linear; the parameters and x."""
         own = list(self.objective.parameters.values())
         return [own[0].new_ones(self.shapes[batch])], [*own, self.inputs(batch)]
 

@@ -115,7 +115,7 @@ class LinearOperator:
             return torch.arange(size, device=self.device)[chosen]
         indices = torch.as_tensor(chosen, device=self.device)
         whole = not (indices.is_floating_point() or indices.dtype == torch.bool) and indices.ndim == 1
-        if not whole or (len(indices) and not (0 <= int(indices.min()) and int(indices.max()) < size)):
+        if not whole or (len(indices) and not (int(indices.min()) >= 0 and int(indices.max()) < size)):
             raise InvalidInput(f"a block needs a list of whole numbers from 0 to {size - 1} or a slice, not {chosen!r}")
         if len(indices.unique()) < len(indices):
             raise InvalidInput("a block names an index twice; give each once")

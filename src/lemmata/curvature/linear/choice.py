@@ -67,7 +67,8 @@ def choose(target: Target, *, products: int | None, memory: int, way: str) -> Pr
         total = wanted * count * min(seconds.values())
         if total >= SHORT:
             try:
-                return _fastest(target, seconds, f"{wanted} products wanted", memory, first, tangents, expected)
+                why = f"{wanted} products wanted"
+                return _fastest(target, seconds, why, memory, first=first, tangents=tangents, expected=expected)
             except Untraceable as error:
                 why = f"not traced: {error}"
         else:
@@ -81,6 +82,7 @@ def _fastest(
     seconds: dict[str, float],
     why: str,
     memory: int,
+    *,
     first: Linear | None = None,
     tangents: Sequence[Tensor] | None = None,
     expected: Tensor | None = None,

@@ -1,9 +1,9 @@
 """A function of a network as a graph of tensor operations, traced once for each shape of batch.
 
 The network is traced first, its normalisation by running statistics folded (`batch_norm.fold`), and then the function
-with it, so that a gradient is one graph of forward and backward operations. The graph is only that of the values: what
-stops or replaces gradients inside the network (``detach``, ``no_grad``, an own ``autograd.Function``) leaves no trace in
-it. Where such a thing is met, or the graph branches on values, `Untraceable` is raised, and the product is done by
+with it, so that a gradient is one graph of forward and backward operations. The graph is that of the values: what stops
+or replaces gradients inside the network (``detach``, ``no_grad``, an own ``autograd.Function``) leaves no trace in it.
+Where such a thing is met, or the network branches on values, `Untraceable` is raised, and the product is done by
 differentiating twice with autograd instead.
 
 Cost: 3 gradients or so of a large network, mostly of Python; fractions of a second of a small one.
@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import functionalize
-from torch.fx import CodeGen, GraphModule
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.graph import CodeGen
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 

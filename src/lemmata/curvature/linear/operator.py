@@ -9,6 +9,8 @@ from lemmata.curvature.linear.products import Products, Way
 from lemmata.linalg.operator import LinearOperator
 from lemmata.objective import Objective
 
+Part = str | Sequence[str] | Sequence[int] | Tensor | slice
+
 
 class CurvatureOperator(LinearOperator):
     """A linear operator of an objective; rows and columns are its parameters laid out by `Objective.vector`.
@@ -40,12 +42,12 @@ class CurvatureOperator(LinearOperator):
         )
         self.objective, self.way, self._named = objective, way, named
 
-    def block(self, rows, columns) -> LinearOperator:
-        """The submatrix of these rows and columns: indices, or (lists of) names of parameters or modules."""
-        chosen = [[part] if isinstance(part, str) else part for part in (rows, columns)]
-        if self._named is not None and all(_names(part) for part in chosen):
-            return self._named(*chosen)
-        return super().block(rows, columns)
+    def block(self, rows: Part, columns: Part) -> LinearOperator:  # type: ignore[override]
+        """The submatrix of these rows and columns: indices, or names (or lists of them) of parameters or modules."""
+        some, others = _names(rows), _names(columns)
+        if self._named is not None and some and others:
+            return self._named(some, others)
+        return super().block(rows, columns)  # type: ignore[arg-type]
 
 
 def summed(objective: Objective, products: Products, shapes: Sequence[torch.Size], sizes: Sequence[int]) -> Callable:
@@ -69,8 +71,12 @@ def summed(objective: Objective, products: Products, shapes: Sequence[torch.Size
 def parted(V: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
     """Cut rows (k, P) into tensors (k, *shape)."""
     parts = V.split([shape.numel() for shape in shapes], 1)
-    return [part.reshape(len(V), *shape) for part, shape in zip(parts, shapes, strict=True)]
+    return [part.unflatten(1, shape) if shape else part[:, 0] for part, shape in zip(parts, shapes, strict=True)]
 
 
-def _names(part: object) -> bool:
-    return isinstance(part, Sequence) and len(part) > 0 and all(isinstance(name, str) for name in part)
+def _names(part: Part) -> list[str]:
+    """The names in a part; none if it is of indices."""
+    if isinstance(part, str):
+        return [part]
+    listed = list(part) if isinstance(part, list | tuple) else []
+    return [name for name in listed if isinstance(name, str)]

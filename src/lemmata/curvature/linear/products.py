@@ -51,8 +51,9 @@ class Products:
         self.maps: dict[int, Linear] = {}
         if first is not None:
             self._keep(0, first)
-        # each batch is met now, so that one that cannot be used is refused before any product
-        self._refused = [self._keep(batch, maker.build(batch)) for batch in range(len(self.maps), way.batches)]
+        for batch in range(way.batches):  # each is met now: one that cannot be used is refused before any product
+            if batch > 0 or first is None:
+                self._keep(batch, maker.build(batch))
 
     def batch(self, batch: int) -> Linear:
         """The linear map of a batch, kept or built."""
@@ -63,24 +64,32 @@ class Products:
         k, together = len(V[0]), self._together(linear)
         if k == 1:
             return self._one(linear, V, 0, sizes)[None]
-        if together == 1 or self.way.columns == "one by one":
+        if together == 1:
+            self.way.columns = "one by one"
+        if self.way.columns == "one by one":
             return torch.stack([self._one(linear, V, i, sizes) for i in range(k)])
         if self.way.columns == "together":
             return torch.cat([self._many(linear, V, i, i + together, sizes) for i in range(0, k, together)])
+        return self._tried(linear, V, together, sizes)
+
+    def _tried(self, linear: Linear, V: Sequence[Tensor], together: int, sizes: Sequence[int]) -> Tensor:
+        """Two columns one by one, of which the second is timed, a block together, and the rest the faster way."""
+        head = [self._one(linear, V, 0, sizes)]
+        if len(V[0]) == 2:
+            return torch.stack([*head, self._one(linear, V, 1, sizes)])
         start = time.perf_counter()
-        head = self._one(linear, V, 0, sizes)[None]
+        head.append(self._one(linear, V, 1, sizes))
         middle = time.perf_counter()
+        done = 2 + together
         try:
-            block = self._many(linear, V, 1, 1 + together, sizes)
+            block = self._many(linear, V, 2, done, sizes)
         except (RuntimeError, NotImplementedError):  # an operation without a rule for batches
-            self.way.columns = "one by one"
-            return self.columns(linear, V, sizes)
-        faster = (time.perf_counter() - middle) / len(block) < middle - start
-        if len(block) > 1:
-            self.way.columns = "together" if faster else "one by one"
-        done = 1 + len(block)
-        rest = [self.columns(linear, [v[done:] for v in V], sizes)] if done < k else []
-        return torch.cat([head, block, *rest])
+            self.way.columns, done, block = "one by one", 2, head[0][None][:0]
+        else:
+            faster = (time.perf_counter() - middle) / len(block) < middle - start
+            self.way.columns = "together" if faster and len(block) > 1 else "one by one"
+        rest = [self.columns(linear, [v[done:] for v in V], sizes)] if done < len(V[0]) else []
+        return torch.cat([torch.stack(head), block, *rest])
 
     def _one(self, linear: Linear, V: Sequence[Tensor], i: int, sizes: Sequence[int]) -> Tensor:
         return flat(linear.apply([v[i] for v in V]), sizes, V[0][0])

@@ -22,15 +22,19 @@ class Carrier(Protocol):
 
     def value(self, argument: Any) -> Any:
         """The argument in the graph being written."""
+        ...
 
     def tangent(self, argument: Any) -> Any:
         """Its tangent, None where it does not move."""
+        ...
 
     def call(self, operation: Any, *args: Any, **kwargs: Any) -> Node:
         """Write a call."""
+        ...
 
     def total(self, *terms: Node | None) -> Node | None:
         """Write the sum of those terms that there are; each is its own, so that it may be added to in place."""
+        ...
 
 
 Rule = Callable[[Carrier, Node], Any]
@@ -42,6 +46,18 @@ def _linear(c: Carrier, node: Node) -> Any:
     if tangent is None:
         return None
     return c.call(node.target, tangent, *(c.value(argument) for argument in node.args[1:]), **node.kwargs)
+
+
+def _same(c: Carrier, node: Node) -> Any:
+    """The identity on values."""
+    return c.tangent(node.args[0])
+
+
+def _transposed(c: Carrier, node: Node) -> Any:
+    """Transposed twice is as it was."""
+    tangent = c.tangent(node.args[0])
+    twice = isinstance(tangent, Node) and tangent.target is aten.t.default
+    return tangent.args[0] if twice else c.call(node.target, tangent)
 
 
 def _first(c: Carrier, node: Node) -> Any:
@@ -60,8 +76,9 @@ def _reshaped(c: Carrier, node: Node) -> Any:
 
 def _item(c: Carrier, node: Node) -> Any:
     of, index = node.args
-    tangents = c.tangent(of)
-    return tangents[index] if isinstance(tangents, tuple) else c.call(operator.getitem, tangents, index)
+    tangents: Any = c.tangent(of)
+    place: Any = index
+    return tangents[place] if isinstance(tangents, tuple) else c.call(operator.getitem, tangents, index)
 
 
 def _bilinear(c: Carrier, node: Node) -> Any:
@@ -86,7 +103,7 @@ def _add(c: Carrier, node: Node) -> Any:
     return _as_wide(c, db if da is None else da, node)
 
 
-def _as_wide(c: Carrier, tangent: Node, node: Node) -> Node:
+def _as_wide(c: Carrier, tangent: Any, node: Node) -> Node:
     """The tangent of one summand, in the shape of the sum."""
     return c.call(aten.expand.default, tangent, list(node.meta["tensor_meta"].shape))
 
@@ -102,16 +119,15 @@ def _divide(c: Carrier, node: Node) -> Any:
 
 
 def _affine(c: Carrier, node: Node) -> Any:
-    """addmm: b + A B."""
+    """addmm: b + A B; the tangent of b rides on a product with A."""
     b, A, B = node.args[:3]
     dA, dB, db = c.tangent(A), c.tangent(B), c.tangent(b)
-    product = c.total(
-        None if dA is None else c.call(aten.mm.default, dA, c.value(B)),
-        None if dB is None else c.call(aten.mm.default, c.value(A), dB),
-    )
-    if db is None or product is None:
-        return product if db is None else _as_wide(c, db, node)
-    return c.call(aten.add.Tensor, product, db)
+    by_input = None if dA is None else c.call(aten.mm.default, dA, c.value(B))
+    if db is None:
+        return c.total(None if dB is None else c.call(aten.mm.default, c.value(A), dB), by_input)
+    if dB is None:
+        return _as_wide(c, db, node) if dA is None else c.call(aten.addmm.default, db, dA, c.value(B))
+    return c.total(c.call(aten.addmm.default, db, c.value(A), dB), by_input)
 
 
 def _relu(c: Carrier, node: Node) -> Any:
@@ -119,7 +135,7 @@ def _relu(c: Carrier, node: Node) -> Any:
 
 
 def _log_softmax(c: Carrier, node: Node) -> Any:
-    """dy - sum_j p_j dy_j."""
+    """Of y = x - log sum exp x: dx - sum_j p_j dx_j."""
     dx, p = c.tangent(node.args[0]), c.call(aten.exp.default, c.value(node))
     mean = c.call(aten.sum.dim_IntList, c.call(aten.mul.Tensor, p, dx), [node.args[1]], True)
     return c.call(aten.sub.Tensor, dx, mean)
@@ -154,7 +170,7 @@ def _convolution(c: Carrier, node: Node) -> Any:
 def _convolution_backward(c: Carrier, node: Node) -> Any:
     """Its three outputs: by the input (bilinear in g, w), the weight (bilinear in g, x) and the bias (linear in g)."""
     g, x, weight, *rest, wanted = node.args
-    used = {user.args[1] for user in node.users if user.target is operator.getitem}
+    used = [user.args[1] for user in node.users if user.target is operator.getitem]
     dg, dx, dw = c.tangent(g), c.tangent(x), c.tangent(weight)
 
     def part(i: int, *inputs: Any) -> Node | None:
@@ -206,11 +222,11 @@ def _pooled(c: Carrier, node: Node) -> Any:
 
 
 LINEAR = [
-    aten.t.default, aten.transpose.int, aten.permute.default, aten.expand.default, aten.slice.Tensor,
+    aten.transpose.int, aten.permute.default, aten.expand.default, aten.slice.Tensor,
     aten.slice_backward.default, aten.select.int, aten.select_backward.default, aten.unsqueeze.default,
     aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.split.Tensor, aten.split_with_sizes.default,
     aten.unbind.int, aten.sum.default, aten.sum.dim_IntList, aten.mean.default, aten.mean.dim, aten.div.Scalar,
-    aten.mul.Scalar, aten.neg.default, aten.detach.default, aten.alias.default, aten.clone.default,
+    aten.mul.Scalar, aten.neg.default, aten.clone.default,
     aten.threshold_backward.default, aten.max_pool2d_with_indices_backward.default, aten.avg_pool2d.default,
     aten.avg_pool2d_backward.default, aten._adaptive_avg_pool2d.default, aten._adaptive_avg_pool2d_backward.default,
     aten.nll_loss_backward.default, aten.embedding.default, aten.embedding_dense_backward.default,
@@ -228,7 +244,9 @@ RULES: dict[Any, Rule] = {
     **dict.fromkeys([aten.view.default, aten._unsafe_view.default], _reshaped),
     **dict.fromkeys([aten.add.Tensor, aten.sub.Tensor], _add),
     **dict.fromkeys([aten.cat.default, aten.stack.default], _joined),
+    **dict.fromkeys([aten.detach.default, aten.alias.default], _same),
     operator.getitem: _item,
+    aten.t.default: _transposed,
     aten.nll_loss_forward.default: _first,
     aten.constant_pad_nd.default: _padded,
     aten.div.Tensor: _divide,

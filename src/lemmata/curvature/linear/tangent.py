@@ -7,16 +7,16 @@ this is Pearlmutter's R-operator, 1994). Whatever does not depend on da goes to 
 the linear map itself: of a network's Hessian about two gradients' work.
 """
 
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 from torch._decomp import decomposition_table
 from torch.func import jvp, vjp
 from torch.fx import Graph, GraphModule, Node
+from torch.fx.node import map_arg
 
 from lemmata.curvature.linear.graph import Untraceable, function_graph
 from lemmata.curvature.linear.rules import RULES, STILL, aten
@@ -44,6 +44,7 @@ def derivative(graph: GraphModule, moving: int, values: Sequence[Tensor], *, rep
     writer = _Writer(graph, moving, values)
     writer.write()
     outputs, tangents = writer.results()
+    tangents[0] = None  # the first output is only checked
     whole = writer.graph
     whole.output((*outputs, *tangents))
     inputs = [node for node in whole.nodes if node.op == "placeholder"][: len(values)]
@@ -61,6 +62,7 @@ class _Writer:
         self.module, self.graph = module, Graph()
         self.values, self.tangents = {}, {}
         self.examples: dict[Node, Any] = {}
+        self.derivatives: dict[Any, GraphModule] = {}
         inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
         self.examples.update(zip(inputs, values, strict=True))
         for node in inputs:
@@ -69,7 +71,7 @@ class _Writer:
             self.tangents[node] = self.graph.placeholder(f"tangent_{i}")
 
     def value(self, argument: Any) -> Any:
-        return fx.node.map_arg(argument, lambda node: self.values[node])
+        return map_arg(argument, lambda node: self.values[node])
 
     def tangent(self, argument: Any) -> Any:
         return self.tangents.get(argument) if isinstance(argument, Node) else None
@@ -100,7 +102,7 @@ class _Writer:
 
     def results(self) -> tuple[list[Node], list[Node | None]]:
         (out,) = (node for node in self.module.graph.nodes if node.op == "output")
-        outputs = [node for node in fx.node.map_arg(out.args[0], lambda node: node)]
+        outputs = list(out.args[0])
         return [self.values[node] for node in outputs], [self.tangents.get(node) for node in outputs]
 
     def derived(self, node: Node) -> Any:
@@ -114,23 +116,17 @@ class _Writer:
         ):
             raise Untraceable(f"no rule for {node.target}")
 
-        def calling(target: Any) -> Any:
-            def operation(*values: Tensor) -> Any:
-                own = dict(zip(sources, values, strict=True))
-                args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda n: own[n])
-                return _tensors(target(*args, **kwargs))
-
-            return operation
-
-        examples = [self.example(source) for source in sources]
-        try:
-            inner = _linearised(calling(node.target), moving, examples)
-        except Untraceable:
-            if node.target not in decomposition_table:
-                raise
-            inner = _linearised(calling(decomposition_table[node.target]), moving, examples)
+        key = self._like(node, sources, moving)
+        if key not in self.derivatives:
+            self.derivatives[key] = _derivative_of(node, moving, [self.example(source) for source in sources])
         given = [self.values[source] for source in sources] + [self.tangents[sources[i]] for i in moving]
-        return self.inlined(inner, node, given)
+        return self.inlined(self.derivatives[key], node, given)
+
+    def _like(self, node: Node, sources: list[Node], moving: list[int]) -> Any:
+        """What operations share if their derivatives are the same."""
+        form = map_arg((node.args, dict(node.kwargs)), lambda n: f"argument {sources.index(n)}")
+        shapes = [(self.example(source).shape, self.example(source).dtype) for source in sources]
+        return str(node.target), str(form), str(shapes), tuple(moving)
 
     def inlined(self, inner: GraphModule, node: Node, given: list[Node]) -> Any:
         """Write a graph of (values, tangents) -> tangents into this one."""
@@ -142,7 +138,7 @@ class _Writer:
                 own[part] = next(inputs)
             elif part.op == "get_attr":
                 name = f"_{self.values[node].name}_{part.name}"
-                setattr(self.module, name, getattr(inner, part.target))
+                setattr(self.module, name, getattr(inner, str(part.target)))
                 own[part] = self.graph.get_attr(name)
             elif part.op == "call_function":
                 own[part] = self.graph.node_copy(part, lambda n: own[n])
@@ -158,7 +154,7 @@ class _Writer:
             if node.op == "get_attr":
                 self.examples[node] = getattr(self.module, node.target)  # type: ignore[arg-type]
             else:
-                args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), self.example)
+                args, kwargs = map_arg((node.args, dict(node.kwargs)), self.example)
                 self.examples[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         return self.examples[node]
 
@@ -169,6 +165,25 @@ def _tensors(outputs: Any) -> tuple[Tensor, ...]:
 
 def _floating(example: Any) -> bool:
     return any(isinstance(tensor, Tensor) and tensor.is_floating_point() for tensor in _tensors(example))
+
+
+def _derivative_of(node: Node, moving: list[int], examples: list[Tensor]) -> GraphModule:
+    """The derivative of a node's operation, or of what it is composed of where it has none itself."""
+
+    def calling(target: Any) -> Any:
+        def operation(*values: Tensor) -> Any:
+            own = dict(zip(node.all_input_nodes, values, strict=True))
+            args, kwargs = map_arg((node.args, dict(node.kwargs)), lambda n: own[n])
+            return _tensors(target(*args, **kwargs))
+
+        return operation
+
+    try:
+        return _linearised(calling(node.target), moving, examples)
+    except Untraceable:
+        if node.target not in decomposition_table:
+            raise
+        return _linearised(calling(decomposition_table[node.target]), moving, examples)
 
 
 def _linearised(operation: Any, moving: list[int], values: list[Tensor]) -> GraphModule:
@@ -186,7 +201,7 @@ def _linearised(operation: Any, moving: list[int], values: list[Tensor]) -> Grap
 
     def twice_backward(*both: Tensor) -> Any:
         part, at = of(both[:n], moving)
-        outputs, pull = vjp(part, *at)
+        outputs, pull = vjp(part, *at)[:2]
         zeros = tuple(torch.zeros_like(output) for output in outputs)
         return vjp(lambda *u: pull(u), *zeros)[1](tuple(both[n:]))
 

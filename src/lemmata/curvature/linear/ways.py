@@ -5,7 +5,8 @@ that the derivative needs. ``"double backward"`` keeps autograd's graph of the g
 `choice` for when each is better.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from lemmata.curvature.linear.graph import Untraceable, elementary, function_graph, network_graph
 from lemmata.curvature.linear.tangent import Derivative, derivative
-from lemmata.curvature.linear.target import Linear, Target
+from lemmata.curvature.linear.target import Apply, Linear, Target
 from lemmata.errors import InvalidInput
 
 Layout = Literal["contiguous", "channels last"]
@@ -98,14 +99,29 @@ class DoubleBackward:
             saved.append(tensor.detach())
             return tensor
 
-        try:
-            with elementary(), torch.enable_grad(), saved_tensors_hooks(pack, lambda tensor: tensor):
-                apply, many = self.target.recorded(batch)
-        except (RuntimeError, NotImplementedError) as error:
-            if "derivative" not in str(error) and "differentia" not in str(error):
-                raise
-            raise InvalidInput(f"the loss cannot be differentiated twice: {str(error).splitlines()[0]}") from error
-        return Linear(apply, many, _bytes(saved, besides=(*moving, *still)))
+        with _twice(), elementary(), torch.enable_grad(), saved_tensors_hooks(pack, lambda tensor: tensor):
+            apply, many = self.target.recorded(batch)
+        return Linear(_told(apply), many, _bytes(saved, besides=(*moving, *still)))
+
+
+def _told(apply: Apply) -> Apply:
+    """The same map, saying what is wrong where it only now turns out that there is no second derivative."""
+
+    def told(tangents: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        with _twice():
+            return apply(tangents)
+
+    return told
+
+
+@contextmanager
+def _twice() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, NotImplementedError) as error:
+        if "derivative" not in str(error) and "differentia" not in str(error):
+            raise
+        raise InvalidInput(f"the loss cannot be differentiated twice: {str(error).splitlines()[0]}") from error
 
 
 def tolerance(dtype: torch.dtype) -> float:
