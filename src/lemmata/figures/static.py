@@ -96,7 +96,8 @@ def _draw(figure: Figure, kind: str, title: bool) -> bytes:
         canvas = Canvas(figsize=(width, height), dpi=200, layout="constrained")
         if any(panel.fields for panel in figure.panels):
             room = 0.97 if any(map(static_field.solid, figure.panels)) else 1.0  # for the name of a height
-            canvas.get_layout_engine().set(w_pad=0.1, rect=(0, 0, room, 1))  # pyright: ignore[reportOptionalMemberAccess]
+            engine: Any = canvas.get_layout_engine()
+            engine.set(w_pad=0.1, rect=(0, 0, room, 1))
         FigureCanvasAgg(canvas)
         drawn, panels = looks(figure), []
         for place, (panel, measures) in enumerate(zip(figure.panels, scales(figure), strict=True), start=1):

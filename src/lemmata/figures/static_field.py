@@ -33,9 +33,13 @@ def solid(panel: Panel) -> bool:
 
 def draw(axes: Any, panel: Panel, scales: Sequence[Scale], *, bar: bool) -> None:
     """Draw the panel's fields; the first is filled, contours after it are lines. `bar`: whether it has a colour bar."""
+    from matplotlib.ticker import MaxNLocator
+
     if any(np.isnan(field.values).any() for field in panel.fields[:1]) and not solid(panel):
         axes.patch.set(hatch="//////", facecolor=HOLE[0], edgecolor=HOLE[1], linewidth=0)
     axes.grid(False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     for order, (field, scale) in enumerate(zip(panel.fields, scales, strict=True)):
         if field.kind == "surface":
             _surface(axes, field, scale)

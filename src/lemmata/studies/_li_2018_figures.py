@@ -27,15 +27,15 @@ def published_surfaces(table) -> Figure:
 
 def deep_numbers(table) -> Figure:
     """How convex, and how good, by depth."""
-    networks = ("shortcuts", "no shortcuts", "8 layers, no shortcuts")
+    networks = ("shortcuts", "none", "none, 8 layers")
     own = table[~table.control]
     deep = own.depth.max()
     named = {
         "shortcuts": own[own.shortcuts],
-        "no shortcuts": own[~own.shortcuts],
-        "8 layers, no shortcuts": table[(table.depth == 8) & ~table.shortcuts],
+        "none": own[~own.shortcuts],
+        "none, 8 layers": table[(table.depth == 8) & ~table.shortcuts],
     }
-    kinds = Axis(label=f"network ({deep:.0f} layers)", ticks=networks)
+    kinds = Axis(label=f"shortcuts ({deep:.0f} layers)", ticks=networks)
     convex = Panel(
         x=kinds, y=Axis(label="midpoints above the chord", unit="share"),
         series=[_marks("each network", [named[n]["nonconvex"] for n in networks])], title="Not convex",
@@ -57,32 +57,36 @@ def deep_numbers(table) -> Figure:
     )  # fmt: skip
 
 
-def lines(table) -> Figure:
-    """Figures 2 and 3: the line through both solutions, and filter-normalised lines."""
-    own = table[~table.control]
-    panels = []
-    for _, rows in own.groupby("decayed"):
-        panels.append(
-            Panel(
-                x=Axis(label="0: small batches, 1: large batches"), y=Axis(label="loss", unit="nats"),
-                series=[Series.over_seeds("on the line through both", rows, y="interpolation")],
-                title=f"Line through both, {_decay(rows)}",
-            )
-        )  # fmt: skip
-    for _, rows in own.groupby("decayed"):
-        both = [("small batches", "line_small"), ("large batches", "line_large")]
-        panels.append(
-            Panel(
-                x=Axis(label="filter-normalised direction"), y=Axis(label="loss", unit="nats", log=True),
-                series=[Series.over_seeds(label, rows, y=column) for label, column in both],
-                title=f"Filter-normalised, {_decay(rows)}",
-            )
-        )  # fmt: skip
+def between_solutions(table) -> Figure:
+    """Figure 2: the line through both solutions."""
+    panels = [
+        Panel(
+            x=Axis(label="0: small batches, 1: large batches"), y=Axis(label="loss", unit="nats"), title=_decay(rows),
+            series=[Series.over_seeds("on the line through both", rows, y="interpolation")],
+        )
+        for _, rows in table[~table.control].groupby("decayed")
+    ]  # fmt: skip
     return Figure(
-        name="lines", title="What looks sharp depends on the scale of the weights",
-        caption="Figure 2: on the line through both solutions the large-batch one looks sharper without weight decay, "
-        "and the small-batch one with it. Figure 3: filter-normalised, the large-batch one is sharper in both cases. "
-        "Means over seeds with their 95 % intervals, and every seed.",
+        name="line", title="What looks sharp depends on the scale of the weights",
+        caption="On the line through both solutions (Figure 2) the large-batch one looks sharper without weight decay, "
+        "and the small-batch one with it. Mean over seeds with its 95 % interval, and every seed.",
+        panels=panels,
+    )  # fmt: skip
+
+
+def normalised_lines(table) -> Figure:
+    """Figure 3: filter-normalised lines."""
+    both = [("small batches", "line_small"), ("large batches", "line_large")]
+    panels = [
+        Panel(
+            x=Axis(label="filter-normalised direction"), y=Axis(label="loss", unit="nats", log=True), title=_decay(rows),
+            series=[Series.over_seeds(label, rows, y=column) for label, column in both],
+        )
+        for _, rows in table[~table.control].groupby("decayed")
+    ]  # fmt: skip
+    return Figure(
+        name="normalised-lines", title="Filter-normalised, the large-batch solution is the sharper one",
+        caption="Mean loss along random directions (Figure 3). Means over seeds, 95 % intervals, every seed.",
         panels=panels,
     )  # fmt: skip
 

@@ -101,6 +101,17 @@ plain = depth.claim(
 )  # fmt: skip
 plain.control("a network of eight layers needs no shortcuts", depth=8)
 
+contrast = depth.claim(
+    "a deep network loses convexity without shortcuts",
+    name="shortcuts-keep-convexity",
+    where="section 6, Figures 1 and 5",
+    kind=ordering(of="nonconvex", over="shortcuts", order=(True, False), gap=NEARLY),
+    select={"shortcuts": [True, False]},
+    quoted="from nearly convex to chaotic (read as: by 1 % at least)",
+    note=BY_EYE,
+)
+contrast.control("eight layers need no shortcuts", depth=8)
+
 worse = depth.claim(
     "a deep network without shortcuts has the larger test error",
     name="plain-generalises-worse",
@@ -131,7 +142,8 @@ batch = study.experiment(
     data=lambda config: config.data,
 )  # fmt: skip
 batch.trial(compare_batches)
-batch.figure(figures.lines)
+batch.figure(figures.between_solutions)
+batch.figure(figures.normalised_lines)
 batch.figure(figures.errors)
 batch.figure(figures.paths)
 
