@@ -15,7 +15,7 @@ from lemmata.figures import Axis, Field, Figure, Panel, Reference, Series
 from lemmata.figures.field import LEVELS_AT_MOST, scale
 from lemmata.figures.static import render
 from lemmata.figures.static_field import named
-from lemmata.figures.style import scales
+from lemmata.figures.style import MEASURED, scales
 
 X = np.linspace(-1, 1, 21)
 BOWL = X**2 + 2 * X[:, None] ** 2
@@ -162,13 +162,12 @@ def test_holes_are_hatched_and_nothing_else_is():
 def test_a_path_over_a_field_is_drawn_in_its_own_order():
     """A path goes back and forth in x; sorted or thinned by x it would be another."""
     svg = render(figure(field(), series=[PATH]))
-    lines = [p.get("d") for p in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}path") if p.get("d")]
-    longest = max(
-        (np.array([float(v) for v in d.replace("M", "").replace("L", "").replace("z", "").split()]).reshape(-1, 2)
-         for d in lines if "Q" not in d and "C" not in d and d.count("L") >= 15 and "z" not in d),
-        key=lambda path: np.ptp(path[:, 1]),
-    )  # fmt: skip
-    assert np.sum(np.diff(np.sign(np.diff(longest[:, 0]))) != 0) >= 4
+    drawn = [p.get("d") for p in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}path")
+             if MEASURED[0].lower() in (p.get("style") or "") and (p.get("d") or "").count("L") >= 10]  # fmt: skip
+    (path,) = {tuple(float(v) for v in d.replace("M", "").replace("L", "").split()) for d in drawn}
+    x = np.array(path).reshape(-1, 2)[:, 0]
+    turns = np.sum(np.diff(np.sign(np.diff(x))) != 0)
+    assert turns == np.sum(np.diff(np.sign(np.diff(PATH.x))) != 0) == 5
 
 
 def test_equal_units_have_equal_lengths():

@@ -79,7 +79,7 @@ def normalised_lines(table) -> Figure:
     both = [("small batches", "line_small"), ("large batches", "line_large")]
     panels = [
         Panel(
-            x=Axis(label="filter-normalised direction"), y=Axis(label="loss", unit="nats", log=True), title=_decay(rows),
+            x=Axis(label="normalised direction"), y=Axis(label="loss", unit="nats", log=True), title=_decay(rows),
             series=[Series.over_seeds(label, rows, y=column) for label, column in both],
         )
         for _, rows in table[~table.control].groupby("decayed")
