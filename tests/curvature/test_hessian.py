@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from lemmata import curvature, nets
-from lemmata.curvature.linear import choice
+from lemmata.curvature.linear import choice, products
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.objective import Objective
 
@@ -48,8 +48,10 @@ def test_batches_are_split_to_fit_in_memory_and_refused_where_they_cannot_be():
         curvature.hessian(objective(chunk=N, model=net, mode="train"), memory=2000)
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 32])
 @pytest.mark.parametrize("way", WAYS)
-def test_columns_together_and_one_by_one_are_the_same(way):
+def test_columns_together_and_one_by_one_are_the_same(way, at_once, monkeypatch):
+    monkeypatch.setattr(products, "AT_ONCE", at_once)
     H = curvature.hessian(objective(), way=way)
     V = torch.randn(H.shape[0], 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert H.way.columns is None
@@ -59,6 +61,14 @@ def test_columns_together_and_one_by_one_are_the_same(way):
         torch.testing.assert_close(H @ V, tried, **CLOSE)
     torch.testing.assert_close(torch.stack([H @ v for v in V.T], 1), tried, **CLOSE)
     torch.testing.assert_close(torch.from_numpy(H.to_scipy() @ V.numpy()), tried, **CLOSE)
+
+
+def test_what_gauss_newton_computes_twice_it_keeps_once():
+    """J and J^T share the hidden units (5 numbers a sample); the loss's Hessian needs the softmax and its product with
+    the slope (3 each). Kept twice, the hidden units alone would take it beyond the bound.
+    """
+    kept = curvature.ggn(objective(chunk=N), way="linearize").way.bytes
+    assert kept < 8 * N * (2 * 5 + 3 + 3)
 
 
 def test_the_way_is_chosen_by_the_work_wanted(monkeypatch):
@@ -87,6 +97,10 @@ class Stopped(nn.Module):
             with torch.no_grad():
                 scale = h.norm()
             return self.read(h.tanh() * scale)
+        if self.how == "hook" and h.requires_grad:
+            h.register_hook(lambda gradient: 2 * gradient)
+        if self.how == "hook":
+            return self.read(h.tanh())
         if self.how == "branch":
             return self.read(h.tanh() if h.sum() > 0 else h.sin())
         return self.read(Straight.apply(h.tanh()))
@@ -102,7 +116,7 @@ class Straight(torch.autograd.Function):
         return gradient
 
 
-@pytest.mark.parametrize("how", ["detach", "no_grad", "branch", "own backward"])
+@pytest.mark.parametrize("how", ["detach", "no_grad", "hook", "branch", "own backward"])
 def test_what_a_graph_of_values_cannot_hold_is_left_to_autograd(how, monkeypatch):
     monkeypatch.setattr(choice, "SHORT", 0.0)
     torch.manual_seed(0)
