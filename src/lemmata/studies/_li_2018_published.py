@@ -82,7 +82,12 @@ def _drawn(config: Published, x: Tensor, y: Tensor) -> Measurements:
         adaptive=False, seed=seed_of(config.seed, "directions"),
     )  # fmt: skip
     nonconvex, bumps = violations(drawn.loss)
-    return Measurements.of(nonconvex=nonconvex, bumps=bumps, axis=drawn.x, surface=drawn.loss)
+    inner = abs(drawn.x) <= (config.span + 1e-9) / 2
+    nonconvex_inside, bumps_inside = violations(drawn.loss[inner][:, inner])
+    return Measurements.of(
+        nonconvex=nonconvex, bumps=bumps, nonconvex_inside=nonconvex_inside, bumps_inside=bumps_inside,
+        axis=drawn.x, surface=drawn.loss,
+    )  # fmt: skip
 
 
 @torch.no_grad()
