@@ -270,7 +270,7 @@ published.claim(
     kind=ordering(of="nonconvex_inside", over="shortcuts", order=(True, False), gap=NEARLY),
     select={"shortcuts": [True, False]},
     quoted="from nearly convex to chaotic (read as: by 1 % at least)",
-    note="Added after the whole plane had been seen, where the loss of both networks levels off above that of guessing, "
+    note="Added after the whole plane had been seen, where both losses level off above that of guessing, "
     "2.3 nats, and neither is convex; so take it as a finding, not as a test.",
 )
 
