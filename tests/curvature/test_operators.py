@@ -187,7 +187,7 @@ def test_hessian_equals_the_explicit_matrix(case, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("case", [c for c in CASES if c not in ("weighted", "smooth l1")])
+@pytest.mark.parametrize("case", ["relu", "tanh, mse", "attention", "shared and unused", "convnet"])
 def test_gauss_newton_equals_the_explicit_matrix(case, way):
     objective = problem(case)
     torch.testing.assert_close(curvature.ggn(objective, way=way).dense(), explicit_ggn(objective), **CLOSE)

@@ -37,10 +37,10 @@ class Linearize:
     def build(self, batch: int) -> Linear:
         """The linear map of a batch. Raises `Untraceable`."""
         moving, still = self.target.values(batch)
-        graph = self._derivative(batch, moving, still)
-        with torch.no_grad():
-            laid = [self._laid(value) for value in (*moving, *still)]
-            results = graph.prepare(*laid)
+        graph, results = self._derivative(batch, moving, still)
+        if results is None or self.layout != "contiguous":
+            with torch.no_grad():
+                results = graph.prepare(*(self._laid(value) for value in (*moving, *still)))
         outputs, kept = results[: len(graph.moves)], results[len(graph.moves) :]
         finite(outputs[0], batch)
 
@@ -57,27 +57,32 @@ class Linearize:
 
         return Linear(apply, many, _bytes(kept, besides=(*moving, *still)))
 
-    def _derivative(self, batch: int, moving: list[Tensor], still: list[Tensor]) -> Derivative:
-        values = [*moving, *still]
+    def _derivative(
+        self, batch: int, moving: list[Tensor], still: list[Tensor]
+    ) -> tuple[Derivative, Sequence[Tensor] | None]:
+        """The derivative for this shape of batch; when it is new, what `prepare` gave too."""
+        values, results = [*moving, *still], None
         key = tuple((tuple(value.shape), value.dtype) for value in values)
         if key not in self.derivatives:
             objective, x = self.target.objective, self.target.inputs(batch)
             forward = network_graph(objective, objective.parameters, x)
             graph = function_graph(self.target.function(forward), values)
             self.derivatives[key] = derivative(graph, len(moving), values, repeated=self.target.repeated)
-            self._check(self.derivatives[key], values)
-        return self.derivatives[key]
+            results = self._checked(self.derivatives[key], values)
+        return self.derivatives[key], results
 
-    def _check(self, graph: Derivative, values: list[Tensor]) -> None:
-        """Compare the outputs of the graph with those of the network itself."""
+    def _checked(self, graph: Derivative, values: list[Tensor]) -> Sequence[Tensor]:
+        """Prepare, and compare the outputs of the graph with those of the network itself."""
         with torch.no_grad():
-            traced = graph.prepare(*values)[: len(graph.moves)]
+            results = graph.prepare(*values)
+        traced = results[: len(graph.moves)]
         with elementary(), torch.enable_grad():
             own = self.target.function(self.target.objective.outputs)(*(value.detach() for value in values))
         scale = max(float(tensor.detach().norm()) for tensor in own)
         apart = max(float((a - b.detach()).norm()) for a, b in zip(traced, own, strict=True))
         if apart > tolerance(own[0].dtype) * scale:
             raise Untraceable(f"the graph and the network differ by {apart / scale:.2g} in the gradient")
+        return results
 
     def _laid(self, value: Tensor) -> Tensor:
         images = self.layout == "channels last" and value.ndim == 4 and value.is_floating_point()
