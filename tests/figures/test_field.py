@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.interpolate import RegularGridInterpolator
@@ -39,6 +39,9 @@ def pixels(made):
 @given(
     st.floats(1e-6, 1e6), st.floats(1.0001, 1e12), st.booleans(), st.sampled_from([None, 5, 12, 25]),
 )  # fmt: skip
+@example(low=999999.998046875, ratio=4.0, log=True, levels=None)
+@example(low=1.9999999998835847, ratio=4.0, log=True, levels=None)
+@example(low=1.0, ratio=4.0, log=True, levels=25)
 @settings(max_examples=200, deadline=None)
 def test_levels_hold_all_values_in_order_and_ticks_lie_between_the_ends(low, ratio, log, levels):
     found = scale([Field(label="z", x=[0, 1], y=[0, 1], z=[[low, low], [low, low * ratio]], log=log, levels=levels)])

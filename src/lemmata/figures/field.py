@@ -16,6 +16,7 @@ import numpy as np
 
 from lemmata.errors import InvalidInput
 
+ROUNDING = 2e-9  # relative: what a value may lie beyond a level and still count as on it
 LEVELS = 12  # about so many contour levels, if none are asked for
 LEVELS_AT_MOST = 60
 ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -136,9 +137,8 @@ def scale(fields: Sequence[Field]) -> Scale:
     levels = levels[np.unique(np.linspace(0, len(levels) - 1, min(len(levels), LEVELS_AT_MOST)).astype(int))]
     start, end = float(levels[0]), float(levels[-1])
     ticks = _ticks(start, end, log=log)
-    return Scale(
-        first.text, start, end, log, tuple(levels.tolist()), tuple(ticks.tolist()), low < start, high > end
-    )  # fmt: skip
+    below, above = low < start - ROUNDING * abs(start), high > end + ROUNDING * abs(end)
+    return Scale(first.text, start, end, log, tuple(levels.tolist()), tuple(ticks.tolist()), below, above)
 
 
 def _apart(low: float, high: float, log: bool) -> tuple[float, float]:
@@ -151,13 +151,13 @@ def _apart(low: float, high: float, log: bool) -> tuple[float, float]:
 def _rounded(low: float, high: float, count: int, *, log: bool) -> np.ndarray:
     """About `count` round values from one at or below `low` to one at or above `high`."""
     decades = np.log10(high / low) if log else 0.0
-    if not log or decades < 0.6:
+    if not log or decades < max(0.6, count / 18):  # six levels a decade at most, which would be too few
         step = _step((high - low) / count)
         values = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1)
         return values[values > 0] if log else values
     between = next((m for m in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3)) if len(m) * decades <= 1.3 * count), (1,))
     apart = max(1, round(decades / count))
-    first, last = int(np.floor(np.log10(low) + 1e-9)), int(np.ceil(np.log10(high) - 1e-9))
+    first, last = int(np.floor(np.log10(low) - 1e-9)), int(np.ceil(np.log10(high) + 1e-9))
     values = np.array([m * 10.0**power for power in range(first, last + apart, apart) for m in between])
     start = np.searchsorted(values, low * (1 + 1e-9), side="right") - 1
     return values[max(start, 0) : np.searchsorted(values, high * (1 - 1e-9)) + 1]
