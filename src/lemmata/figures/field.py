@@ -154,7 +154,7 @@ def _rounded(low: float, high: float, count: int, *, log: bool) -> np.ndarray:
     if not log or decades < max(0.6, count / 18):  # six levels a decade at most, which would be too few
         step = _step((high - low) / count)
         values = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1)
-        return values[values > 0] if log else values
+        return np.array([low, *values[values > low]]) if log and values[0] <= 0 else values
     between = next((m for m in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3)) if len(m) * decades <= 1.3 * count), (1,))
     apart = max(1, round(decades / count))
     first, last = int(np.floor(np.log10(low) - 1e-9)), int(np.ceil(np.log10(high) + 1e-9))
