@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from lemmata.study.registry import load
+
+settings.register_profile("seeded", derandomize=True)  # the same examples at every run
+settings.load_profile("seeded")
 
 torch.set_num_threads(1)
 COIN = Path(__file__).parent / "engines" / "coin_study.py"
