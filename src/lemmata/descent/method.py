@@ -4,22 +4,39 @@ In units of 1/L, L the Lipschitz constant of the gradient, n steps of such a met
 
     x_{k+1} = x_0 - (1/L) sum_{j <= k} H[k, j] g(x_j)
 
-with a lower triangular matrix H (Drori and Teboulle, 2014). Gradient descent with steps h_0, h_1, ... has
-H[k, j] = h_j; momentum fills the rest. The matrix is what a worst case is computed from; a run uses the recursion.
+with a lower triangular matrix H (Drori and Teboulle, 2014), from which a worst case is computed. A run needs no
+matrix: gradient descent, momentum, Nesterov's and the optimised gradient method are all one recursion,
+
+    w_{k+1} = decay_k w_k - intake_k g(x_k) / L,        w_0 = 0
+    x_{k+1} = x_k - step_k g(x_k) / L + w_{k+1}
+
+of three numbers a step and one vector w beside x. To run a method:
+
+    state = method.start(x0, L=L)
+    for _ in range(n):
+        state = method.advance(state, gradient(state.x), value(state.x))    # the value is for Polyak's step alone
+    state.output
+
+`state.x` is where the next gradient is wanted; `state.output` is the point that the guarantee for k steps speaks of.
+The two differ where a method ends otherwise than it goes on: Nesterov's ends on the gradient step before its
+extrapolation, the optimised gradient method on a shorter momentum, an average on the mean. The last row of
+`matrix(n)` is the output's. Fails for methods that choose their steps as they run (line searches, Polyak's step):
+these have the same `start` and `advance` and no matrix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from lemmata.errors import InvalidInput
 
 Measure = Literal["gap", "gradient"]
-Given = Literal["distance", "gap"]
+Given = Literal["distance", "gap", "level"]
+V = TypeVar("V", bound=Any)  # a numpy array or a torch tensor of any shape
 
 
 @dataclass(frozen=True)
@@ -29,8 +46,10 @@ class Guarantee:
         of gap,      given distance:   f_n - f* <= bound(n) L D^2
         of gradient, given gap:        |g_n|^2  <= bound(n) L (f_0 - f*)
         of gradient, given distance:   |g_n|^2  <= bound(n) L^2 D^2
+        of gap,      given level:      f_n - f* <= bound(n) L R^2,  R = max {|x - x*| : f(x) <= f(x_0)} >= D
 
-    `tight` says that some function attains the bound.
+    `tight` says that some function attains the bound; `mu` (in units of L) that only mu-strongly convex functions are
+    meant. The bound is infinite at an n for which nothing is proven: a schedule made for N steps is, at most n < N.
 
     >>> Guarantee("gap", "distance", lambda n: 1 / (4 * n + 2), where="Drori and Teboulle (2014)", tight=True).bound(10)
     0.023809523809523808
@@ -41,26 +60,98 @@ class Guarantee:
     bound: Callable[[int], float]
     where: str
     tight: bool = False
+    mu: float = 0.0
 
 
-@dataclass(frozen=True)
+class Coefficients(NamedTuple):
+    """The three numbers of a step: w <- decay w - intake g/L, then x <- x - step g/L + w."""
+
+    step: float
+    decay: float = 0.0
+    intake: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class State(Generic[V]):
+    """A run after k steps: `x`, where the next gradient is wanted, and `output`, what the guarantee speaks of.
+
+    `memory` is w_k (None while it is zero), `best` the least value met, for methods that are told values.
+    """
+
+    x: V
+    output: V
+    memory: V | None = None
+    k: int = 0
+    L: float = 1.0
+    best: float = float("inf")
+
+
+@dataclass(frozen=True, eq=False)
 class Method:
-    """A first-order method with fixed steps; `matrix` gives its H for n steps."""
+    """A first-order method with fixed steps: `coefficients(k)` gives those of step k, from x_k to x_{k+1}."""
 
     name: str
     guarantee: Guarantee | None = field(default=None, kw_only=True)
     source: str = field(default="", kw_only=True)
 
-    def matrix(self, n: int) -> np.ndarray:
-        """Give H (n, n), lower triangular, float64."""
+    @property
+    def length(self) -> int | None:
+        """How many steps there are; None where there is no end."""
+        return None
+
+    def coefficients(self, k: int) -> Coefficients:
+        """Give the numbers of step k = 0, 1, ... where more steps follow."""
         raise NotImplementedError
 
+    def last(self, k: int) -> Coefficients:
+        """Give the numbers of step k where the run ends with it; most methods end as they go on."""
+        return self.coefficients(k)
 
-@dataclass(frozen=True)
+    def matrix(self, n: int) -> np.ndarray:
+        """Give H (n, n), lower triangular, float64; its last row leads to the output. n^2 flops.
+
+        Raises `InvalidInput` for n < 1 and beyond the method's length.
+        """
+        self._require(n)
+        H, W = np.zeros((n, n)), np.zeros(n)
+        for k in range(n):
+            step, decay, intake = self.last(k) if k == n - 1 else self.coefficients(k)
+            W *= decay
+            W[k] = intake
+            H[k] = W if k == 0 else H[k - 1] + W
+            H[k, k] += step
+        return H
+
+    def start(self, x0: V, *, L: float = 1.0) -> State[V]:
+        """Begin at x0, an array or tensor of any shape, which is never written to."""
+        if not 0 < L < float("inf"):
+            raise InvalidInput(f"L = {L}; it must be positive and finite: estimate the gradient's Lipschitz constant")
+        return State(x0, x0, L=L)
+
+    def advance(self, state: State[V], gradient: V, value: float | None = None) -> State[V]:
+        """Take the step from x_k by the gradient there. One or two vectors are made, nothing is written to.
+
+        Raises `InvalidInput` beyond the method's length. `value`, f(x_k), is for methods that need it.
+        """
+        self._require(state.k + 1)
+        onward, ending = self.coefficients(state.k), self.last(state.k)
+        x, memory = _stepped(state, gradient, onward)
+        output = x if ending == onward else _stepped(state, gradient, ending)[0]
+        return State(x, output, memory, state.k + 1, state.L)
+
+    def _require(self, n: int) -> None:
+        if n < 1:
+            raise InvalidInput(f"{self.name}: {n} steps are asked for; take at least 1")
+        if self.length is not None and n > self.length:
+            raise InvalidInput(f"{self.name} has {self.length} steps, {n} are asked for; make it for {n} steps")
+
+
+@dataclass(frozen=True, eq=False)
 class Schedule(Method):
     """Gradient descent with the steps `steps` (N,), float64, in units of 1/L: x_{k+1} = x_k - (steps[k]/L) g(x_k).
 
-    A `cyclic` schedule is a pattern that is repeated for as long as one runs.
+    A `cyclic` schedule is a pattern that is repeated for as long as one runs. Raises `InvalidInput` where the steps
+    are not a row of finite numbers.
 
     >>> Schedule("pattern", np.array([1.5, 4.9, 1.5]), cyclic=True).take(5).tolist()
     [1.5, 4.9, 1.5, 1.5, 4.9]
@@ -69,17 +160,41 @@ class Schedule(Method):
     steps: np.ndarray
     cyclic: bool = field(default=False, kw_only=True)
 
+    def __post_init__(self):
+        steps = np.array(self.steps, dtype=np.float64)
+        if steps.ndim != 1 or not len(steps) or not np.isfinite(steps).all():
+            raise InvalidInput(f"{self.name}: steps {self.steps!r:.80}; expected at least one finite number in a row")
+        steps.flags.writeable = False
+        object.__setattr__(self, "steps", steps)
+
     def __len__(self) -> int:
         return len(self.steps)
 
+    @property
+    def length(self) -> int | None:
+        """How many steps there are; None for a cyclic schedule."""
+        return None if self.cyclic else len(self.steps)
+
     def take(self, n: int) -> np.ndarray:
         """Give the first n steps (n,). Raises `InvalidInput` where the schedule ends before."""
-        if self.cyclic:
-            return np.resize(self.steps, n)
-        if n > len(self.steps):
-            raise InvalidInput(f"{self.name} has {len(self.steps)} steps, {n} are asked for; make it for {n} steps")
-        return self.steps[:n].copy()
+        self._require(n)
+        return np.resize(self.steps, n) if self.cyclic else self.steps[:n].copy()
+
+    def coefficients(self, k: int) -> Coefficients:
+        """Give step k, without momentum."""
+        return Coefficients(float(self.steps[k % len(self.steps)]))
 
     def matrix(self, n: int) -> np.ndarray:
         """Give H (n, n) with H[k, j] = steps[j] for j <= k."""
         return np.tril(np.broadcast_to(self.take(n), (n, n)))
+
+
+def _stepped(state: State[V], gradient: V, numbers: Coefficients) -> tuple[V, V | None]:
+    step, decay, intake = numbers
+    if decay == intake == 0:
+        return state.x - (step / state.L) * gradient, None
+    memory = -(intake / state.L) * gradient
+    if state.memory is not None:
+        memory = memory + decay * state.memory
+    x = state.x + memory
+    return (x - (step / state.L) * gradient if step else x), memory
