@@ -1,6 +1,7 @@
 """Matrix-free linear algebra shared by the instruments: operators, conjugate gradients, Lanczos, traces."""
 
 from lemmata.linalg.cg import Solution, cg
+from lemmata.linalg.definite import is_positive_definite, is_positive_semidefinite
 from lemmata.linalg.diagonal import exact_diagonal, hutchinson_diagonal
 from lemmata.linalg.hutch_plus_plus import hutch_plus_plus
 from lemmata.linalg.lanczos import Eigenpairs, eigenpairs
@@ -21,6 +22,8 @@ __all__ = [
     "hutch_plus_plus",
     "hutchinson",
     "hutchinson_diagonal",
+    "is_positive_definite",
+    "is_positive_semidefinite",
     "lanczos_quadrature",
     "xdiag",
     "xtrace",
