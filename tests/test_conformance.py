@@ -249,6 +249,42 @@ class TestHessian(Operator):
         return phantom.hessian
 
 
+class TestGaussNewton(Operator):
+    def instrument(self, subject):
+        return curvature.ggn(subject)
+
+
+class TestFisher(Operator):
+    def instrument(self, subject):
+        return curvature.fisher(subject)
+
+
+class TestSampledFisher(Operator):
+    def instrument(self, subject):
+        return curvature.fisher(subject, samples=3, seed=0)
+
+
+class TestEmpiricalFisher(Operator):
+    def instrument(self, subject):
+        return curvature.empirical_fisher(subject)
+
+
+class TestJacobian(Operator):
+    def instrument(self, subject):
+        return curvature.jacobian(subject)
+
+
+class TestSharpnessTracker(EstimateConformance):
+    repeats = ROUNDING
+    tolerance = 1e-6
+
+    def instrument(self, subject):
+        return curvature.SharpnessTracker(subject, tolerance=1e-4).measure()
+
+    def truth(self, phantom):
+        return phantom.eigenvalues[:1]
+
+
 class TestTopEigenvalues(EstimateConformance):
     repeats = ROUNDING
     tolerance = 1e-6  # that of the iteration, which is quadratic in the eigenvalues

@@ -17,14 +17,6 @@ from lemmata.verdicts.verdict import ControlOutcome
 TINY = {"n": 60, "network.width": 12, "network.depth": 2, "training.epochs": 3, "training.batch": 30}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny(**values) -> Spectrum:
     return Spectrum.build({**TINY, **values})
 

@@ -18,14 +18,6 @@ TINY = {"n": 60, "pool": 4, "network.width": 12, "training.batch": 20, "training
 ACTIVATIONS = ["relu", "tanh", "sigmoid", "maxout"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny(**values) -> Interpolation:
     return Interpolation.build({**TINY, **values})
 

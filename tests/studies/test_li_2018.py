@@ -23,14 +23,6 @@ X = np.linspace(-1, 1, 9)
 TINY = {"n": 100, "n_test": 80, "large": 100, "small": 10, "epochs": 4, "samples": 50, "pool": 4, "width": 16}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # ---- the measure of convexity ----------------------------------------------------------------------------------------
 
 

@@ -15,14 +15,6 @@ from lemmata.verdicts.verdict import ControlOutcome
 TINY = {"n": 60, "n_test": 80, "n_validation": 40, "pool": 4, "network.width": 16, "training.epochs": 6}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny(**values) -> Randomisation:
     return Randomisation.build({**TINY, **values})
 

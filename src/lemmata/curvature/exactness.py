@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 import torch
 
+from lemmata.curvature.gauss_newton import ggn
 from lemmata.curvature.hessian import hessian
 from lemmata.curvature.not_exact import NotExact
 from lemmata.curvature.output_curvature import largest_rank
@@ -40,11 +41,7 @@ def exact_cost(objective: Objective) -> float:
 
 def operator_of(objective: Objective, matrix: Matrix, *, products: int, memory: int) -> LinearOperator:
     """The matrix by its products, of which `products` are wanted."""
-    if matrix == "hessian":
-        return hessian(objective, products=products, memory=memory)
-    found = objective.ggn()
-    found.cost = 5 / 3  # a forward pass, a tangent forward and a pass back, anew in each product
-    return found
+    return (hessian if matrix == "hessian" else ggn)(objective, products=products, memory=memory)
 
 
 def check_choice(method: str, methods: tuple[str, ...], matrix: str) -> None:

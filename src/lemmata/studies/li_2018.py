@@ -137,8 +137,8 @@ batch = study.experiment(
             "epochs": 300, "weight_decay": 5e-4,
         },
     },
-    vectorised=("seed", "decayed", "against", "normalization", "shrink", "plane", "steps"),
-    block=100,
+    vectorised=("seed", "against", "normalization", "shrink", "plane", "steps"),
+    block=50,
     data=lambda config: config.data,
 )  # fmt: skip
 batch.trial(compare_batches)
