@@ -1,7 +1,9 @@
 """Matrix-free linear algebra shared by the instruments: operators, conjugate gradients, Lanczos, traces."""
 
+from lemmata.linalg.adjoint_check import AdjointCheck, check_adjoint
 from lemmata.linalg.cg import Solution, cg
 from lemmata.linalg.definite import is_positive_definite, is_positive_semidefinite
+from lemmata.linalg.derivative_check import DerivativeCheck, check_gradient, check_jacobian
 from lemmata.linalg.diagonal import exact_diagonal, hutchinson_diagonal
 from lemmata.linalg.hutch_plus_plus import hutch_plus_plus
 from lemmata.linalg.lanczos import Eigenpairs, eigenpairs
@@ -12,11 +14,16 @@ from lemmata.linalg.xdiag import xdiag
 from lemmata.linalg.xtrace import xtrace
 
 __all__ = [
+    "AdjointCheck",
+    "DerivativeCheck",
     "Eigenpairs",
     "LinearOperator",
     "Quadrature",
     "Solution",
     "cg",
+    "check_adjoint",
+    "check_gradient",
+    "check_jacobian",
     "eigenpairs",
     "exact_diagonal",
     "hutch_plus_plus",
