@@ -34,7 +34,11 @@ LAWS = {
     "linear": lambda n, **k: synthetic.linear_teacher(n, torch.ones(3), noise=0.1, **k),
     "two-layer": lambda n, **k: synthetic.two_layer_teacher(n, torch.eye(3), torch.ones(3), noise=0.1, **k),
     "parity": lambda n, **k: synthetic.parity(n, 3, **k),
+    "peaks": lambda n, **k: synthetic.peaks(n, noise=0.1, **k),
+    "peaks classes": lambda n, **k: synthetic.peaks_classes(n, grid=32, **k),
+    "ellipses": synthetic.ellipses,
 }
+PLANAR = ("peaks", "peaks classes", "ellipses")
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -44,10 +48,10 @@ def test_shapes_dtypes_and_seeds(law, dtype, n):
     x, y = LAWS[law](n, generator=seeded(3), dtype=dtype)
     again, other = (LAWS[law](n, generator=seeded(seed), dtype=dtype)[0] for seed in (3, 4))
     shape = (n,) if isinstance(n, int) else n
-    assert x.shape == (*shape, 3)
+    assert x.shape == (*shape, 2 if law in PLANAR else 3)
     assert y.shape == shape
     assert x.dtype == dtype
-    assert y.dtype == (torch.int64 if law in ("mixture", "parity") else dtype)
+    assert y.dtype == (torch.int64 if law in ("mixture", "parity", *PLANAR[1:]) else dtype)
     assert torch.equal(x, again)
     assert not torch.equal(x, other)
 
@@ -193,3 +197,53 @@ BAD = [
 def test_laws_that_cannot_be_drawn_from(draw, message):
     with pytest.raises(InvalidInput, match=message):
         draw(seeded())
+
+
+def test_the_peaks_are_matlabs():
+    """peaks(5) as MATLAB's documentation prints it, to its four digits; the extremes to a grid of 0.01."""
+    printed = [
+        [0.0001, 0.0042, -0.2450, -0.0298, -0.0000],
+        [-0.0005, 0.3265, -5.6803, -0.4405, 0.0036],
+        [-0.0365, -2.7736, 0.9810, 3.2695, 0.0331],
+        [-0.0031, 0.4784, 7.9966, 1.1853, 0.0044],
+        [0.0000, 0.0312, 0.2999, 0.0320, 0.0000],
+    ]
+    line = torch.linspace(-3, 3, 5, dtype=F64)
+    b, a = torch.meshgrid(line, line, indexing="ij")  # rows are the second coordinate
+    found = synthetic.peaks_surface(torch.stack([a, b], -1))
+    torch.testing.assert_close(found, torch.tensor(printed, dtype=F64), atol=5.1e-5, rtol=0)
+    line = torch.linspace(-3, 3, 601, dtype=F64)
+    height = synthetic.peaks_surface(torch.cartesian_prod(line, line))
+    assert height.max().item() == pytest.approx(8.106, abs=2e-3)
+    assert height.min().item() == pytest.approx(-6.551, abs=2e-3)
+
+
+def test_classes_of_the_peaks_are_slices_of_equal_height_met_equally_often():
+    x, y = synthetic.peaks_classes(20_000, grid=101, generator=seeded())
+    line = torch.linspace(-3, 3, 101, dtype=F64)
+    low, high = synthetic.peaks_surface(torch.cartesian_prod(line, line)).aminmax()
+    share = (synthetic.peaks_surface(x) - low) / (high - low)
+    assert ((share > y / 5 - 1e-12) | (y == 0)).all()
+    assert (share <= (y + 1) / 5 + 1e-12).all()
+    for label in range(5):
+        assert_mean((y == label).double(), torch.tensor(0.2))
+    chosen = x[y == 2].unique(dim=0)
+    assert len(chosen) > 1000  # spread over the class, not one point of it
+    assert torch.allclose(x * 100 / 6, (x * 100 / 6).round(), atol=1e-9)  # points of the grid
+
+
+def test_ellipses_fill_their_shapes():
+    x, y = synthetic.ellipses(20_000, generator=seeded())
+    radius = torch.stack([x[:, 0], x[:, 1] / 0.4], 1).norm(dim=1)
+    assert_mean(radius[y == 1], torch.tensor(0.5))  # uniform on [0, 1]
+    assert_mean(radius[y == 0], torch.tensor(1.5))
+    assert_mean(x, torch.zeros(2))
+
+
+def test_what_the_test_problems_refuse():
+    with pytest.raises(InvalidInput, match=r"points of shape \(3,\)"):
+        synthetic.peaks_surface(torch.zeros(3))
+    with pytest.raises(InvalidInput, match="take two or more, and a grid that meets each"):
+        synthetic.peaks_classes(5, classes=40, grid=4, generator=seeded())
+    with pytest.raises(InvalidInput, match="noise = -1"):
+        synthetic.peaks(5, noise=-1.0, generator=seeded())

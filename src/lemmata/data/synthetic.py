@@ -1,10 +1,13 @@
-"""Laws that theory is written for: Gaussian mixtures, linear and two-layer teachers, parities.
+"""Laws that theory is written for: Gaussian mixtures, linear and two-layer teachers, parities, and test problems.
 
     gaussian_mixture   y ~ weights,  x | y ~ N(mean_y, scale_y^2 I)
     scaled_features    x ~ N(0, diag(s^2)),  z ~ N(0, noise^2),  t = <x, theta> + z
     linear_teacher     the same with s = 1
     two_layer_teacher  x ~ N(0, diag(s^2)),  t = v . phi(W x) + z
     parity             x uniform on {-1, 1}^d,  y = 1 if an odd number of the chosen coordinates is -1, else 0
+    peaks              x uniform on [-3, 3]^2,  t = the peaks function + z
+    peaks_classes      the same square cut at equally spaced heights, each class equally likely
+    ellipses           a filled ellipse in a ring of the same shape
 
 Every law takes `n`, or a shape (members, n) that draws independent sets in one call, and an explicit generator, on
 whose device the result lives. Values are float64 unless another dtype is asked for, since closed forms are compared
@@ -14,7 +17,7 @@ with them. Cost: one pass over what is returned.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from math import isfinite, pi
 
 import torch
 from torch import Generator, Tensor
@@ -149,6 +152,82 @@ def parity(
         raise InvalidInput(f"support {chosen} is not a set of coordinates; they are different, among 0..{d - 1}")
     bits = torch.randint(2, (*_shape(n), d), generator=generator, device=generator.device)
     return 1 - 2 * bits.to(dtype), bits[..., chosen].sum(-1) % 2
+
+
+def peaks_surface(x: Tensor) -> Tensor:
+    """MATLAB's test surface at x (..., 2): three hills and three hollows on [-3, 3]^2, from -6.551 to 8.106.
+
+    3 (1 - a)^2 exp(-a^2 - (b + 1)^2) - 10 (a/5 - a^3 - b^5) exp(-a^2 - b^2) - exp(-(a + 1)^2 - b^2) / 3, x = (a, b).
+
+    >>> round(peaks_surface(torch.zeros(2, dtype=torch.float64)).item(), 12)  # (3 - 1/3) / e
+    0.981011843124
+    """
+    if not x.is_floating_point() or not x.ndim or x.shape[-1] != 2:
+        raise InvalidInput(f"points of shape {tuple(x.shape)} in {x.dtype}; the peaks want floating (..., 2)")
+    a, b = x.unbind(-1)
+    hill = 3 * (1 - a) ** 2 * torch.exp(-(a**2) - (b + 1) ** 2)
+    middle = -10 * (a / 5 - a**3 - b**5) * torch.exp(-(a**2) - b**2)
+    return hill + middle - torch.exp(-((a + 1) ** 2) - b**2) / 3
+
+
+def peaks(
+    n: Shape, *, noise: float = 0.0, generator: Generator, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
+    """Regression on the peaks: x (*n, 2) uniform on [-3, 3]^2, t (*n) = `peaks_surface` of x + z, z ~ N(0, noise^2).
+
+    >>> x, t = peaks(4, generator=torch.Generator().manual_seed(0))
+    >>> torch.equal(t, peaks_surface(x)), bool((x.abs() <= 3).all())
+    (True, True)
+    """
+    uniform = torch.rand((*_shape(n), 2), generator=generator, device=generator.device, dtype=dtype)
+    x = 6 * uniform - 3
+    return x, _noisy(peaks_surface(x), noise, generator)
+
+
+def peaks_classes(
+    n: Shape, *, classes: int = 5, grid: int = 256, generator: Generator, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
+    """Classification on the peaks: y (*n) int64 uniform, x (*n, 2) uniform on the grid points of that class.
+
+    The range of the surface on `grid` x `grid` points of [-3, 3]^2 is cut into `classes` intervals of equal length: the
+    test problem of Ruthotto's course Numerical Methods for Deep Learning. Raises `InvalidInput` where the grid is so
+    coarse that a class has no point.
+
+    >>> x, y = peaks_classes(100, generator=torch.Generator().manual_seed(0))
+    >>> x.shape, sorted(set(y.tolist()))
+    (torch.Size([100, 2]), [0, 1, 2, 3, 4])
+    """
+    shape = _shape(n)
+    line = torch.linspace(-3, 3, grid, dtype=torch.float64, device=generator.device)
+    points = torch.cartesian_prod(line, line)
+    height = peaks_surface(points)
+    low, high = height.aminmax()
+    labels = ((height - low) / (high - low) * classes).ceil().clamp(1, classes).long() - 1
+    counts = labels.bincount(minlength=classes)
+    if classes < 2 or (counts == 0).any():
+        raise InvalidInput(f"{classes} classes on {grid} x {grid} points: take two or more, and a grid that meets each")
+    y = torch.randint(classes, shape, generator=generator, device=generator.device)
+    first = counts.cumsum(0) - counts
+    uniform = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
+    place = first[y] + (uniform * counts[y]).long()
+    return points[labels.argsort(stable=True)[place]].to(dtype), y
+
+
+def ellipses(n: Shape, *, generator: Generator, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    """A filled ellipse (class 1) in a ring (class 0): x (*n, 2), y (*n) int64, both equally likely.
+
+    x = r (cos phi, 0.4 sin phi), phi uniform, r uniform on [0, 1] inside and on [1, 2] in the ring: no line separates
+    the classes, and x_1^2 + (x_2 / 0.4)^2 does. From Ruthotto's course.
+
+    >>> x, y = ellipses(100, generator=torch.Generator().manual_seed(0))
+    >>> torch.equal((x[:, 0] ** 2 + (x[:, 1] / 0.4) ** 2 < 1), y == 1)
+    True
+    """
+    shape = _shape(n)
+    y = torch.randint(2, shape, generator=generator, device=generator.device)
+    r, phi = torch.rand((2, *shape), generator=generator, device=generator.device, dtype=dtype)
+    r, phi = r + (y == 0), 2 * pi * phi
+    return torch.stack([r * phi.cos(), 0.4 * r * phi.sin()], -1), y
 
 
 def _inputs(shape: tuple[int, ...], scales: Tensor, d: int, generator: Generator, dtype: torch.dtype) -> Tensor:
