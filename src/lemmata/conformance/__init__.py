@@ -20,5 +20,14 @@ for that override `truth`, which is held against `lemmata.phantoms`.
 from lemmata.conformance.comparing import flat, require
 from lemmata.conformance.estimate import EstimateConformance, ScalarConformance
 from lemmata.conformance.instrument import InstrumentConformance
+from lemmata.conformance.solver import LeastSquaresConformance, SolverConformance
 
-__all__ = ["EstimateConformance", "InstrumentConformance", "ScalarConformance", "flat", "require"]
+__all__ = [
+    "EstimateConformance",
+    "InstrumentConformance",
+    "LeastSquaresConformance",
+    "ScalarConformance",
+    "SolverConformance",
+    "flat",
+    "require",
+]
