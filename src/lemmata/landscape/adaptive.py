@@ -33,7 +33,7 @@ DEVIATIONS = 3.0
 NEARBY = 0.2  # of half the width of the domain: over this distance residuals speak for the error
 CANDIDATES = 1500
 NEIGHBOURS = 4
-SHARE, MOST = 0.25, 500  # with the fits, 0.27 forward passes a point of a ResNet
+SHARE, MOST = 0.24, 500  # with the fits, 0.27 forward passes a point of a ResNet
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Refinement:
         """Evaluations to be spent on a grid of so many points at most.
 
         >>> Refinement().limit(625, 2), Refinement().limit(51, 1)
-        (157, 20)
+        (150, 20)
         """
         least = 20 if dimensions == 1 else 60
         wanted = max(least, min(math.ceil(SHARE * points), MOST)) if self.budget is None else self.budget
