@@ -1,6 +1,20 @@
-"""Regression that can be solved in closed form: interpolating networks, kernels, least squares."""
+"""Regression: least squares, softmax regression and the smooth solvers behind them, interpolating networks, kernels."""
 
 from lemmata.regression.finite_sample import InterpolatingNet, interpolating_net, misfit_by_units
 from lemmata.regression.kernel import KernelInterpolant, fit_gaussian_kernel
+from lemmata.regression.minimise import minimise
+from lemmata.regression.minimum import Minimum, descent_figure
+from lemmata.regression.smooth_function import NonlinearLeastSquares, SmoothFunction
 
-__all__ = ["InterpolatingNet", "KernelInterpolant", "fit_gaussian_kernel", "interpolating_net", "misfit_by_units"]
+__all__ = [
+    "InterpolatingNet",
+    "KernelInterpolant",
+    "Minimum",
+    "NonlinearLeastSquares",
+    "SmoothFunction",
+    "descent_figure",
+    "fit_gaussian_kernel",
+    "interpolating_net",
+    "minimise",
+    "misfit_by_units",
+]
