@@ -1,0 +1,294 @@
+"""Stochastic approximation: minimise E F(theta; xi) by steps along the gradients of single samples.
+
+    theta_k = theta_{k-1} - mu_k grad F(theta_{k-1}; xi_k),      mu_k = c / (k + k0)^p
+
+(Robbins and Monro, 1951), and the average of the iterates (Ruppert, 1988; Polyak and Juditsky, 1992); or momentum,
+AdaGrad (Duchi, Hazan and Singer, 2011) and Adam (Kingma and Ba, 2015) by torch.optim. All repeats advance together.
+
+Where theory knows more, the result says so: the bound of `mean_square_bound` at every step for plain steps on a problem
+whose constants are known, and the exact moments on a quadratic. Cost: a gradient of `batch` samples a step and repeat.
+Where it fails: c below 1 / (2 mu) slows the rate from k^-1 to k^(-2 c mu), far above it the first steps explode; a
+constant step stops at a floor in proportion to it; high accuracy costs ten times the samples for each digit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from lemmata.errors import InvalidInput, UnknownName
+from lemmata.estimate import Estimate
+from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
+from lemmata.regression.stochastic.moments import Moments, exact_moments
+from lemmata.regression.stochastic.problem import Draws, StochasticProblem
+from lemmata.regression.stochastic.rates import mean_square_bound
+from lemmata.regression.stochastic.step_sizes import StepSizes, as_steps
+
+Rule = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+RULES: dict[str, Rule] = {
+    "momentum": lambda theta: torch.optim.SGD(theta, lr=0.0, momentum=0.9),
+    "nesterov": lambda theta: torch.optim.SGD(theta, lr=0.0, momentum=0.9, nesterov=True),
+    "adagrad": lambda theta: torch.optim.Adagrad(theta, lr=0.0),
+    "adam": lambda theta: torch.optim.Adam(theta, lr=0.0),
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StochasticRun:
+    """S independent runs, measured after the steps `marks` (T,).
+
+    `theta` (S, p) are the last iterates, `averaged` (S, p) the averages. `distance` (S, T) is |theta - theta*|^2 and
+    `gap` (S, T) f(theta) - f*, `averaged_distance` and `averaged_gap` the same of the averages; each is None where the
+    problem does not know it, and infinite once a run has overflowed. `bound` (T,) is proven of the mean of `distance`,
+    `moments` exact, where there are such. `seconds` (T,) is the processor time of all runs together, without the
+    measurements, `cost` the gradients of single samples taken in each run.
+    """
+
+    problem: StochasticProblem
+    method: str
+    marks: np.ndarray
+    batch: int
+    theta: Tensor
+    averaged: Tensor
+    distance: Tensor | None
+    gap: Tensor | None
+    averaged_distance: Tensor | None
+    averaged_gap: Tensor | None
+    bound: np.ndarray | None
+    moments: Moments | None
+    seconds: np.ndarray
+    cost: int
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The samples seen by each run at the marks (T,)."""
+        return self.marks * self.batch
+
+    def final(self, quantity: str = "gap") -> Estimate:
+        """The mean over runs of a measured quantity after the last step, with its standard error."""
+        values = getattr(self, quantity, None)
+        if values is None:
+            raise InvalidInput(f"{quantity!r} was not measured on {self.problem.name!r}, whose minimum is not known")
+        last = values[:, -1].double()
+        error = float(last.std() / len(last) ** 0.5) if len(last) > 1 else 0.0
+        return Estimate(float(last.mean()), stderr=error, n=len(last), cost=float(self.cost))
+
+    def plot(self) -> Figure:
+        """Draw distance and gap of iterates and averages against the steps, with bands, and what theory says."""
+        panels = []
+        for name, label in (("distance", "squared distance to the minimiser"), ("gap", "f - f*")):
+            series = [
+                _over_runs(of, self.marks, values)
+                for of, values in (("iterate", getattr(self, name)), ("average", getattr(self, f"averaged_{name}")))
+                if values is not None
+            ]
+            if self.moments is not None:
+                exact = (("exact mean, iterate", name), ("exact mean, average", f"averaged_{name}"))
+                series += [_theory(of, self.marks, getattr(self.moments, quantity)) for of, quantity in exact]
+            if name == "distance" and self.bound is not None:
+                series.append(_theory("proven bound, iterate", self.marks, self.bound))
+            if series:
+                axis = Axis(label="step", log=True)
+                panels.append(Panel(x=axis, y=Axis(label=label, log=True), series=series))
+        caption = f"{self.method} on {self.problem.name}: {len(self.theta)} runs, batches of {self.batch}; 95 % bands."
+        return Figure(name="stochastic-approximation", title="Stochastic approximation", caption=caption, panels=panels)
+
+
+def stochastic_approximation(
+    problem: StochasticProblem,
+    start: Tensor | None = None,
+    *,
+    step: float | StepSizes,
+    iterations: int,
+    method: str | Rule = "sgd",
+    batch: int = 1,
+    average_from: int = 0,
+    repeats: int = 20,
+    seed: int | Sequence[int] | Generator = 0,
+    marks: Sequence[int] | None = None,
+    theory: bool = True,
+    memory: int = 2**26,
+) -> StochasticRun:
+    """Run `repeats` independent runs of stochastic approximation together, from `start` (p,) or (S, p), zero by default.
+
+    `step` is a number or `StepSizes`; of plain steps (``method="sgd"``) it may hold one number a repeat. ``"momentum"``,
+    ``"nesterov"`` (both 0.9), ``"adagrad"``, ``"adam"``, or a function from a list of parameters to a torch optimiser,
+    whose ``lr`` is set to the step size. Averages are those of the iterates after step `average_from`. `seed` is one
+    number, a generator, or one number for each repeat, in which case a run does not depend on its company. `marks` are
+    the steps measured, by default 60 evenly spread on a log scale. `memory` bytes bound the samples drawn ahead.
+
+    Raises `InvalidInput` for settings that make no run; a run that overflows goes on and has infinite distances.
+
+    >>> from lemmata.regression.stochastic import noisy_quadratic
+    >>> problem = noisy_quadratic(torch.tensor([1.0, 2.0]).double(), 1.0)
+    >>> run = stochastic_approximation(problem, torch.ones(2), step=StepSizes(1.0, 1), iterations=500)
+    >>> run.theta.shape, bool(run.final("distance").value < 3 * run.bound[-1])
+    (torch.Size([20, 2]), True)
+    """
+    steps = as_steps(step)
+    seeds = _seeds(seed, repeats)
+    theta = _started(problem, start, len(seeds))
+    recorder = _Recorder(problem, _marks(marks, iterations), average_from)
+    _check(problem, iterations, batch, average_from)
+    update = _plain(theta, steps) if method == "sgd" else _by_torch(theta, steps, method)
+    recorder.see(0, theta)
+    begun = time.process_time()
+    with torch.no_grad():
+        for k, draws in enumerate(_ahead(problem, seeds, batch, iterations, memory), start=1):
+            update(k, problem.gradient(theta, draws))
+            begun = recorder.see(k, theta, begun)
+    scalar = all(torch.as_tensor(part).ndim == 0 for part in (steps.c, steps.k0, steps.power))
+    known = theory and method == "sgd" and scalar and theta.ndim == 2 and (start is None or start.ndim == 1)
+    origin = theta.new_zeros(problem.size) if start is None else start
+    exact = known and problem.name in ("noisy quadratic", "linear regression") and average_from == 0
+    bounded = known and problem.mu > 0 and np.isfinite([problem.each_L, problem.noise]).all()
+    at = recorder.marks.tolist()
+    return StochasticRun(
+        problem=problem,
+        method=method if isinstance(method, str) else getattr(method, "__name__", "torch optimiser"),
+        batch=batch,
+        theta=theta.detach().clone(),
+        cost=iterations * batch,
+        bound=mean_square_bound(problem, origin, steps, marks=at, batch=batch) if bounded else None,
+        moments=exact_moments(problem, origin, steps, marks=at, batch=batch) if exact else None,
+        **recorder.measured(),
+    )
+
+
+def _plain(theta: Tensor, steps: StepSizes) -> Callable[[int, Tensor], None]:
+    def update(k: int, gradient: Tensor) -> None:
+        size = steps(k)
+        if isinstance(size, Tensor):
+            theta.addcmul_(gradient, size.to(theta)[..., None], value=-1)
+        else:
+            theta.add_(gradient, alpha=-size)
+
+    if any(isinstance(part, Tensor) and part.ndim and len(part) != len(theta) for part in vars(steps).values()):
+        raise InvalidInput(f"step sizes for another number of repeats than {len(theta)}; give one number for each")
+    return update
+
+
+def _by_torch(theta: Tensor, steps: StepSizes, method: str | Rule) -> Callable[[int, Tensor], None]:
+    if isinstance(method, str) and method not in RULES:
+        raise UnknownName("method", method, ["sgd", *RULES])
+    if any(isinstance(part, Tensor) and part.ndim for part in vars(steps).values()):
+        raise InvalidInput("torch optimisers have one step size for all repeats; give numbers, or take method='sgd'")
+    leaf = nn.Parameter(theta)  # shares its memory
+    optimiser = (RULES[method] if isinstance(method, str) else method)([leaf])
+
+    def update(k: int, gradient: Tensor) -> None:
+        for group in optimiser.param_groups:
+            group["lr"] = float(steps(k))
+        leaf.grad = gradient
+        optimiser.step()
+
+    return update
+
+
+def _ahead(
+    problem: StochasticProblem, seeds: list[Generator], batch: int, iterations: int, memory: int
+) -> Iterator[Draws]:
+    """The samples of each step, (S, batch, ...), drawn many steps ahead, for each repeat from its own generator."""
+    size = 8 * (problem.size + 1)  # of a sample, at most
+    chunk = max(1, min(iterations, memory // (2 * size * batch * len(seeds)), 4096))
+    for done in range(0, iterations, chunk):
+        steps = min(chunk, iterations - done)
+        drawn = [problem.draw(steps * batch, generator) for generator in seeds]
+        parts = [torch.stack([one[i] for one in drawn], 1) for i in range(len(drawn[0]))]
+        parts = [part.unflatten(0, (steps, batch)).transpose(1, 2).contiguous() for part in parts]
+        for i in range(steps):
+            yield tuple(part[i] for part in parts)
+
+
+class _Recorder:
+    """Sums the iterates, and measures iterates and averages at the marks; its own time does not count."""
+
+    def __init__(self, problem: StochasticProblem, marks: np.ndarray, average_from: int):
+        self.problem, self.marks, self.average_from = problem, marks, average_from
+        self.wanted, self.spent, self.total = set(marks.tolist()), 0.0, torch.zeros(())
+        self.average = torch.zeros(())
+        self.rows: list[tuple[Tensor | None, ...]] = []
+        self.times: list[float] = []
+
+    def see(self, k: int, theta: Tensor, begun: float = 0.0) -> float:
+        if k == 0:
+            self.total, self.average = torch.zeros_like(theta), theta.clone()
+        elif k > self.average_from:
+            self.total += theta
+        if k not in self.wanted:
+            return begun
+        self.spent += time.process_time() - begun if k else 0.0
+        count = k - self.average_from
+        self.average = self.total / count if count > 0 else theta.clone()
+        self.times.append(self.spent)
+        self.rows.append((*self._errors(theta), *self._errors(self.average)))
+        return time.process_time()
+
+    def _errors(self, theta: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        problem, found = self.problem, []
+        for known, error in (
+            (problem.minimiser, lambda: (theta - problem.minimiser).square().sum(-1)),
+            (problem.minimum if problem.expected else None, lambda: problem.expected(theta) - problem.minimum),  # type: ignore[misc]
+        ):
+            found.append(None if known is None else error().nan_to_num(nan=torch.inf, posinf=torch.inf))
+        return found[0], found[1]
+
+    def measured(self) -> dict:
+        names = ("distance", "gap", "averaged_distance", "averaged_gap")
+        columns = {
+            name: None if column[0] is None else torch.stack([part for part in column if part is not None], 1)
+            for name, column in zip(names, zip(*self.rows, strict=True), strict=True)
+        }
+        return {**columns, "averaged": self.average, "marks": self.marks, "seconds": np.array(self.times)}
+
+
+def _seeds(seed: int | Sequence[int] | Generator, repeats: int) -> list[Generator]:
+    """A generator for each repeat."""
+    if isinstance(seed, int | Generator):
+        if repeats < 1:
+            raise InvalidInput(f"repeats = {repeats}; it must be 1 or more")
+        mother = seed if isinstance(seed, Generator) else torch.Generator().manual_seed(seed)
+        seed = torch.randint(2**62, (repeats,), generator=mother, device=mother.device).tolist()
+    return [torch.Generator().manual_seed(int(one)) for one in seed]
+
+
+def _started(problem: StochasticProblem, start: Tensor | None, repeats: int) -> Tensor:
+    if repeats < 1:
+        raise InvalidInput("no seeds are given; there must be one for each repeat, and at least one")
+    theta = torch.zeros(problem.size, dtype=problem.dtype, device=problem.device) if start is None else start
+    if theta.shape not in ((problem.size,), (repeats, problem.size)) or not theta.isfinite().all():
+        wanted = f"({problem.size},) or ({repeats}, {problem.size})"
+        raise InvalidInput(f"start of shape {tuple(theta.shape)}; expected {wanted}, finite")
+    return theta.to(problem.device, problem.dtype).detach().expand(repeats, -1).clone()
+
+
+def _marks(marks: Sequence[int] | None, iterations: int) -> np.ndarray:
+    if iterations < 1:
+        raise InvalidInput(f"iterations = {iterations}; it must be 1 or more")
+    spread = np.unique(np.geomspace(1, iterations, 60).round().astype(int)) if marks is None else np.unique(marks)
+    if spread[0] < 0 or spread[-1] > iterations:
+        raise InvalidInput(f"marks from {spread[0]} to {spread[-1]}; they must lie between 0 and {iterations}")
+    return np.union1d(spread, [iterations]).astype(int)
+
+
+def _check(problem: StochasticProblem, iterations: int, batch: int, average_from: int) -> None:
+    if batch < 1:
+        raise InvalidInput(f"batch = {batch}; a step takes at least one sample")
+    if not 0 <= average_from < iterations:
+        raise InvalidInput(f"average_from = {average_from}; it must lie between 0 and {iterations - 1}")
+
+
+def _over_runs(label: str, marks: np.ndarray, values: Tensor) -> Series:
+    runs, shown = values.double().cpu().numpy(), marks > 0
+    mean, low, high = mean_and_band(runs[:, shown])
+    low = np.maximum(low, mean / 100)  # an interval by t may reach below zero, where a log axis has no place
+    return Series(label=label, x=marks[shown], y=mean, low=low, high=high)
+
+
+def _theory(label: str, marks: np.ndarray, values: np.ndarray) -> Series:
+    return Series(label=label, x=marks[marks > 0], y=values[marks > 0], role="theory")
