@@ -48,8 +48,8 @@ class Guarantee:
         of gradient, given distance:   |g_n|^2  <= bound(n) L^2 D^2
         of gap,      given level:      f_n - f* <= bound(n) L R^2,  R = max {|x - x*| : f(x) <= f(x_0)} >= D
 
-    `tight` says that some function attains the bound; `mu` (in units of L) that only mu-strongly convex functions are
-    meant. The bound is infinite at an n for which nothing is proven: a schedule made for N steps is, at most n < N.
+    `tight` says that some function attains the bound at every n. `mu` (in units of L): only mu-strongly convex
+    functions are meant; `on`: only quadratics. The bound is infinite at an n of which nothing is proven.
 
     >>> Guarantee("gap", "distance", lambda n: 1 / (4 * n + 2), where="Drori and Teboulle (2014)", tight=True).bound(10)
     0.023809523809523808
@@ -61,6 +61,7 @@ class Guarantee:
     where: str
     tight: bool = False
     mu: float = 0.0
+    on: Literal["convex", "quadratic"] = "convex"
 
 
 class Coefficients(NamedTuple):
@@ -193,7 +194,7 @@ def _stepped(state: State[V], gradient: V, numbers: Coefficients) -> tuple[V, V 
     step, decay, intake = numbers
     if decay == intake == 0:
         return state.x - (step / state.L) * gradient, None
-    memory = -(intake / state.L) * gradient
+    memory: Any = -(intake / state.L) * gradient
     if state.memory is not None:
         memory = memory + decay * state.memory
     x = state.x + memory
