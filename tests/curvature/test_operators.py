@@ -263,6 +263,19 @@ def test_curvlinops_has_the_same_matrix(case, operator):
         torch.testing.assert_close(own, expected, **CLOSE)
 
 
+def test_large_layers_are_written_in_place():
+    """The products of layers from 2^16 entries on skip a copy; float64, so that 1e-10 is rounding alone."""
+    draw = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Linear(300, 260), nn.Tanh(), nn.Linear(260, 270), nn.Tanh(), nn.Linear(270, 3)).double()
+    x, y = torch.randn(20, 300, generator=draw, dtype=torch.float64), torch.randint(3, (20,), generator=draw)
+    objective = Objective(model, loss="cross_entropy", data=(x, y))
+    V = torch.randn(objective.size, 5, generator=draw, dtype=torch.float64)
+    for operator in (curvature.hessian, curvature.ggn):
+        by_graph, by_autograd = operator(objective, way="linearize"), operator(objective, way="double backward")
+        torch.testing.assert_close(by_graph @ V[:, 0], by_autograd @ V[:, 0], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(by_graph @ V, by_autograd @ V, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("way", WAYS)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lemmata.curvature.linear.graph import Untraceable
 from lemmata.curvature.linear.products import Products, Way, bytes_per_sample, flat
-from lemmata.curvature.linear.target import Linear, Target
+from lemmata.curvature.linear.target import Linear, Output, Target
 from lemmata.curvature.linear.ways import DoubleBackward, Layout, Linearize, tolerance
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.objective import Objective
@@ -127,9 +127,15 @@ def _timed(name: str, linear: Linear, tangents: Sequence[Tensor]) -> tuple[dict[
     while len(spent) < 2 and sum(spent) < LONG:
         start = time.perf_counter()
         outputs = linear.apply(tangents)
-        sizes = [0 if output is None else output.numel() for output in outputs]
+        sizes = [_entries(output) for output in outputs]
         result = flat(outputs, sizes, tangents[0])
         if result.is_cuda:
             torch.cuda.synchronize(result.device)
         spent.append(time.perf_counter() - start)
     return {name: min(spent)}, result
+
+
+def _entries(output: Output) -> int:
+    if isinstance(output, tuple):
+        return output[0].shape[0] * output[1].shape[1]
+    return 0 if output is None else output.numel()

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lemmata.curvature.linear.target import Linear
-from lemmata.curvature.linear.ways import DoubleBackward, Linearize
+from lemmata.curvature.linear.target import Linear, Output
+from lemmata.curvature.linear.ways import DoubleBackward, Linearize, multiplied
 from lemmata.objective import Objective
 
 AT_ONCE = 32
+LARGE = 2**16  # entries of a product from which putting it in place saves more than the calls cost
 
 
 @dataclass
@@ -109,13 +110,26 @@ class Products:
             self.way.kept += 1
 
 
-def flat(outputs: Sequence[Tensor | None], sizes: Sequence[int], like: Tensor, *leading: int) -> Tensor:
-    """Lay outputs out as one vector, (*leading, sum of sizes), with zeros where one does not move."""
-    parts = [
-        like.new_zeros(*leading, size) if output is None else output.reshape(*leading, size)
-        for output, size in zip(outputs, sizes, strict=True)
-    ]
-    return torch.cat(parts, -1)
+def flat(outputs: Sequence[Output], sizes: Sequence[int], like: Tensor, *leading: int) -> Tensor:
+    """Lay outputs out as one vector, (*leading, sum of sizes), with zeros where one does not move.
+
+    A large matrix product is written into its place: made elsewhere, it would pass through memory once more.
+    """
+    if not any(isinstance(output, tuple) and size >= LARGE for output, size in zip(outputs, sizes, strict=True)):
+        tensors = [multiplied(output) for output in outputs]
+        return torch.cat([
+            like.new_zeros(*leading, size) if tensor is None else tensor.reshape(*leading, size)
+            for tensor, size in zip(tensors, sizes, strict=True)
+        ], -1)  # fmt: skip
+    whole = like.new_empty(*leading, sum(sizes))
+    for output, part in zip(outputs, whole.split(list(sizes), -1), strict=True):
+        if output is None:
+            part.zero_()
+        elif isinstance(output, tuple):
+            torch.mm(*output, out=part.view(output[0].shape[0], -1))
+        else:
+            part.copy_(output.reshape(part.shape))
+    return whole
 
 
 def bytes_per_sample(objective: Objective) -> int:

@@ -26,7 +26,8 @@ from lemmata.objective import load_forward_mode
 @dataclass(frozen=True)
 class Derivative:
     """`prepare` takes the values of the function and gives its outputs and then what to keep; `apply` takes tangents
-    and what was kept, and gives the tangents of those outputs that move.
+    and what was kept, and gives the tangents of those outputs that move: a tensor each, or the two factors of a matrix
+    product that is left to be written where it is wanted.
     """
 
     prepare: GraphModule
@@ -52,6 +53,7 @@ def derivative(graph: GraphModule, moving: int, values: Sequence[Tensor], *, rep
         again.replace_all_uses_with(first)
     _merge(whole, {node for node in whole.nodes if node.op == "placeholder"} - set(inputs))
     whole.eliminate_dead_code()
+    _accumulate(whole)
     return _split(graph, whole, len(values), len(outputs))
 
 
@@ -242,6 +244,17 @@ def _merge(graph: Graph, tangents: Iterable[Node]) -> None:
             seen[key] = node
 
 
+def _accumulate(graph: Graph) -> None:
+    """Add a product of matrices to a tangent while it is formed, where it is needed for nothing else."""
+    for node in list(graph.nodes):
+        if node.target is not aten.add_.Tensor:
+            continue
+        total, term = node.args
+        if isinstance(term, Node) and term.target is aten.mm.default and len(term.users) == 1:
+            node.target, node.args = aten.addmm_.default, (total, *term.args)
+            graph.erase_node(term)
+
+
 def _hashable(argument: Any) -> Any:
     if isinstance(argument, list | tuple):
         return tuple(_hashable(item) for item in argument)
@@ -275,5 +288,11 @@ def _split(module: GraphModule, whole: Graph, values: int, outputs: int) -> Deri
         if node in dependent and node not in own:
             own[node] = each.node_copy(node, lambda n: own[n])
     moves = tuple(node in dependent for node in results[outputs:])
-    each.output(tuple(own[node] for node in results[outputs:] if node in dependent))
+    each.output(tuple(_factors(own[node]) for node in results[outputs:] if node in dependent))
+    each.eliminate_dead_code()
     return Derivative(GraphModule(module, once), GraphModule(module, each), moves)
+
+
+def _factors(node: Node) -> Any:
+    """The factors of a product of two matrices that nothing else needs; any other node itself."""
+    return tuple(node.args) if node.target is aten.mm.default and not node.users else node

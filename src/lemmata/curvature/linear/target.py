@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from torch import Tensor
 
 from lemmata.curvature.linear.graph import Forward
 from lemmata.objective import Objective
 
-Apply = Callable[[Sequence[Tensor]], Sequence[Tensor | None]]
+Output: TypeAlias = Tensor | tuple[Tensor, Tensor] | None  # a tangent, the two factors of one, or zero
+Apply: TypeAlias = Callable[[Sequence[Tensor]], Sequence[Output]]
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear map of one batch: `apply` takes tangents of what moves and gives those of the outputs (None for zero);
-    `many` takes and gives them with a leading axis. `bytes` is what it keeps.
+    """A linear map of one batch: `apply` takes tangents of what moves and gives those of the outputs (two matrices are
+    for their product); `many` takes and gives them with a leading axis. `bytes` is what it keeps.
     """
 
     apply: Apply

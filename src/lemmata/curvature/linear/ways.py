@@ -15,7 +15,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from lemmata.curvature.linear.graph import Untraceable, elementary, function_graph, network_graph
 from lemmata.curvature.linear.tangent import Derivative, derivative
-from lemmata.curvature.linear.target import Apply, Linear, Target
+from lemmata.curvature.linear.target import Apply, Linear, Output, Target
 from lemmata.errors import InvalidInput
 
 Layout = Literal["contiguous", "channels last"]
@@ -44,16 +44,16 @@ class Linearize:
         outputs, kept = results[: len(graph.moves)], results[len(graph.moves) :]
         finite(outputs[0], batch)
 
-        def present(*tangents: Tensor) -> tuple[Tensor, ...]:
-            return graph.apply(*tangents, *kept)
+        def product(*tangents: Tensor) -> list[Tensor | None]:
+            return [multiplied(output) for output in graph.apply(*tangents, *kept)]
 
-        def apply(tangents: Sequence[Tensor]) -> list[Tensor | None]:
+        def apply(tangents: Sequence[Tensor]) -> list[Output]:
             with torch.no_grad():
-                return _spread(present(*tangents), graph.moves)
+                return _spread(graph.apply(*tangents, *kept), graph.moves)
 
-        def many(tangents: Sequence[Tensor]) -> list[Tensor | None]:
+        def many(tangents: Sequence[Tensor]) -> list[Output]:
             with torch.no_grad():
-                return _spread(vmap(present)(*tangents), graph.moves)
+                return _spread(vmap(product)(*tangents), graph.moves)
 
         return Linear(apply, many, _bytes(kept, besides=(*moving, *still)))
 
@@ -112,7 +112,7 @@ class DoubleBackward:
 def _told(apply: Apply) -> Apply:
     """The same map, saying what is wrong where it only now turns out that there is no second derivative."""
 
-    def told(tangents: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    def told(tangents: Sequence[Tensor]) -> Sequence[Output]:
         with _twice():
             return apply(tangents)
 
@@ -142,7 +142,12 @@ def finite(tensor: Tensor, batch: int) -> None:
         raise InvalidInput(f"the {what} {value} on batch {batch}; check its data and the parameters")
 
 
-def _spread(tensors: Sequence[Tensor], moves: Sequence[bool]) -> list[Tensor | None]:
+def multiplied(output: Output) -> Tensor | None:
+    """The tangent itself, where its two factors stand for it."""
+    return torch.mm(*output) if isinstance(output, tuple) else output
+
+
+def _spread(tensors: Sequence[Output], moves: Sequence[bool]) -> list[Output]:
     """The outputs after the first, with None for those that do not move."""
     left = iter(tensors)
     return [next(left) if move else None for move in moves][1:]
