@@ -1,3 +1,6 @@
 """Networks with one hidden layer, where the output weights are a linear problem given the rest."""
 
-__all__: list[str] = []
+from lemmata.regression.single_layer.reduced_problem import reduced_objective
+from lemmata.regression.single_layer.varpro import VarPro, varpro
+
+__all__ = ["VarPro", "reduced_objective", "varpro"]
