@@ -54,6 +54,6 @@ def huber(steps: Sequence[float] | np.ndarray | Tensor | None = None, *, thresho
         return L * x.clamp(-tau, tau)
 
     return Problem(
-        name=f"Huber, threshold {tau:.4g}", value=value, gradient=gradient, x0=torch.ones(1, dtype=dtype, device=device),
-        L=L, minimum=Bracket(0.0, 0.0), nearest=torch.zeros_like,
+        name=f"Huber, threshold {tau:.4g}", value=value, gradient=gradient,
+        x0=torch.ones(1, dtype=dtype, device=device), L=L, minimum=Bracket(0.0, 0.0), nearest=torch.zeros_like,
     )  # fmt: skip

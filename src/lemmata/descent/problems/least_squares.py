@@ -1,6 +1,6 @@
 """Linear least squares as a problem of smooth convex minimisation; everything about it is known in closed form.
 
-    f(x) = |A x - b|^2 / (2 n) + (ridge / 2) |x|^2,      H = A'A / n + ridge I,      L = lambda_max(H), mu = lambda_min(H)
+    f(x) = |A x - b|^2 / (2 n) + (ridge / 2) |x|^2,      H = A'A / n + ridge I,      L, mu = the ends of its spectrum
 
 With the singular value decomposition A = U S V' the minimiser nearest to a start x_0 is
 
@@ -38,7 +38,7 @@ def least_squares(A: Tensor, b: Tensor, ridge: float = 0.0, *, x0: Tensor | None
     b, n = b.to(A), len(A)
     S, Vt = torch.linalg.svd(A, full_matrices=False)[1:]
     if not ridge:
-        kept = S > max(A.shape) * torch.finfo(A.dtype).eps * S[0]
+        kept = max(A.shape) * torch.finfo(A.dtype).eps * S[0] < S
         S, Vt = S[kept], Vt[kept]
     curvature = S.square() / n + ridge
     Atb = A.T @ b / n

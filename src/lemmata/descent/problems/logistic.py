@@ -44,7 +44,9 @@ def logistic(
     if len(s) != len(X):
         raise InvalidInput(f"logistic regression: {len(X)} examples with {len(s)} labels; give one label each")
     if not 0 < ridge < float("inf"):
-        raise InvalidInput(f"ridge = {ridge}: without a positive ridge separable data have no minimiser; take 1e-3, say")
+        raise InvalidInput(
+            f"ridge = {ridge}: without a positive ridge separable data have no minimiser; take 1e-3, say"
+        )
     if intercept:
         X = torch.cat([X, X.new_ones(len(X), 1)], 1)
     A, n = X * s.to(X)[:, None], len(X)
@@ -73,7 +75,7 @@ def logistic(
     return Problem(
         name=f"logistic regression, {n} examples", value=value, gradient=gradient,
         x0=X.new_zeros(X.shape[1]) if x0 is None else x0.to(X), L=L, mu=ridge, minimum=found.bracket(ridge),
-        nearest=lambda start: found.x.expand_as(start), radius=found.radius(ridge), L_kind="bound", mu_kind="bound",
+        nearest=found.x.expand_as, radius=found.radius(ridge), L_kind="bound", mu_kind="bound",
         minimum_kind="bound", per_point=2 * n,
     )  # fmt: skip
 

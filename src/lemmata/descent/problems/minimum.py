@@ -44,7 +44,7 @@ class Minimum:
 
 
 def newton(value: Function, gradient: Function, direction: Direction, start: Tensor, *, tolerance: float) -> Minimum:
-    """Minimise from `start` (d,) to |g| <= `tolerance`, and then on while full steps still shrink the gradient.
+    """Minimise from `start` (d,) to |g| <= `tolerance`.
 
     Nothing is random. Raises `NotConverged` with the best `Minimum`, and `InvalidInput` for a value or gradient that is
     not finite and for a direction along which f does not fall (f is not convex, or the direction is no Newton step).
@@ -57,10 +57,9 @@ def newton(value: Function, gradient: Function, direction: Direction, start: Ten
     (1.0, 1.0)
     """
     x, f, g = start, float(value(start)), gradient(start)
-    best = Minimum(x, f, _norm(f, g), 0)
-    for step in range(1, STEPS + 1):
-        if best.gradient_norm == 0:
-            return best
+    best, size, step = Minimum(x, f, _norm(f, g), 0), abs(f), 0
+    while best.gradient_norm > tolerance and step < STEPS:
+        step += 1
         p = direction(x, g)
         slope = float(g @ p)
         if slope >= 0:
@@ -68,13 +67,10 @@ def newton(value: Function, gradient: Function, direction: Direction, start: Ten
                 f"the Newton direction does not lead down (slope {slope:.3g} at gradient norm {float(g.norm()):.3g}): "
                 "the function is not convex there, or not twice differentiable"
             )
-        x, f = _search(value, x, f, p, slope)
+        x, f = _search(value, x, f, p, slope, size=size)
+        size = max(size, abs(f))
         g = gradient(x)
-        found = Minimum(x, f, _norm(f, g), step)
-        stalled = found.gradient_norm > 0.5 * best.gradient_norm
-        best = min(best, found, key=lambda minimum: minimum.gradient_norm)
-        if best.gradient_norm <= tolerance and stalled:
-            return best
+        best = min(best, Minimum(x, f, _norm(f, g), step), key=lambda minimum: minimum.gradient_norm)
     if best.gradient_norm <= tolerance:
         return best
     raise NotConverged(
@@ -83,10 +79,10 @@ def newton(value: Function, gradient: Function, direction: Direction, start: Ten
     )  # fmt: skip
 
 
-def _search(value: Function, x: Tensor, f: float, p: Tensor, slope: float) -> tuple[Tensor, float]:
-    """Halve the step until the value falls enough, or until that could no longer be seen for rounding."""
+def _search(value: Function, x: Tensor, f: float, p: Tensor, slope: float, *, size: float) -> tuple[Tensor, float]:
+    """Halve the step until the value falls enough, or, among values of this size, as much as rounding lets one see."""
     t = 1.0
-    rounding = 64 * torch.finfo(x.dtype).eps * max(abs(f), torch.finfo(x.dtype).tiny)
+    rounding = 64 * torch.finfo(x.dtype).eps * size
     while True:
         there = x + t * p
         reached = float(value(there))

@@ -84,7 +84,7 @@ class Problem:
     def __post_init__(self):
         if self.x0.ndim not in (1, 2) or not self.x0.is_floating_point() or not self.x0.numel():
             raise InvalidInput(
-                f"{self.name}: the start is {self.x0.dtype} of shape {tuple(self.x0.shape)}; give floats, (d,) or (S, d)"
+                f"{self.name}: the start is {self.x0.dtype} of shape {tuple(self.x0.shape)}; give floats (d,) or (S, d)"
             )
         if not self.x0.isfinite().all():
             raise InvalidInput(f"{self.name}: the start holds NaN or infinity")

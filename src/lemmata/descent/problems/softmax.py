@@ -4,11 +4,11 @@
 
 With p the class probabilities, diag(p) - p p' <= (I - 11'/K) / 2 (Boehning, 1992), so that
 
-    ridge  <=  mu,        Hessian  <=  (1/2) (I - 11'/K) (x) X'X / n + ridge I,        L  <=  lambda_max(X'X) / (2 n) + ridge
+    ridge  <=  mu,    Hessian  <=  (1/2) (I - 11'/K) (x) X'X / n + ridge I,    L  <=  lambda_max(X'X) / (2 n) + ridge
 
-For K = 2 the Hessian at W = 0 attains it; for K > 2 the Lipschitz constant can be smaller (p = (1/2, 1/2, 0, ...) must
-occur for all examples at once). The same matrix preconditions the Newton systems. Variables are flat, (K d,), class by
-class. Cost: a gradient is two products with X for K columns.
+For K = 2 the Hessian at W = 0 attains it. For K > 2 it is approached where x_i'v > 0 for all i, as with an intercept:
+by w_1 = w_2 = t v, the others 0, t large. The same matrix preconditions
+the Newton systems. Variables are flat, (K d,), class by class. Cost: a gradient is two products with X for K columns.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def softmax(
             "from 0 to K - 1, at least two classes"
         )
     if not 0 < ridge < float("inf"):
-        raise InvalidInput(f"ridge = {ridge}: without a positive ridge separable data have no minimiser; take 1e-3, say")
+        raise InvalidInput(
+            f"ridge = {ridge}: without a positive ridge separable data have no minimiser; take 1e-3, say"
+        )
     if intercept:
         X = torch.cat([X, X.new_ones(len(X), 1)], 1)
     n, d, targets = len(X), X.shape[1], one_hot(y.long()).to(X)
@@ -64,12 +66,12 @@ def softmax(
     solve = torch.linalg.cholesky(X.T @ X / (2 * n) + ridge * torch.eye(d, dtype=X.dtype, device=X.device))
 
     def direction(w: Tensor, g: Tensor) -> Tensor:
-        P = logits(w).softmax(-1)
+        P = logits(w).softmax(-1)[..., None]
 
         def product(V: Tensor) -> Tensor:
-            Z = torch.einsum("nd,kdc->nkc", X, V.unflatten(0, (K, d)))
-            Z = P[..., None] * (Z - (P[..., None] * Z).sum(1, keepdim=True))
-            return torch.einsum("nd,nkc->kdc", X, Z).flatten(0, 1) / n + ridge * V
+            Z = (X @ V.unflatten(0, (K, d)).transpose(0, 1).flatten(1)).unflatten(1, (K, -1))  # (n, K, c)
+            Z = P * (Z - (P * Z).sum(1, keepdim=True))
+            return (X.T @ Z.flatten(1)).unflatten(1, (K, -1)).transpose(0, 1).flatten(0, 1) / n + ridge * V
 
         H = LinearOperator(product, (K * d, K * d), symmetric=True, dtype=g.dtype, device=g.device)
         tolerance = min(0.1, float(g.norm()) ** 0.5)
@@ -83,6 +85,6 @@ def softmax(
     return Problem(
         name=f"softmax regression, {n} examples, {K} classes", value=value, gradient=gradient,
         x0=X.new_zeros(K * d) if x0 is None else x0.to(X), L=L, mu=ridge, minimum=found.bracket(ridge),
-        nearest=lambda start: found.x.expand_as(start), radius=found.radius(ridge), L_kind="bound", mu_kind="bound",
+        nearest=found.x.expand_as, radius=found.radius(ridge), L_kind="bound", mu_kind="bound",
         minimum_kind="bound", per_point=3 * n * K,
     )  # fmt: skip
