@@ -197,7 +197,7 @@ class SolverConformance:
         self._refuses(x, y + 0.5, self.ridge, "labels that are fractions")
 
     def test_says_where_the_answer_is_not_unique(self) -> None:
-        """A repeated feature and no ridge: an error, or the solution of least norm marked ``unique=False``."""
+        """A repeated feature and no ridge: an error, or the solution of least norm, not marked `unique`."""
         if not self.singular:
             raise SkipTest("`singular` is not set: the solver's answer is always unique")
         x, y = self.data()
@@ -206,7 +206,7 @@ class SolverConformance:
             self._refuses(twice, y, 0.0, "a singular system")
             return
         result = self.solve(twice, y, 0.0)
-        require(getattr(result, "unique", True) is False, "a solution out of many is not marked `unique=False`")
+        require(not getattr(result, "unique", True), "a solution out of many is marked `unique`")
         self._same(self.values(result), flat(torch.linalg.pinv(twice) @ y), self.tolerance, "not of least norm")
 
     # ---- what the tests are made of ----------------------------------------------------------------------------------

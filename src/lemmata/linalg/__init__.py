@@ -2,11 +2,14 @@
 
 from lemmata.linalg.adjoint_check import AdjointCheck, check_adjoint
 from lemmata.linalg.cg import Solution, cg
+from lemmata.linalg.cgls import cgls
 from lemmata.linalg.definite import is_positive_definite, is_positive_semidefinite
 from lemmata.linalg.derivative_check import DerivativeCheck, check_gradient, check_jacobian
 from lemmata.linalg.diagonal import exact_diagonal, hutchinson_diagonal
 from lemmata.linalg.hutch_plus_plus import hutch_plus_plus
 from lemmata.linalg.lanczos import Eigenpairs, eigenpairs
+from lemmata.linalg.least_squares_run import LeastSquaresRun
+from lemmata.linalg.lsqr import lsqr
 from lemmata.linalg.operator import LinearOperator
 from lemmata.linalg.quadrature import Quadrature, lanczos_quadrature
 from lemmata.linalg.trace import hutchinson
@@ -17,10 +20,12 @@ __all__ = [
     "AdjointCheck",
     "DerivativeCheck",
     "Eigenpairs",
+    "LeastSquaresRun",
     "LinearOperator",
     "Quadrature",
     "Solution",
     "cg",
+    "cgls",
     "check_adjoint",
     "check_gradient",
     "check_jacobian",
@@ -32,6 +37,7 @@ __all__ = [
     "is_positive_definite",
     "is_positive_semidefinite",
     "lanczos_quadrature",
+    "lsqr",
     "xdiag",
     "xtrace",
 ]

@@ -2,9 +2,11 @@
 
 from lemmata.regression.finite_sample import InterpolatingNet, interpolating_net, misfit_by_units
 from lemmata.regression.kernel import KernelInterpolant, fit_gaussian_kernel
+from lemmata.regression.least_squares import least_squares
 from lemmata.regression.minimise import minimise
 from lemmata.regression.minimum import Minimum, descent_figure
 from lemmata.regression.smooth_function import NonlinearLeastSquares, SmoothFunction
+from lemmata.regression.solution import Solution
 
 __all__ = [
     "InterpolatingNet",
@@ -12,9 +14,11 @@ __all__ = [
     "Minimum",
     "NonlinearLeastSquares",
     "SmoothFunction",
+    "Solution",
     "descent_figure",
     "fit_gaussian_kernel",
     "interpolating_net",
+    "least_squares",
     "minimise",
     "misfit_by_units",
 ]
