@@ -74,7 +74,6 @@ def least_squares(
     allowed = math.sqrt(torch.finfo(problem.b.dtype).eps) if tolerance is None else tolerance
     if not 0 <= allowed < 1 or (iterations is not None and iterations < 1):
         raise InvalidInput(f"tolerance {allowed} must be in [0, 1) and iterations {iterations} at least 1")
-    limit = 10 * problem.p if iterations is None else iterations
     wants_iteration = start is not None or preconditioner is not None or iterations is not None or allowed == 0
     chosen, why = (method, "as asked") if method != "auto" else _choose(problem, allowed, wants_iteration)
     if chosen in DIRECT:
@@ -84,6 +83,9 @@ def least_squares(
         return _of_direct(problem, direct, allowed, why if direct.method == chosen else "A has dependent columns")
     if chosen != "cgls" and preconditioner is not None:
         raise InvalidInput(f"{chosen} takes no preconditioner; 'cgls' does")
+    limit = (
+        max(100, 10 * problem.p) * (100 if chosen == "steepest-descent" else 1) if iterations is None else iterations
+    )
     begin = None if start is None else problem.start(start)
     if chosen == "cgls":
         run = cgls(
