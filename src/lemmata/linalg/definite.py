@@ -86,6 +86,8 @@ def rational_matrix(matrix: fmpq_mat | Sequence[Sequence[Any]] | np.ndarray) -> 
 def _fmpq(entry: Any) -> Any:
     import flint
 
+    if type(entry) is Fraction:  # first, and by type: abstract classes are slow to ask
+        return flint.fmpq(entry.numerator, entry.denominator)
     if isinstance(entry, flint.fmpq | flint.fmpz | int):
         return flint.fmpq(entry)
     if isinstance(entry, float | np.floating):

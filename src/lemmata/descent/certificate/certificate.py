@@ -3,7 +3,7 @@
 A pattern h = (h_0, ..., h_{t-1}) of steps in units of 1/L is *straightforward* with parameters Delta and c (Grimmer,
 2024) if for every convex function with L-Lipschitz gradient
 
-    f_0 - f* = delta L D^2,  |x_0 - x*| <= D,  0 <= delta <= Delta    implies    f_t - f* <= (delta - t c delta^2) L D^2.
+    f_0 - f* = delta L D^2,  |x_0 - x*| <= D,  delta <= Delta    implies    f_t - f* <= (delta - t c delta^2) L D^2.
 
 The proof is a set of multipliers lam + delta gam of the inequalities that convex smooth functions satisfy between the
 minimiser and the t + 1 iterates. They are rational, so a machine checks them without rounding (`verify`).

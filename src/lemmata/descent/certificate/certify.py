@@ -74,7 +74,7 @@ def certify(steps: Any, Delta: Any = None) -> Certificate:
         best=None if last is None else last.best,
         residual=math.nan,
         tolerance=float(FULL),
-        remedy="no function that refutes the pattern was found either; give a smaller Delta, or shorten its longest step",
+        remedy="no function that refutes it was found either; give a smaller Delta, or shorten its longest step",
     )
 
 

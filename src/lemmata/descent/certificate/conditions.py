@@ -50,11 +50,12 @@ def quadratic_form(steps: Sequence[Fraction], multipliers: fmpq_mat) -> fmpq_mat
     for j, c in enumerate(into):
         diagonal[j, j] = c
     total = X * (multipliers - diagonal)
-    for j, (a, b) in enumerate(zip(into, out, strict=True)):
+    squares = flint.fmpq_mat(multipliers)
+    for j in range(n):
         total[j, 0] = 0
-        for i in range(1, n) if j else ():
-            total[i, j] -= multipliers[i, j]
-        total[j, j] += (a + b) / 2 if j else 0
+        squares[0, j] = squares[j, 0] = 0
+        squares[j, j] -= (into[j] + out[j]) / 2 if j else 0
+    total -= squares
     return (total + total.transpose()) / 2
 
 

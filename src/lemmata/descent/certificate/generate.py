@@ -12,6 +12,7 @@ import numpy as np
 from lemmata.descent.certificate.certificate import Certificate, decimal_steps, exact
 from lemmata.descent.certificate.program import Program
 from lemmata.descent.certificate.rational import rationalise
+from lemmata.descent.certificate.solver import minimise
 from lemmata.descent.certificate.verify import verify
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
@@ -67,19 +68,11 @@ def pattern(steps: Any) -> tuple[Fraction, ...]:
 
 def _solve(program: Program, iterations: int, tolerance: float) -> tuple[np.ndarray, np.ndarray, str]:
     """The multipliers lam and gam (t + 2, t + 2) where the solver stopped, and what it says of them."""
-    import clarabel
-
     A, b, q, (equal, positive) = program.data()
-    settings = clarabel.DefaultSettings()
-    settings.verbose, settings.max_iter, settings.max_threads = False, iterations, 1
-    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
-    cones = [clarabel.ZeroConeT(equal), clarabel.NonnegativeConeT(positive)]
-    cones += [clarabel.PSDTriangleConeT(program.n)] * 2
-    quadratic = type(A)((len(q), len(q)))
-    solution = clarabel.DefaultSolver(quadratic, q, A, b, cones, settings).solve()
-    x = np.nan_to_num(np.array(solution.x))
+    cones = {"zero": equal, "positive": positive, "semidefinite": [program.n] * 2}
+    x, status = minimise(q, A, b, **cones, iterations=iterations, tolerance=tolerance)
     lam, gam = np.zeros((2, program.n, program.n))
     i, j = program.pairs.T
     gam[i, j] = x[program.inner : -1]
     lam[i[-program.inner :], j[-program.inner :]] = x[: program.inner]
-    return lam, gam, str(solution.status)
+    return lam, gam, status

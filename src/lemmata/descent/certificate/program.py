@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse as sparse
+from scipy import sparse
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Program:
         return flow(self.n, self.pairs)
 
     def data(self) -> tuple[sparse.csc_matrix, np.ndarray, np.ndarray, tuple[int, int]]:
-        """A, b, q of: minimise q x with b - A x in (zero, non-negative, two semidefinite) cones; the first two sizes."""
+        """A, b, q of: minimise q x, b - A x in (zero, non-negative, two semidefinite) cones; the first two' sizes."""
         t, p, inner = len(self.steps), len(self.pairs), self.inner
         star = p - inner
         lam = sparse.vstack([sparse.csr_matrix((star, inner)), sparse.identity(inner)]).tocsr()  # lam among all pairs
@@ -118,6 +118,7 @@ def _parts(n: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """Projections of svec Z onto m = Z[0, 1:] and onto M = Z[1:, 1:], each left at its place."""
     column = np.repeat(np.arange(n), np.arange(1, n + 1))
     row = np.concatenate([np.arange(b + 1) for b in range(n)])
-    return sparse.diags_array(((row == 0) & (column > 0)).astype(float)).tocsr(), sparse.diags_array(
-        (row > 0).astype(float)
-    ).tocsr()
+    kept = [((row == 0) & (column > 0)).astype(float), (row > 0).astype(float)]
+    places = np.arange(len(row))
+    first, rest = (sparse.csr_matrix((values, (places, places))) for values in kept)
+    return first, rest

@@ -39,15 +39,15 @@ def rationalise(
         rounded_lam[i] = [max(x, Fraction(0)) for x in rounded_lam[i]]
         rounded_lam[i][last] = Fraction(0)
     for i in range(1, last):
-        into, out = sum(row[i] for row in rounded_lam), sum(rounded_lam[i])
-        rounded_lam[i][last] = into - out + (i == 1)
+        into, out = sum((row[i] for row in rounded_lam), Fraction(i == 1)), sum(rounded_lam[i], Fraction(0))
+        rounded_lam[i][last] = into - out
     for i in range(1, n):
         rounded_gam[i] = [max(x, -low / Delta) for x, low in zip(rounded_gam[i], rounded_lam[i], strict=True)]
     total = 2 * sum(steps, Fraction(0))
-    into_gam = [sum(row[j] for row in rounded_gam) for j in range(n)]
-    rounded_gam[0] = [Fraction(0)] + [total * (j == 1) - into_gam[j] + sum(rounded_gam[j]) for j in range(1, n)]
-    as_rows = [tuple(tuple(Fraction(x) for x in row) for row in part) for part in (rounded_lam, rounded_gam)]
-    return Certificate(tuple(steps), Delta, *as_rows)
+    net = [sum(rounded_gam[j], Fraction(0)) - sum(row[j] for row in rounded_gam) for j in range(n)]
+    rounded_gam[0] = [Fraction(0), net[1] + total, *net[2:]]
+    lam_rows, gam_rows = (tuple(tuple(row) for row in part) for part in (rounded_lam, rounded_gam))
+    return Certificate(tuple(steps), Delta, lam_rows, gam_rows)
 
 
 def _round(value: float, bits: int) -> Fraction:

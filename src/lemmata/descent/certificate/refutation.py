@@ -23,8 +23,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from lemmata.descent.certificate.program import flow, forms
+from lemmata.descent.certificate.solver import minimise
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.linalg.definite import rational_matrix
 
@@ -127,10 +129,7 @@ def growth(steps: Sequence[Fraction], *, tolerance: float = 1e-9) -> Refutation 
 
 
 def _largest_growth(steps: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Vectors (t + 2, d) of Gram matrix G of (x_0, g_0, ..., g_t), and values f (t + 1,), where f_t - f_0 is largest."""
-    import clarabel
-    import scipy.sparse as sparse
-
+    """Vectors (t + 2, d), in rows, of the Gram matrix of (x_0, g_0, ..., g_t), and f (t + 1,) of largest f_t - f_0."""
     t, n = len(steps), len(steps) + 2
     i, j = np.indices((n, n)).reshape(2, -1)
     pairs = np.stack([i, j], axis=1)[i != j]
@@ -142,12 +141,9 @@ def _largest_growth(steps: np.ndarray, tolerance: float) -> tuple[np.ndarray, np
     b = np.concatenate([np.zeros(len(pairs)), [1.0], np.zeros(size)])
     q = np.zeros(size + t + 1)
     q[size], q[-1] = 1.0, -1.0
-    settings = clarabel.DefaultSettings()
-    settings.verbose, settings.max_iter, settings.max_threads = False, 100, 1
-    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
-    cones = [clarabel.NonnegativeConeT(len(pairs) + 1), clarabel.PSDTriangleConeT(n)]
-    x = np.array(clarabel.DefaultSolver(sparse.csc_matrix((len(q), len(q))), q, A, b, cones, settings).solve().x)
-    if not np.isfinite(x).all() or q @ x > -tolerance:
+    cones = {"positive": len(pairs) + 1, "semidefinite": [n]}
+    x, _ = minimise(q, A, b, **cones, iterations=100, tolerance=tolerance)
+    if q @ x > -tolerance:
         return None
     G = np.zeros((n, n))
     column = np.repeat(np.arange(n), np.arange(1, n + 1))

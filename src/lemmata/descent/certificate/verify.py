@@ -6,7 +6,8 @@ each delta in [0, Delta]. That proves f_t - f* <= delta - t c delta^2 (L = D = 1
     (a) the flows of lam are those of f_t - f_0, and lam has no row of x*;
     (b) the flows of gam are those of 2 S f_0;
     (c) lam >= 0 and lam + Delta gam >= 0; both are affine in delta, so the two ends are enough;
-    (d) [[s, m^T], [m, M]] >= 0 for s = 2 S - t c, where m = Z(gam)[0, 1:] and M = Z[1:, 1:] of both ends.
+    (d) [[s, m^T], [m, M]] >= 0 with s = 2 S - t c, where m = Z(gam)[0, 1:] = -gam[x*, 1:] / 2 and M = Z[1:, 1:]
+        of either end.
 
 For then (a) and (b) leave f_t - f_0 + 2 S delta f_0 + <G, Z(lam + delta gam)> <= 0, with f_0 = delta, and (d), its
 first row and column times delta, says that -<G, Z> <= s delta^2 |x_0 - x*|^2. The smallest s of (d) is the larger of
@@ -87,7 +88,7 @@ def verify(certificate: Certificate) -> Verification:
     if rate <= 0:
         failures = (f"(d) the rate that is proven, {float(rate):.6g}, is not positive",)
     elif certificate.rate is not None and rate < certificate.rate:
-        failures = (f"the rate {float(certificate.rate):.17g} is claimed, {float(rate):.17g} is what is proven",)
+        failures = (f"the rate {float(certificate.rate)!r} is claimed, {float(rate)!r} is what is proven",)
     return Verification(certificate.steps, certificate.Delta, rate, average - rate, failures)
 
 
@@ -119,26 +120,28 @@ def _signs(certificate: Certificate) -> tuple[str, ...]:
     found = []
     if not 0 < 2 * total * Delta <= 1:
         found.append(f"Delta = {float(Delta):.6g} lies outside (0, 1 / (2 sum h)] for a sum of {float(total):.6g}")
-    for name, factor in (("lam", Fraction(0)), ("lam + Delta gam", Delta)):
-        value, i, j = min(
-            (a + factor * b, i, j)
-            for i, rows in enumerate(zip(certificate.lam, certificate.gam, strict=True))
-            for j, (a, b) in enumerate(zip(*rows, strict=True))
-        )
-        if value < 0:
-            found.append(f"(c) {name} is negative at ({i}, {j}): {float(value):.3g}")
+    for name, matrix in (("lam", certificate.lam_matrix), ("lam + Delta gam", _raised(certificate))):
+        entries = matrix.entries()
+        place = min(range(len(entries)), key=entries.__getitem__)
+        if entries[place] < 0:
+            i, j = divmod(place, matrix.ncols())
+            found.append(f"(c) {name} is negative at ({i}, {j}): {float(_fraction(entries[place])):.3g}")
     return tuple(found)
 
 
 def _corners(certificate: Certificate) -> dict[str, Fraction | None]:
     """The smallest s of (d) at either end of [0, Delta]; None where there is none."""
-    Delta = rational_matrix([[certificate.Delta]])[0, 0]
-    Z_lam = quadratic_form(certificate.steps, certificate.lam_matrix)
-    Z_gam = quadratic_form(certificate.steps, certificate.gam_matrix)
-    ends = {"lam": Z_lam, "lam + Delta gam": Z_lam + Delta * Z_gam}
-    n = Z_gam.nrows()
-    m = [Z_gam[0, j] for j in range(1, n)]
-    return {name: smallest_corner(_block(Z), m) for name, Z in ends.items()}
+    m = [-entry / 2 for entry in certificate.gam_matrix.tolist()[0][1:]]  # only x* - x_j has a part along x_0 - x*
+    ends = {"lam": certificate.lam_matrix, "lam + Delta gam": _raised(certificate)}
+    return {
+        name: smallest_corner(_block(quadratic_form(certificate.steps, multipliers)), m)
+        for name, multipliers in ends.items()
+    }
+
+
+def _raised(certificate: Certificate) -> fmpq_mat:
+    """Lam + Delta gam."""
+    return certificate.lam_matrix + rational_matrix([[certificate.Delta]])[0, 0] * certificate.gam_matrix
 
 
 def _block(Z: fmpq_mat) -> fmpq_mat:
@@ -167,8 +170,7 @@ def smallest_corner(M: fmpq_mat, m: list[fmpq]) -> Fraction | None:
         solution = maybe
     else:
         return None
-    s = sum((a * b for a, b in zip(m, solution, strict=True)), flint.fmpq(0))
-    return Fraction(int(s.p), int(s.q))
+    return _fraction(sum((a * b for a, b in zip(m, solution, strict=True)), flint.fmpq(0)))
 
 
 def _solve_singular(M: fmpq_mat, m: list[fmpq]) -> list[fmpq] | None:
@@ -186,3 +188,7 @@ def _solve_singular(M: fmpq_mat, m: list[fmpq]) -> list[fmpq] | None:
             return None
         y[pivot] = reduced[i, n]
     return y
+
+
+def _fraction(number: fmpq) -> Fraction:
+    return Fraction(int(number.p), int(number.q))
