@@ -54,7 +54,7 @@ def summed(objective: Objective, products: Products, shapes: Sequence[torch.Size
     """Apply sum_b (n_b / n) A_b to columns (P, k), where A_b takes tangents of these shapes and gives these sizes."""
 
     def apply(V: Tensor) -> Tensor:
-        tangents = parted(V.T.contiguous(), shapes)
+        tangents = parted(V.T if V.stride(0) == 1 else V.T.contiguous(), shapes)
         total = None
         for batch, (_, y) in enumerate(objective.batches):
             part, weight = products.columns(products.batch(batch), tangents, sizes), len(y) / objective.n

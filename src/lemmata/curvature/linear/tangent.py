@@ -7,6 +7,7 @@ this is Pearlmutter's R-operator, 1994). Whatever does not depend on da goes to 
 the linear map itself: of a network's Hessian about two gradients' work.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +28,13 @@ from lemmata.objective import load_forward_mode
 class Derivative:
     """`prepare` takes the values of the function and gives its outputs and then what to keep; `apply` takes tangents
     and what was kept, and gives the tangents of those outputs that move: a tensor each, or the two factors of a matrix
-    product that is left to be written where it is wanted.
+    product that is left to be written where it is wanted. `many` is the same to be vmapped: tensors, and no operation
+    that has no rule for batches.
     """
 
     prepare: GraphModule
     apply: GraphModule
+    many: GraphModule
     moves: tuple[bool, ...]
 
 
@@ -53,7 +56,6 @@ def derivative(graph: GraphModule, moving: int, values: Sequence[Tensor], *, rep
         again.replace_all_uses_with(first)
     _merge(whole, {node for node in whole.nodes if node.op == "placeholder"} - set(inputs))
     whole.eliminate_dead_code()
-    _accumulate(whole)
     return _split(graph, whole, len(values), len(outputs))
 
 
@@ -244,17 +246,6 @@ def _merge(graph: Graph, tangents: Iterable[Node]) -> None:
             seen[key] = node
 
 
-def _accumulate(graph: Graph) -> None:
-    """Add a product of matrices to a tangent while it is formed, where it is needed for nothing else."""
-    for node in list(graph.nodes):
-        if node.target is not aten.add_.Tensor:
-            continue
-        total, term = node.args
-        if isinstance(term, Node) and term.target is aten.mm.default and len(term.users) == 1:
-            node.target, node.args = aten.addmm_.default, (total, *term.args)
-            graph.erase_node(term)
-
-
 def _hashable(argument: Any) -> Any:
     if isinstance(argument, list | tuple):
         return tuple(_hashable(item) for item in argument)
@@ -288,11 +279,24 @@ def _split(module: GraphModule, whole: Graph, values: int, outputs: int) -> Deri
         if node in dependent and node not in own:
             own[node] = each.node_copy(node, lambda n: own[n])
     moves = tuple(node in dependent for node in results[outputs:])
-    each.output(tuple(_factors(own[node]) for node in results[outputs:] if node in dependent))
-    each.eliminate_dead_code()
-    return Derivative(GraphModule(module, once), GraphModule(module, each), moves)
+    each.output(tuple(own[node] for node in results[outputs:] if node in dependent))
+    single = copy.deepcopy(each)
+    _multiply_late(single)
+    return Derivative(GraphModule(module, once), GraphModule(module, single), GraphModule(module, each), moves)
+
+
+def _multiply_late(graph: Graph) -> None:
+    """Add a product of matrices to a tangent while it is formed, and leave those that are outputs to the caller."""
+    for node in list(graph.nodes):
+        term = node.args[1] if node.target is aten.add_.Tensor else None
+        if isinstance(term, Node) and term.target is aten.mm.default and len(term.users) == 1:
+            node.target, node.args = aten.addmm_.default, (node.args[0], *term.args)
+            graph.erase_node(term)
+    (out,) = (node for node in graph.nodes if node.op == "output")
+    out.args = (tuple(_factors(node) for node in out.args[0]),)
+    graph.eliminate_dead_code()
 
 
 def _factors(node: Node) -> Any:
     """The factors of a product of two matrices that nothing else needs; any other node itself."""
-    return tuple(node.args) if node.target is aten.mm.default and not node.users else node
+    return tuple(node.args) if node.target is aten.mm.default and len(node.users) == 1 else node

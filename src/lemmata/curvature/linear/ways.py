@@ -44,8 +44,8 @@ class Linearize:
         outputs, kept = results[: len(graph.moves)], results[len(graph.moves) :]
         finite(outputs[0], batch)
 
-        def product(*tangents: Tensor) -> list[Tensor | None]:
-            return [multiplied(output) for output in graph.apply(*tangents, *kept)]
+        def present(*tangents: Tensor) -> tuple[Tensor, ...]:
+            return graph.many(*tangents, *kept)
 
         def apply(tangents: Sequence[Tensor]) -> list[Output]:
             with torch.no_grad():
@@ -53,7 +53,7 @@ class Linearize:
 
         def many(tangents: Sequence[Tensor]) -> list[Output]:
             with torch.no_grad():
-                return _spread(vmap(product)(*tangents), graph.moves)
+                return _spread(vmap(present)(*tangents), graph.moves)
 
         return Linear(apply, many, _bytes(kept, besides=(*moving, *still)))
 
