@@ -7,10 +7,10 @@ For b = A x_true + e, e white of standard deviation sigma, and Tikhonov with A_l
 
 (Hoerl and Kennard, 1970, for L = I). In the coefficients of the standard form, for any filter f,
 
-    bias     = X diag(f/s) U' A x_true + N T^-1 Q' A x_true - x_true,
+    bias     = -X diag(1 - f) xi - what no filter reaches,      xi = X' L'L x_true,
     variance = sigma^2 (sum (f/s)^2 |X_i|^2 + |N T^-1|_F^2),
 
-and of the prediction A x: squared bias sum (1-f)^2 (U' A x_true)^2, variance sigma^2 (k + sum f^2).
+and of the prediction A x: squared bias sum (1-f)^2 s^2 xi^2, variance sigma^2 (k + sum f^2).
 
 Cost: one decomposition, O(T n q). Needs the truth, so it is for teaching and for tests. Assumes white noise.
 """
@@ -129,7 +129,7 @@ def bias_variance(
     parts = _Parts(path, truth, noise, of)
     value, _, _ = least(path, lambda at: sum(parts(at)))  # type: ignore[arg-type]
     bias, variance = parts(path.values)
-    lowest = sum(float(part[0]) for part in parts(torch.as_tensor([value], device=form.A.device)))
+    lowest = sum(float(part[0]) for part in parts(torch.tensor([value], dtype=torch.float64, device=form.A.device)))
     return BiasVariance(
         values=path.values, bias=bias, variance=variance, best=value, least=lowest, of=of, noise=float(noise),
         truth=truth, path=path,
@@ -153,15 +153,16 @@ class _Parts:
     def __init__(self, path: Path, truth: Tensor, noise: float, of: Of):
         self.path, self.of, self.variance = path, of, noise**2
         form = path.form
-        clean = (form.A @ truth.to(form.A))[:, None]
-        self.signal = form.coefficients(clean).double()[:, 0]
+        x = truth.to(form.A)[:, None]
+        xi = form.coordinates(x)
+        fitted = form.X @ xi + form.free @ (form.Q.mT @ (form.A @ x))  # by any filter that lets all through
+        self.xi, self.missed = xi.double()[:, 0], (x - fitted).double()[:, 0]
         self.X, self.free2 = form.X.double(), float(form.free.double().square().sum())
-        self.fixed = (form.free @ (form.Q.mT @ clean)).double()[:, 0] - truth.double()
 
     def __call__(self, values: Tensor) -> tuple[Tensor, Tensor]:
         kept, left, inverse = self.path.factors(values)
         if self.of == "prediction":
-            bias = left.square() @ self.signal.square()
+            bias = left.square() @ (self.path.form.s.double() * self.xi).square()
             return bias, self.variance * (self.path.form.null + kept.square().sum(1))
-        bias = ((inverse * self.signal) @ self.X.T + self.fixed).square().sum(1)
+        bias = ((left * self.xi) @ self.X.T + self.missed).square().sum(1)
         return bias, self.variance * (inverse.square() @ self.X.square().sum(0) + self.free2)

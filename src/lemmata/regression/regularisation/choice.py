@@ -70,7 +70,7 @@ def choose(
     at_end: bool = False,
 ) -> Choice:
     """The choice of one value on a path, with all that belongs to it."""
-    residual, seminorm, left = path.squares(torch.as_tensor([value], device=path.b.device))
+    residual, seminorm, left = path.squares(torch.tensor([value], dtype=torch.float64, device=path.b.device))
     return Choice(
         rule=rule, value=value, x=path.solution(value), freedom=len(path.b) - float(left[0]),
         residual_norm=float(residual[0].sqrt()), solution_norm=float(seminorm[0].sqrt()), score=score,

@@ -28,12 +28,22 @@ class Factors(NamedTuple):
 
 
 class Filter(Protocol):
-    """A family of filters with one parameter. `falling`: a larger parameter lets less through."""
+    """A family of filters with one parameter, continuous or a count."""
 
-    name: str
-    parameter: str
-    continuous: bool
-    falling: bool
+    @property
+    def name(self) -> str:
+        """What the family is called."""
+        ...
+
+    @property
+    def parameter(self) -> str:
+        """What an axis of its parameter is labelled."""
+        ...
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the parameter takes all positive values."""
+        ...
 
     def __call__(self, s: Tensor, values: Tensor) -> Factors:
         """The factors for the singular values s (q,), falling, at the parameters (T,)."""
@@ -51,7 +61,6 @@ class Ridge:
     name: str = "Tikhonov"
     parameter: str = "λ"
     continuous: bool = True
-    falling: bool = True
 
     def __call__(self, s: Tensor, values: Tensor) -> Factors:  # noqa: D102 - as in `Filter`
         s, lam = s.double(), values.double()[:, None]
@@ -70,7 +79,6 @@ class Truncation:
     name: str = "truncated SVD"
     parameter: str = "components kept, k"
     continuous: bool = False
-    falling: bool = False
 
     def __call__(self, s: Tensor, values: Tensor) -> Factors:  # noqa: D102 - as in `Filter`
         s, k = s.double(), values[:, None]
@@ -94,7 +102,6 @@ class Landweber:
     name: str = "Landweber"
     parameter: str = "iterations, k"
     continuous: bool = False
-    falling: bool = False
 
     def __call__(self, s: Tensor, values: Tensor) -> Factors:  # noqa: D102 - as in `Filter`
         s, k = s.double(), values.double()[:, None]

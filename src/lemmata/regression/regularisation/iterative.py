@@ -12,6 +12,8 @@ beta_k P_k, R_0 = P_0 = 1. CGLS needs about the square root of Landweber's numbe
 that GCV's degrees of freedom do not apply to it; the discrepancy principle does, and is of optimal order (Nemirovskii,
 1986; Hanke, 1995).
 
+The recursion is exact as long as the iteration keeps its orthogonality, and to some 1e-4 beyond.
+
 Cost: two products with A a step for all right-hand sides together, and the memory of the iterates. Fails as a
 regularisation where the large singular values are not those of the signal.
 """
@@ -28,7 +30,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.linalg.operator import LinearOperator
-from lemmata.regression.regularisation.cgls import operator, steps
+from lemmata.regression.regularisation.cgls import Step, operator, steps
 from lemmata.regression.regularisation.filters import Landweber
 from lemmata.regression.regularisation.linear_system import dense_system, positive, right_hand_side
 
@@ -41,7 +43,7 @@ class Iterates:
     """All iterates of `k` right-hand sides: `x` (T + 1, n, k), from zero on; norms (T + 1, k).
 
     `alpha` and `beta` (T, k) are CGLS's (empty for Landweber, whose `step` is given). One right-hand side (m,) has
-    k = 1 here.
+    k = 1 here. `cost` counts products with A and A'.
     """
 
     method: str
@@ -51,7 +53,7 @@ class Iterates:
     alpha: Tensor
     beta: Tensor
     step: float
-    products: int
+    cost: float
 
     def stop(self, noise: float | Tensor, *, factor: float = 1.0) -> Tensor:
         """The first step at which each residual is at most factor times the norm of its noise, (k,).
@@ -127,9 +129,7 @@ def iterative(
         raise UnknownName("method", method, get_args(Method))
     if iterations < 1:
         raise InvalidInput(f"iterations = {iterations}; at least one step is wanted")
-    if isinstance(A, Tensor):
-        dense_system(A, b)
-    op = operator(A)
+    op = operator(dense_system(A, b)[0] if isinstance(A, Tensor) else A)
     columns = right_hand_side(op, b)
     needed = (iterations + 1) * op.shape[1] * columns.shape[1] * columns.element_size()
     if needed > BYTES:
@@ -144,15 +144,15 @@ def iterative(
     for _, found in zip(range(iterations), taken, strict=False):
         x.append(found[0])
         r.append(found[1].norm(dim=0))
-        if method == "cgls":
-            alpha.append(found[3])
-            beta.append(found[4])
+        if isinstance(found, Step):
+            alpha.append(found.alpha)
+            beta.append(found.beta)
     iterates = torch.stack(x)
     empty = columns.new_zeros(0, columns.shape[1])
     return Iterates(
         method=method, x=iterates, residual_norms=torch.stack(r), solution_norms=iterates.norm(dim=1),
         alpha=torch.stack(alpha) if alpha else empty, beta=torch.stack(beta) if beta else empty, step=length,
-        products=2 * iterations + 1,
+        cost=2.0 * iterations + 1,
     )  # fmt: skip
 
 

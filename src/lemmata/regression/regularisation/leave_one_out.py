@@ -49,7 +49,7 @@ def leave_one_out(path: Path) -> Choice:
 def left_out_residuals(path: Path, value: float) -> Tensor:
     """b_i - a_i' x^(i) for every i at one value of the parameter, of the shape of b."""
     _require_ridge(path)
-    factors = path.factors(torch.as_tensor([value], device=path.b.device))
+    factors = path.factors(torch.tensor([value], dtype=torch.float64, device=path.b.device))
     left = _left(path, factors.kept, factors.left)[0].to(path.b)
     r = path.residual(value)
     return r / (left if r.ndim == 1 else left[:, None])

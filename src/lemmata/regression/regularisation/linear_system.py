@@ -23,7 +23,7 @@ def dense_system(A: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     if A.ndim != 2 or not A.numel():
         raise InvalidInput(f"A has shape {tuple(A.shape)}; it must be (m, n), neither of them 0")
     require_finite(A, "A")
-    return A, right_hand_side(A, b)
+    return A.detach(), right_hand_side(A, b)
 
 
 def right_hand_side(A: Tensor | LinearOperator, b: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def right_hand_side(A: Tensor | LinearOperator, b: Tensor) -> Tensor:
     if b.dtype != A.dtype or b.device != A.device:
         raise InvalidInput(f"A is {A.dtype} on {A.device}, b is {b.dtype} on {b.device}; bring them together")
     require_finite(b, "b")
-    return b if b.ndim == 2 else b[:, None]
+    return b.detach().reshape(len(b), -1)
 
 
 def require_finite(tensor: Tensor, name: str) -> None:

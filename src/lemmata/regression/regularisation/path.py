@@ -130,7 +130,7 @@ class Path:
         return self.b if self.b.ndim == 2 else self.b[:, None]
 
     def _one(self, value: float) -> Tensor:
-        return torch.as_tensor([value], device=self.b.device)
+        return torch.tensor([value], dtype=torch.float64, device=self.b.device)
 
 
 def ridge_path(
@@ -170,12 +170,11 @@ def along(form: StandardForm, b: Tensor, family: Filter, values: Tensor) -> Path
 def decomposed(A: Tensor | StandardForm, b: Tensor, L: Tensor | LinearOperator | None) -> tuple[StandardForm, Tensor]:
     """The standard form of (A, L), or the one given, and b once it is checked."""
     if not isinstance(A, StandardForm):
-        dense_system(A, b)
-        return StandardForm.of(A, L), b
+        columns = dense_system(A, b)[1]
+        return StandardForm.of(A, L), columns.reshape(b.shape)
     if L is not None:
         raise InvalidInput("a StandardForm has its L already; leave L out here")
-    right_hand_side(A.U.new_empty(A.shape), b)
-    return A, b
+    return A, right_hand_side(A.A, b).reshape(b.shape)
 
 
 def _spread(s: Tensor, values: int | Tensor) -> Tensor:

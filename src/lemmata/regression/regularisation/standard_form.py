@@ -15,8 +15,8 @@ With B = U diag(s) V' everything is known in the coefficients beta = U' b. A fil
 U, s, X are the generalised singular value decomposition of (A, L): A X = U diag(s), |L X v| = |v|, the s being the
 generalised singular values. For L = I, X = V and there is no N.
 
-Cost: the singular value decompositions, 6 m q^2 + 20 q^3 flops with q = min(m, r), and one of L. Fails where A N has
-dependent columns: then A and L annihilate a common vector and x is not determined, which is refused. The rank of L is
+Cost: the singular value decompositions, 6 m q^2 + 20 q^3 flops with q = min(m - k, r), and one of L. Fails where A N
+has dependent columns: then A and L annihilate a common vector and x is not determined, which is refused. The rank of L is
 decided at eps max(p, n) |L|; a numerically rank-deficient A is what this is for, and nothing is decided about it.
 
 Reference: Elden (1977), BIT 17, 134-145; Hansen (1998), Rank-deficient and discrete ill-posed problems, section 2.3.
@@ -38,7 +38,8 @@ from lemmata.regression.regularisation.linear_system import require_finite
 class StandardForm:
     """The decomposition of (A, L): U (m, q), s (q,) falling, X (n, q); Q (m, k) and free (n, k) for L's null space.
 
-    q is the smaller of m and L's rank; `A` is kept as given.
+    q is the smaller of m - k and L's rank; `A` and `L` are kept as given (None: the
+    identity).
 
     >>> form = StandardForm.of(torch.diag(torch.tensor([3.0, 2.0, 1.0])))
     >>> form.s, form.null
@@ -51,6 +52,7 @@ class StandardForm:
     Q: Tensor
     free: Tensor
     A: Tensor
+    L: Tensor | None
 
     @classmethod
     def of(cls, A: Tensor, L: Tensor | LinearOperator | None = None) -> StandardForm:
@@ -59,15 +61,20 @@ class StandardForm:
         Raises `InvalidInput` for an L of the wrong shape, of zeros only or with NaN, and where A and L annihilate a
         common vector.
         """
+        A = A.detach()
         if L is None:
             U, s, Vh = torch.linalg.svd(A, full_matrices=False)
             none = A.new_zeros
-            return cls(U, s, Vh.mT, none(len(A), 0), none(A.shape[1], 0), A)
-        inverse, N = _without_null_space(_matrix(L, A))
+            return cls(U, s, Vh.mT, none(len(A), 0), none(A.shape[1], 0), A, None)
+        L = _matrix(L, A)
+        inverse, N = _without_null_space(L)
         Q, free = _null_part(A, N)
         AR = A @ inverse
-        U, s, Vh = torch.linalg.svd(AR - Q @ (Q.mT @ AR), full_matrices=False)
-        return cls(U, s, (inverse - free @ (Q.mT @ AR)) @ Vh.mT, Q, free, A)
+        beyond = torch.linalg.qr(torch.cat([Q, AR], 1))[0][
+            :, Q.shape[1] :
+        ]  # orthogonal to Q, also where AR is not of full rank
+        U, s, Vh = torch.linalg.svd(beyond.mT @ AR, full_matrices=False)
+        return cls(beyond @ U, s, (inverse - free @ (Q.mT @ AR)) @ Vh.mT, Q, free, A, L)
 
     @property
     def null(self) -> int:
@@ -82,6 +89,10 @@ class StandardForm:
     def coefficients(self, b: Tensor) -> Tensor:
         """The coefficients beta = U' b, (q, k) for b (m, k)."""
         return self.U.mT @ b
+
+    def coordinates(self, x: Tensor) -> Tensor:
+        """The coordinates xi = X' L' L x (q, k) of x (n, k): what of x = X xi + ... the filter acts on."""
+        return self.X.mT @ (x if self.L is None else self.L.mT @ (self.L @ x))
 
     def incompatible(self, b: Tensor) -> Tensor:
         """What no x fits, (m, k): b less its projection on the columns of Q and U."""
@@ -104,7 +115,7 @@ class StandardForm:
 
 def _matrix(L: Tensor | LinearOperator, A: Tensor) -> Tensor:
     """L as a dense matrix that fits A."""
-    matrix = L.dense() if isinstance(L, LinearOperator) else L
+    matrix = L.dense() if isinstance(L, LinearOperator) else L.detach()
     if matrix.ndim != 2 or matrix.shape[1] != A.shape[1] or not len(matrix):
         raise InvalidInput(f"L of shape {tuple(matrix.shape)} does not fit A {tuple(A.shape)}; give (p, {A.shape[1]})")
     require_finite(matrix, "L")

@@ -39,18 +39,19 @@ Method = Literal["auto", "standard form", "cgls"]
 class Tikhonov:
     """The minimiser `x` (n,) or (n, k) with its certificate.
 
-    `gradient` is that of half the objective relative to |A' b|, computed afresh; `products` counts those with A and
-    A'; `history` has the relative gradient after each step (empty for a direct solution); `freedom` the effective
-    degrees of freedom (NaN where only products are known). Norms are Frobenius norms over right-hand sides.
+    `normal_residual` is |A'(b - A x) - lam L'L x| / |A' b|, the largest over right-hand sides, computed afresh;
+    `history` has it after each step (empty for a direct solution). `cost` is in products with A or A', into which the
+    flops of a decomposition are converted. `freedom` is the effective degrees of freedom (NaN where only products are
+    known). Norms are Frobenius norms over right-hand sides.
     """
 
     x: Tensor
     lam: float
     residual_norm: float
     solution_norm: float
-    gradient: float
+    normal_residual: float
     method: str
-    products: int
+    cost: float
     history: Tensor
     freedom: float = float("nan")
 
@@ -105,7 +106,7 @@ def tikhonov(
     if method == "auto":
         method = "standard form" if dense else "cgls"
     if isinstance(A, Tensor):
-        dense_system(A, b)
+        A = dense_system(A, b)[0]
     if method == "standard form":
         if not isinstance(A, Tensor):
             raise InvalidInput("the standard form wants a dense A; take method='cgls', or A.dense() where it is small")
@@ -116,14 +117,14 @@ def tikhonov(
 
 
 def _direct(A: Tensor, b: Tensor, lam: float, L: Tensor | LinearOperator | None) -> Tikhonov:
-    columns = b if b.ndim == 2 else b[:, None]
+    A, columns = dense_system(A, b)
     form = StandardForm.of(A, L)
-    kept, _, inverse = (part[0] for part in Ridge()(form.s, torch.as_tensor([lam], device=b.device)))
+    kept, _, inverse = (part[0] for part in Ridge()(form.s, torch.tensor([lam], dtype=torch.float64, device=b.device)))
     x = form.solution(columns, inverse)
-    freedom = form.null + float(kept.sum())
+    freedom, (m, n), q = form.null + float(kept.sum()), form.shape, len(form.s)
     return _certified(
         operator(A), columns, lam, None if L is None else operator(L, "L"), x, like=b, method="standard form",
-        products=0, history=b.new_zeros(0), freedom=freedom,
+        cost=(6 * m * q**2 + 20 * q**3) / (2 * m * n), history=b.new_zeros(0), freedom=freedom,
     )  # fmt: skip
 
 
@@ -136,18 +137,19 @@ def _iterated(
     limit = 10 * A.shape[1] if iterations is None else iterations
     if limit < 1:
         raise InvalidInput(f"iterations = {iterations}; at least one step is wanted")
-    scale = float((A.T @ columns).norm())
-    x, gradients = columns.new_zeros(A.shape[1], columns.shape[1]), []
-    for step in steps(A, columns, lam=lam, L=L) if scale else ():
+    scale = (A.T @ columns).norm(dim=0)
+    x, history = columns.new_zeros(A.shape[1], columns.shape[1]), list[float]()
+    for step in steps(A, columns, lam=lam, L=L) if scale.any() else ():
         x = step.x
-        gradients.append(float(step.gradient2.sum().sqrt()) / scale)
-        if gradients[-1] <= 0.5 * tolerance or len(gradients) >= limit:
+        history.append(_worst(step.gradient2.sqrt(), scale))
+        if history[-1] <= 0.5 * tolerance or len(history) >= limit:
             break
-    history = torch.tensor(gradients, dtype=torch.float64)
-    found = _certified(A, columns, lam, L, x, like=b, method="cgls", products=2 * len(gradients) + 1, history=history)
-    if not found.gradient <= tolerance:
+    found = _certified(
+        A, columns, lam, L, x, like=b, method="cgls", cost=2 * len(history) + 2, history=torch.tensor(history)
+    )
+    if not found.normal_residual <= tolerance:
         raise NotConverged(
-            "CGLS", best=found, residual=found.gradient, tolerance=tolerance,
+            "CGLS", best=found, residual=found.normal_residual, tolerance=tolerance,
             remedy=f"allow more than {limit} iterations, a larger tolerance, or take float64",
         )  # fmt: skip
     return found
@@ -155,14 +157,18 @@ def _iterated(
 
 def _certified(
     A: LinearOperator, b: Tensor, lam: float, L: LinearOperator | None, x: Tensor, *, like: Tensor, method: str,
-    products: int, history: Tensor, freedom: float = float("nan"),
+    cost: float, history: Tensor, freedom: float = float("nan"),
 ) -> Tikhonov:  # fmt: skip
     """The result with its norms and its gradient, which are computed afresh from x."""
     r, Lx = b - A @ x, x if L is None else L @ x
     g = A.T @ r - lam * (Lx if L is None else L.T @ Lx)
-    scale = float((A.T @ b).norm())
     return Tikhonov(
         x=x if like.ndim == 2 else x[:, 0], lam=lam, residual_norm=float(r.norm()), solution_norm=float(Lx.norm()),
-        gradient=float(g.norm()) / scale if scale else 0.0, method=method, products=products + 2, history=history,
-        freedom=freedom,
+        normal_residual=_worst(g.norm(dim=0), (A.T @ b).norm(dim=0)), method=method, cost=cost + 3,
+        history=history, freedom=freedom,
     )  # fmt: skip
+
+
+def _worst(norms: Tensor, scales: Tensor) -> float:
+    """The largest of some norms in units of their scales; a column of scale 0 is solved by x = 0."""
+    return float(torch.where(scales > 0, norms / scales.where(scales > 0, torch.ones_like(scales)), 0).max())

@@ -100,8 +100,8 @@ def total_variation(
 ) -> TotalVariation:
     """Minimise |A x - b|^2 / 2 + lam TV(x); without an A, b is the noisy signal (n,) or image (h, w) itself.
 
-    With an A (m, n), b is (m,) and x has `shape`, by default (n,). It stops at a gap of `tolerance` times the objective.
-    Nothing is random.
+    With an A (m, n), b is (m,) and x has `shape`, by default (n,). It stops at a gap of `tolerance` times the
+    objective. Nothing is random.
 
     Raises `InvalidInput` for what cannot be used (NaN, empty data, more than two axes, a lam that is not positive, an
     A that annihilates constants), and `NotConverged` with the best x.
@@ -134,7 +134,8 @@ class _Problem:
 
     def __init__(self, b: Tensor, lam: float, A: Tensor | LinearOperator | None, shape: tuple[int, ...] | None):
         require_finite(b, "b")
-        self.b, self.lam, self.A = b, lam, A if A is None else operator(A)
+        A = A.detach() if isinstance(A, Tensor) else A
+        self.b, self.lam, self.A = b.detach(), lam, A if A is None else operator(A)
         self.matrix = A if isinstance(A, Tensor) else None
         self.shape = tuple(b.shape) if A is None else tuple(shape or (A.shape[1],))
         if not b.numel() or len(self.shape) not in (1, 2) or (A is not None and b.ndim != 1):
