@@ -23,6 +23,7 @@ from lemmata.descent.schedules import (
     silver,
     straightforward,
 )
+from lemmata.descent.worst_case import WorstCase, worst_case
 
 __all__ = [
     "Constant",
@@ -34,6 +35,7 @@ __all__ = [
     "Rates",
     "Run",
     "Schedule",
+    "WorstCase",
     "accelerated_long_steps",
     "compare",
     "constant",
@@ -54,4 +56,5 @@ __all__ = [
     "smoothness",
     "straightforward",
     "strong_convexity",
+    "worst_case",
 ]
