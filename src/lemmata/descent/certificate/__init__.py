@@ -3,6 +3,7 @@
 from lemmata.descent.certificate.certificate import Certificate
 from lemmata.descent.certificate.certify import NotStraightforward, certify, largest_Delta
 from lemmata.descent.certificate.generate import generate
+from lemmata.descent.certificate.notebook import read_notebook
 from lemmata.descent.certificate.published import published
 from lemmata.descent.certificate.rational import rationalise
 from lemmata.descent.certificate.refutation import Refutation
@@ -18,5 +19,6 @@ __all__ = [
     "largest_Delta",
     "published",
     "rationalise",
+    "read_notebook",
     "verify",
 ]
