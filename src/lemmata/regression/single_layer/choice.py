@@ -42,12 +42,19 @@ class Size:
 
 @dataclass(frozen=True)
 class Choice:
-    """The method taken, why, and the operations an iteration of each costs; `matrix` if G is written down."""
+    """The method taken, why, and the operations an iteration of each costs; `matrix` if G is written down.
+
+    `evaluation` and `model` are the shares of the method taken: of an evaluation with its gradient, and of a step's
+    model; `gradient` is one of the whole network, the unit of costs.
+    """
 
     method: str
     why: str
     operations: dict[str, float]
     matrix: bool
+    evaluation: float
+    model: float
+    gradient: float
 
 
 def choose(size: Size, loss: str, method: str = "auto") -> Choice:
@@ -67,13 +74,17 @@ def choose(size: Size, loss: str, method: str = "auto") -> Choice:
         "lbfgs": EVALUATIONS * (inner + gradient),
         "lbfgs-full": EVALUATIONS * gradient,
     }
-    if method != "auto":
-        return Choice(method, "as asked", operations, matrix)
-    counts = ITERATIONS[loss]
-    fits = loss == "mse" or size.M * size.k <= LARGEST
-    work = {name: cost * counts[name] for name, cost in operations.items() if fits or name == "lbfgs-full"}
-    best = min(work, key=lambda name: work[name])
-    return Choice(best, _why(best, operations, counts, fits, size), operations, matrix)
+    why = "as asked"
+    if method == "auto":
+        fits = loss == "mse" or size.M * size.k <= LARGEST
+        work = {
+            name: cost * ITERATIONS[loss][name] for name, cost in operations.items() if fits or name == "lbfgs-full"
+        }
+        method = min(work, key=lambda name: work[name])
+        why = _why(method, operations, ITERATIONS[loss], fits, size)
+    evaluation = gradient if method == "lbfgs-full" else gradient + inner
+    model = operations[method] - evaluation if method == "gauss-newton" else 0.0
+    return Choice(method, why, operations, matrix, evaluation, model, gradient)
 
 
 def _why(best: str, operations: dict[str, float], counts: dict[str, float], fits: bool, size: Size) -> str:

@@ -2,8 +2,9 @@
 
     (G + mu I) d = -g,     rho = (j(theta) - j(theta + d)) / (fall of the model)
 
-A step is taken where rho is positive. The damping then follows Nielsen (1999): mu <- mu max(1/3, 1 - (2 rho - 1)^3)
-after a step, mu <- nu mu, nu <- 2 nu after a refusal; it starts at `damping` times the largest diagonal entry of G.
+A step is taken where rho is positive; a fall too small to show in j has to show as a shorter gradient. The damping
+then follows Nielsen (1999): mu <- mu max(1/3, 1 - (2 rho - 1)^3) after a step, mu <- nu mu, nu <- 2 nu after a refusal;
+it starts at `damping` times the largest diagonal entry of G.
 Cost: a model and its solution a step, an evaluation and a solution a refusal. Ends at a stationary point, which need
 not be a minimum, still less a global one.
 """
@@ -20,7 +21,7 @@ from lemmata.regression.single_layer.reduced import At, Reduced
 
 REFUSALS = 25  # in a row, after which j does not fall beyond rounding
 ACCEPT = 1e-4
-EPS = 1e-15  # of j: a promised fall that rounding would hide
+ROUNDING = 1e-13  # of j: a promised fall that rounding may hide
 
 
 def levenberg_marquardt(
@@ -36,22 +37,29 @@ def levenberg_marquardt(
     quadratic = model(at)
     mu, nu = damping * quadratic.largest, 2.0
     while not record.done(at.value, at.gradient):
-        rho, trial = -1.0, at
         for _ in range(REFUSALS):
-            step = quadratic.step(mu)
-            if step is not None and step.predicted <= EPS * abs(at.value):
+            taken = _attempt(reduced, at, quadratic, mu)
+            if taken is not None:
                 break
-            if step is not None:
-                trial = reduced.at(at.theta + step.d, at)
-                rho = (at.value - trial.value) / step.predicted if step.predicted > 0 else -1.0
-                if rho > ACCEPT:
-                    break
             mu, nu = nu * mu, 2 * nu
-        if not rho > ACCEPT:
+        else:
             record.stop("rounding")
-            return at
+            break
+        at, rho = taken
         mu, nu = mu * max(1 / 3, 1 - (2 * min(rho, 1.0) - 1) ** 3), 2.0
-        at = trial
         if not record.ends(at.value):
             quadratic = model(at)
     return at
+
+
+def _attempt(reduced: Reduced, at: At, quadratic: Matrix | Products, mu: float) -> tuple[At, float] | None:
+    """The point after a step of this damping and its rho; None if it is refused."""
+    step = quadratic.step(mu)
+    if step is None or not step.predicted > 0:
+        return None
+    trial = reduced.at(at.theta + step.d, at)
+    if step.predicted <= ROUNDING * abs(at.value):  # a fall that values cannot show: the gradient has to
+        level = trial.value <= at.value + ROUNDING * abs(at.value)
+        return (trial, 1.0) if level and trial.gradient.norm() < 0.9 * at.gradient.norm() else None
+    rho = (at.value - trial.value) / step.predicted
+    return (trial, rho) if rho > ACCEPT else None

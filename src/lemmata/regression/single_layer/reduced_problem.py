@@ -79,17 +79,17 @@ def _checked(x: Tensor, y: Tensor, loss: str) -> tuple[Tensor, Tensor]:
     if loss == "mse":
         if y.ndim > 2:
             raise InvalidInput(f"targets of shape {tuple(y.shape)}; give (n,) or (n, k)")
-        return x.double(), (y[:, None] if y.ndim == 1 else y).double()
+        return x.detach().double(), (y[:, None] if y.ndim == 1 else y).detach().double()
     if y.ndim != 1 or y.is_floating_point() or int(y.min()) < 0:
         raise InvalidInput(f"cross_entropy needs labels (n,) 0, 1, ...; these are {tuple(y.shape)} of {y.dtype}")
     if int(y.max()) == 0:
         raise InvalidInput("all labels are 0; cross_entropy needs two classes or more")
-    return x.double(), y
+    return x.detach().double(), y
 
 
 def _tanh_layer(x: Tensor, width: int, seed: int | torch.Generator) -> nn.Sequential:
     """A layer of tanh units, weights and biases standard normal."""
-    if width < 1 or x.ndim != 2:
+    if width < 1 or x.ndim != 2 or x.shape[1] == 0:
         raise InvalidInput(f"{width} tanh units on inputs {tuple(x.shape[1:])}; give 1 or more, and vectors (n, d)")
     layer = cast(nn.Linear, skip_init(nn.Linear, x.shape[1], width, dtype=torch.float64, device=x.device))
     drawn = torch.randn(width, x.shape[1] + 1, generator=generator_from(seed), dtype=torch.float64).to(x.device)

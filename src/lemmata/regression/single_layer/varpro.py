@@ -55,7 +55,8 @@ class VarPro:
 
     `model` is a new module, the features and then an affine layer, in x's type; `value` is J in float64 and
     `gradient_norm` that of the gradient of what was minimised; `stopped` is "target", "tolerance", "iterations" or
-    "rounding"; `choice` has the method and why it was taken.
+    "rounding"; `choice` has the method and why it was taken. `cost` is in gradients of the whole network, by counted
+    operations.
     """
 
     model: nn.Sequential
@@ -67,6 +68,7 @@ class VarPro:
     evaluations: int
     choice: Choice
     history: History
+    cost: float
 
     @property
     def method(self) -> str:
@@ -148,6 +150,7 @@ def varpro(
         evaluations=reduced.evaluations,
         choice=chosen,
         history=history,
+        cost=(reduced.evaluations * chosen.evaluation + (len(history.value) - 1) * chosen.model) / chosen.gradient,
     )
 
 
