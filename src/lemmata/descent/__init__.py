@@ -1,8 +1,11 @@
 """First-order methods and what is proven of them: schedules, worst cases, certificates, rates on real problems."""
 
 from lemmata.descent import problems
+from lemmata.descent.branch_and_bound import Optimal, optimal
 from lemmata.descent.constants import Constant, smoothness, strong_convexity
-from lemmata.descent.method import Guarantee, Method, Schedule
+from lemmata.descent.lr_scheduler import lr_scheduler
+from lemmata.descent.method import Guarantee, Method, Schedule, State
+from lemmata.descent.optimizer import optimizer
 from lemmata.descent.problems import Problem
 from lemmata.descent.problems.of_objective import problem
 from lemmata.descent.rate_fit import RateFit, fit_rate
@@ -10,6 +13,7 @@ from lemmata.descent.rates import Rate, Rates, compare
 from lemmata.descent.run import Run, run
 from lemmata.descent.schedules import (
     accelerated_long_steps,
+    bnb_pep,
     constant,
     dominant,
     gradient_dominant,
@@ -20,6 +24,7 @@ from lemmata.descent.schedules import (
     ogm,
     polyak,
     primitive,
+    shortfall,
     silver,
     straightforward,
 )
@@ -29,14 +34,17 @@ __all__ = [
     "Constant",
     "Guarantee",
     "Method",
+    "Optimal",
     "Problem",
     "Rate",
     "RateFit",
     "Rates",
     "Run",
     "Schedule",
+    "State",
     "WorstCase",
     "accelerated_long_steps",
+    "bnb_pep",
     "compare",
     "constant",
     "dominant",
@@ -45,13 +53,17 @@ __all__ = [
     "grimmer",
     "heavy_ball",
     "long_steps",
+    "lr_scheduler",
     "nesterov",
     "ogm",
+    "optimal",
+    "optimizer",
     "polyak",
     "primitive",
     "problem",
     "problems",
     "run",
+    "shortfall",
     "silver",
     "smoothness",
     "straightforward",

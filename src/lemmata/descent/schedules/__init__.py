@@ -1,5 +1,6 @@
 """Step sizes and methods of the literature, one family a file, each with what is proven of it as a function of n."""
 
+from lemmata.descent.schedules.bnb_pep import bnb_pep, shortfall
 from lemmata.descent.schedules.composed import dominant, gradient_dominant, primitive
 from lemmata.descent.schedules.constant import constant
 from lemmata.descent.schedules.grimmer import grimmer
@@ -13,6 +14,7 @@ from lemmata.descent.schedules.straightforward import straightforward
 
 __all__ = [
     "accelerated_long_steps",
+    "bnb_pep",
     "constant",
     "dominant",
     "gradient_dominant",
@@ -23,6 +25,7 @@ __all__ = [
     "ogm",
     "polyak",
     "primitive",
+    "shortfall",
     "silver",
     "straightforward",
 ]

@@ -69,7 +69,7 @@ class PolyakStep(Method):
         return self.factor * gap / squared_norm if gap > 0 and squared_norm > 0 else 0.0
 
     def advance(self, state: State[V], gradient: V, value: float | None = None) -> State[V]:
-        """Take the step from x_k by value and gradient there; the output is the best of x_0, ..., x_k, where values were."""
+        """Take the step from x_k by value and gradient there; the output is the best of x_0, ..., x_k."""
         if value is None:
             raise InvalidInput(f"{self.name} chooses its step by the value: advance(state, gradient, value)")
         length = self.step(value, float((gradient * gradient).sum()))
