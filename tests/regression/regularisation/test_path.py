@@ -114,6 +114,18 @@ def test_gcv_is_the_definition_and_its_minimum_is_found(shape, order):
     assert choice.score.shape == path.values.shape
 
 
+def test_robust_gcv_weighs_the_trace_of_the_squared_influence():
+    A, b = random_system()
+    for lam in (0.01, 1.0, 100.0):
+        H = influence(A, lam, torch.eye(7, dtype=F64))
+        wanted = dense_gcv(A, b, lam, torch.eye(7, dtype=F64)) * (0.3 + 0.7 * float((H @ H).trace()) / 12)
+        found = gcv_function(ridge_path(A, b), torch.tensor([lam], dtype=F64), robust=0.3)
+        assert float(found[0]) == pytest.approx(wanted, rel=1e-7)
+    for gamma in (0.0, -1.0, 1.1, math.nan):
+        with pytest.raises(InvalidInput, match="gamma lies above 0"):
+            ridge_path(A, b).gcv(robust=gamma)
+
+
 def test_gcv_of_a_smoothing_spline_is_scipys():
     """A natural cubic spline through n points is A = I and a root of Reinsch's matrix as L; scipy works with B-splines.
 
@@ -212,7 +224,7 @@ def test_discrepancy_out_of_reach_says_on_which_side():
         path.discrepancy(0.99 * incompatible)
     assert path.discrepancy(1.001 * incompatible).value > 0
     for noise in (-1.0, 0.0, math.nan, math.inf):
-        with pytest.raises(InvalidInput, match="noise = .*positive and finite"):
+        with pytest.raises(InvalidInput, match=r"noise = .*positive and finite"):
             path.discrepancy(noise)
     with pytest.raises(InvalidInput, match="factor = 0"):
         path.discrepancy(1.0, factor=0.0)

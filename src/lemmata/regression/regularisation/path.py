@@ -65,11 +65,11 @@ class Path:
         r = self.form.residual(self._columns, self.factors(self._one(value)).left[0])
         return r if self.b.ndim == 2 else r[:, 0]
 
-    def gcv(self) -> Choice:
+    def gcv(self, *, robust: float = 1.0) -> Choice:
         """The value that generalised cross-validation takes; see `lemmata.regression.regularisation.gcv`."""
         from lemmata.regression.regularisation.gcv import gcv
 
-        return gcv(self)
+        return gcv(self, robust=robust)
 
     def discrepancy(self, noise: float, *, factor: float = 1.0) -> Choice:
         """The value at which the residual is factor times the norm of the noise, |e|; see `discrepancy`."""

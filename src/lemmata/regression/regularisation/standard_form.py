@@ -16,8 +16,8 @@ U, s, X are the generalised singular value decomposition of (A, L): A X = U diag
 generalised singular values. For L = I, X = V and there is no N.
 
 Cost: the singular value decompositions, 6 m q^2 + 20 q^3 flops with q = min(m - k, r), and one of L. Fails where A N
-has dependent columns: then A and L annihilate a common vector and x is not determined, which is refused. The rank of L is
-decided at eps max(p, n) |L|; a numerically rank-deficient A is what this is for, and nothing is decided about it.
+has dependent columns: then A and L annihilate a common vector and x is not determined, which is refused. The rank of L
+is decided at eps max(p, n) |L|; a numerically rank-deficient A is what this is for, and nothing is decided about it.
 
 Reference: Elden (1977), BIT 17, 134-145; Hansen (1998), Rank-deficient and discrete ill-posed problems, section 2.3.
 """
