@@ -232,24 +232,21 @@ def test_the_smallest_corner_of_singular_blocks():
     assert smallest_corner(rational_matrix([[1, 2], [2, 1]]), rational_matrix([[0, 0]]).entries()) is None
 
 
-def test_the_bound_follows_the_recursion():
-    # cycle by cycle: linear while the gap is above Delta, then gap - t c gap^2, which 1/gap growing by t c bounds
+def test_the_schedule_carries_what_is_proven():
     certificate = published(3)
-    growth, Delta = float(certificate.rate * 3), float(certificate.Delta)
-    gap = 0.5
-    for cycle in range(30_000):
-        # 1e-9: ten thousand factors, each rounded
-        assert gap <= certificate.bound(cycle) * (1 + 1e-9)
-        gap = gap * (1 - growth * Delta) if gap > Delta else gap - growth * gap**2
-    assert certificate.bound(30_000) < 1.01 * gap
-    assert 1 / (float(certificate.rate) * 3e9 * certificate.bound(10**9)) == pytest.approx(1, abs=1e-3)
-
-
-def test_a_bound_wants_a_rate_and_a_gap():
+    schedule = certificate.schedule()
+    assert schedule.cyclic
+    assert schedule.steps.tolist() == [1.5, 4.9, 1.5]
+    assert schedule.guarantee is not None
+    # by hand, from below Delta: one cycle takes a gap d to d - 7.9 d^2, and after k cycles it is at most 1 / (1/d + 7.9 k)
+    gap = start = 9e-5
+    for _ in range(1000):
+        gap -= 7.9 * gap**2
+    bound = schedule.guarantee.bound(3000, start)  # type: ignore[call-arg]
+    assert bound == pytest.approx(1 / (1 / start + 7900), rel=1e-9)
+    assert gap < bound < 1.01 * gap
     with pytest.raises(InvalidInput, match="claims no rate"):
-        replace(published(3), rate=None).bound(1)
-    with pytest.raises(InvalidInput, match="-1 cycles"):
-        published(3).bound(-1)
+        replace(certificate, rate=None).schedule()
 
 
 def test_unknown_length():

@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lemmata.descent.schedules.straightforward import straightforward
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Field, Figure, Panel
 from lemmata.linalg.definite import rational_matrix
 
 if TYPE_CHECKING:
     from flint import fmpq_mat
+
+    from lemmata.descent.method import Schedule
 
 Rows = tuple[tuple[Fraction, ...], ...]
 
@@ -83,29 +86,23 @@ class Certificate:
         """`gam` as a flint matrix."""
         return rational_matrix(self.gam)
 
-    def bound(self, cycles: int, *, gap: float = 0.5) -> float:
-        """What the claimed rate proves of (f - f*) / (L D^2) after so many cycles, from `gap` at the start.
+    def schedule(self, name: str = "") -> Schedule:
+        """The pattern as a cyclic schedule with the guarantee that the claimed rate proves, at every number of steps.
 
-        D bounds |x - x*| where f(x) <= f(x_0) (long steps need not come nearer to x*); any f_0 has a gap of at most
-        1/2. While the gap delta is above Delta a cycle multiplies it by 1 - t c Delta; from there on 1/delta grows by
-        t c a cycle.
-
-        Raises `InvalidInput` without a claimed rate, and for a negative number of cycles.
+        The guarantee is about the gap given the radius of the level set (`descent.schedules.straightforward`). Raises
+        `InvalidInput` without a claimed rate. It is the claim that is used: `verify` first what you did not make.
 
         >>> from lemmata.descent.certificate import published
-        >>> round(published(3).bound(10**5), 9)
-        1.399e-06
+        >>> three = published(3).schedule()
+        >>> round(three.guarantee.bound(3 * 10**6) * 3 * 10**6 * 7.9 / 3, 2)  # tends to 1
+        1.0
         """
         if self.rate is None:
             raise InvalidInput("this certificate claims no rate; take verify(certificate).rate into it")
-        if cycles < 0 or gap <= 0:
-            raise InvalidInput(f"{cycles} cycles from a gap of {gap}; give a number >= 0 and a positive gap")
-        growth, Delta = float(self.rate * self.t), float(self.Delta)
-        factor = math.log1p(-growth * Delta)
-        above = max(0, math.ceil(math.log(Delta / gap) / factor)) if gap > Delta else 0
-        if cycles < above:
-            return gap * math.exp(cycles * factor)
-        return 1 / (1 / (gap * math.exp(above * factor)) + (cycles - above) * growth)
+        below, above = math.nextafter(float(self.Delta), 0), math.nextafter(float(self.average - self.rate), 1)
+        steps = [float(step) for step in self.steps]
+        name, where = name or f"pattern of {self.t} steps", self.source or "its certificate"
+        return straightforward(name, steps, Delta=below, eps=above, where=where, source=where)
 
     def save(self, path: Path | str) -> Path:
         """Write the certificate as JSON, compressed if the name ends in .xz or .gz; see `stored`."""
@@ -131,7 +128,7 @@ class Certificate:
         ]
         caption = (
             f"Multipliers of the inequality between points i and j (0 is the minimiser, k the iterate "
-            f"before step k) of {self.t} steps, average {float(self.average):.5g}. White: zero. Smaller than "
+            f"before step k) of {self.t} steps, average {float(self.average):.5g}. Hatched: zero. Smaller than "
             f"{limits[0]:g}: the lowest colour."
         )
         return Figure(
