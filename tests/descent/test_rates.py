@@ -167,7 +167,11 @@ def test_the_figure_has_a_panel_a_method_and_one_for_all():
     assert [panel.title for panel in figure.panels] == [*(rate.name for rate in rates), "all, measured"]
     assert static.render(figure).startswith("<svg")
     labels = [series.label for series in figure.panels[0].series]
-    assert labels == ["constant step 1", "Nesterov", "proven bound", "exact worst case"]
+    best = min(rates, key=lambda rate: float(rate.run.gap[0, -1])).name
+    assert best != "constant step 1"
+    assert labels == ["constant step 1", best, "proven bound", "exact worst case"]
+    (proven,) = (series for series in figure.panels[1].series if series.label == "proven bound")
+    assert proven.x.tolist() == [1, 3, 7, 15]  # where silver steps promise anything new
     assert len(rates.plot(["Nesterov"]).panels) == 2
     with pytest.raises(UnknownName, match="Nesterov"):
         rates.plot(["Nesterow"])

@@ -28,6 +28,7 @@ from lemmata.descent.problems.problem import Problem
 from lemmata.descent.run import Run, run_all
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.figures.style import thinned
 
 LABEL = {"gap": "objective gap f − f*", "gradient": "squared gradient norm"}
 EXACT_AT = (1, 2, 3, 5, 7, 10, 15)  # where a worst case without a closed form is computed
@@ -128,8 +129,9 @@ class Rates:
         series = [_curve(rate.name, rate.run.gap) for rate in self.rates]
         panels.append(Panel(x=steps, y=Axis(label=LABEL["gap"], log=True), series=series, title="all, measured"))
         caption = (
-            "Proven bound (long dashes), exact worst case (dots) and measured curve. A worst case is that of the "
-            "worst function for just so many steps. Many starts: their median, and the range as a band."
+            "What is proven, at the steps where that is lower than at any before; the exact worst case, of the worst "
+            "function for just so many steps; and what was measured: of many starts the median, and the range as a "
+            "band."
         )
         return Figure(name="rates", title=f"Rates on {self.problem.name}", caption=caption, panels=panels)
 
@@ -227,17 +229,23 @@ def _panel(rate: Rate, best: Rate) -> Panel:
     series = [_curve(rate.name, rate.measured)]
     if best is not rate and rate.of == "gap":
         series.append(_curve(best.name, best.run.gap))
-    kept = np.all(np.isfinite(rate.bound), axis=0)
-    if kept.any():
-        style = "line" if kept[1:].all() else "points"
-        bound = np.median(rate.bound[:, kept], 0)
-        series.append(Series(label="proven bound", x=steps[kept], y=bound, role="theory", style=style))
-    kept = np.all(np.isfinite(rate.worst), axis=0)
-    if kept.any():
-        worst = np.median(rate.worst[:, kept], 0)
-        series.append(Series(label="exact worst case", x=steps[kept], y=worst, role="control", style="points"))
+    for label, values, role in (("proven bound", rate.bound, "theory"), ("exact worst case", rate.worst, "control")):
+        drawn = np.median(values, 0)
+        kept = _lowest_so_far(drawn) if role == "theory" else np.flatnonzero(np.isfinite(drawn))
+        kept = kept[kept > 0]
+        if len(kept):
+            every = len(kept) == rate.n and role == "theory"
+            kept = kept if every else kept[thinned(kept.astype(float), log=True, most=16)]
+            style = "line" if every else "points"
+            series.append(Series(label=label, x=steps[kept], y=drawn[kept], role=role, style=style))
     y = Axis(label=LABEL[rate.of], log=True)
     return Panel(x=Axis(label="step", log=True), y=y, series=series, title=rate.name)
+
+
+def _lowest_so_far(bound: np.ndarray) -> np.ndarray:
+    """The steps at which the bound is lower than at any before; between them a schedule promises nothing new."""
+    before = np.minimum.accumulate(np.concatenate([[np.inf], bound[:-1]]))
+    return np.flatnonzero(bound < before)
 
 
 def _curve(name: str, values: np.ndarray) -> Series:

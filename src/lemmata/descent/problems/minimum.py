@@ -50,8 +50,8 @@ def newton(value: Function, gradient: Function, direction: Direction, start: Ten
     not finite and for a direction along which f does not fall (f is not convex, or the direction is no Newton step).
 
     >>> found = newton(
-    ...     lambda x: (x - x.log()).sum(), lambda x: 1 - 1 / x, lambda x, g: -g * x.square(), torch.tensor([0.2]),
-    ...     tolerance=1e-6,
+    ...     lambda x: (x - x.log()).sum(), lambda x: 1 - 1 / x, lambda x, g: -g * x.square(),
+    ...     torch.tensor([0.2]).double(), tolerance=1e-9,
     ... )
     >>> round(float(found.x), 6), found.value
     (1.0, 1.0)
