@@ -20,6 +20,7 @@ for that override `truth`, which is held against `lemmata.phantoms`.
 from lemmata.conformance.comparing import flat, require
 from lemmata.conformance.estimate import EstimateConformance, ScalarConformance
 from lemmata.conformance.instrument import InstrumentConformance
+from lemmata.conformance.schedule import ScheduleConformance
 from lemmata.conformance.solver import LeastSquaresConformance, SolverConformance
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "InstrumentConformance",
     "LeastSquaresConformance",
     "ScalarConformance",
+    "ScheduleConformance",
     "SolverConformance",
     "flat",
     "require",

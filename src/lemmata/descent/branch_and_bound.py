@@ -143,7 +143,7 @@ def _search(n: int, of: Measure, upper: float, wanted: float, budget: int) -> tu
 def _harder(
     functions: HardFunctions, centres: np.ndarray, of: Measure, wanted: float, draw: np.random.Generator
 ) -> HardFunctions:
-    """Add, for each of these steps, the hardest function a random search finds, if that is harder than all there are."""
+    """Add, for each of these steps, the hardest function of a random search, if that is harder than all there are."""
     for steps in centres:
         before = functions.after(steps[None], of)[0]
         best = functions.chosen(np.argsort(-before)[:PARENTS])

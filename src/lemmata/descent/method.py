@@ -48,8 +48,9 @@ class Guarantee:
         of gradient, given distance:   |g_n|^2  <= bound(n) L^2 D^2
         of gap,      given level:      f_n - f* <= bound(n) L R^2,  R = max {|x - x*| : f(x) <= f(x_0)} >= D
 
-    `tight` says that some function attains the bound at every n. `mu` (in units of L): only mu-strongly convex
-    functions are meant; `on`: only quadratics. The bound is infinite at an n of which nothing is proven.
+    `tight` says that some function attains the bound, at every n or, for a schedule that ends, at its end. `mu` (in
+    units of L): only mu-strongly convex functions are meant; `on`: only quadratics. The bound is infinite at an n of
+    which nothing is proven.
 
     >>> Guarantee("gap", "distance", lambda n: 1 / (4 * n + 2), where="Drori and Teboulle (2014)", tight=True).bound(10)
     0.023809523809523808
