@@ -45,8 +45,10 @@ def test_predictions_are_the_network_written_out():
 
 
 def test_as_many_sine_units_as_samples_interpolate():
-    """Huang et al. (2006), Theorem 2.1: n units of an infinitely differentiable activation reach zero error, almost
-    surely. With frequencies of standard deviation 8 the condition of 40 such features leaves 6 digits or more."""
+    """Huang et al. (2006), Theorem 2.1: n units of a smooth activation reach zero error, almost surely.
+
+    With frequencies of standard deviation 8 the condition of 40 such features leaves 6 digits or more.
+    """
     x, y = peaks(40)
     fit = extreme_learning_machine(x, y, 40, "sin", ridge=0.0, intercept=False, repeats=5, scale=8.0)
     assert (fit.rank == 40).all()
@@ -54,7 +56,7 @@ def test_as_many_sine_units_as_samples_interpolate():
 
 
 def test_rank_of_smooth_features_stays_below_the_width():
-    """tanh of small pre-activations is nearly a polynomial of low degree: monomials of degree < 6 in two variables."""
+    """The tanh of small pre-activations is nearly a polynomial of low degree in the two variables."""
     x, y = peaks(500)
     fit = extreme_learning_machine(x, y, 200, "tanh", repeats=3, scale=0.05)
     assert (fit.rank < 100).all()
@@ -153,7 +155,7 @@ def test_bad_data_are_refused(arguments, message):
         ({"loss": "cross_entropy"}, InvalidInput, "give a number"),
         ({"loss": "cross_entropy", "ridge": 1.0}, InvalidInput, "integer labels"),
         ({"hidden": (torch.zeros(1, 4, 2), torch.zeros(1, 4))}, InvalidInput, "expected \\(R, 3, 2\\)"),
-        ({"test": (x[:, :1], y)}, InvalidInput, "not like the training data"),
+        ({"test": (x[:, :1], y)}, InvalidInput, "are not like the training data"),
         ({"activation": lambda z: z / 0}, InvalidInput, "NaN or infinity"),
     ],
 )

@@ -152,11 +152,12 @@ def extreme_learning_machine(
             parts.append([_softmax(H[:, :, :m], y, float(ridge), intercept) for m in widths])
     fits = [_joined([part[place] for part in parts]) for place in range(len(widths))]
     found = _result(widths, fits, K, b, sigma)
-    train = _scores(found, x, y, targets, loss, together)
+    train = _scores(found, x, y, targets if loss == "mse" else None, together)
     if test is None:
         return replace(found, train_loss=train[0], train_error=train[1])
-    _check(*test, widths, ridge, loss, like=(x, y))
-    tested = _scores(found, *test, _targets(test[1], classes, x.dtype), loss, together)
+    _check_alike(test, (x, y))
+    test_targets = _targets(test[1], classes, x.dtype)
+    tested = _scores(found, *test, test_targets if loss == "mse" else None, together)
     return replace(found, train_loss=train[0], train_error=train[1], test_loss=tested[0], test_error=tested[1])
 
 
@@ -182,13 +183,13 @@ def _result(
 
 
 def _scores(
-    found: ExtremeLearning, x: Tensor, y: Tensor, targets: Tensor, loss: str, together: int
+    found: ExtremeLearning, x: Tensor, y: Tensor, targets: Tensor | None, together: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Loss (W, R) on data and, of classes, the share in the wrong one; `together` draws are evaluated at once."""
+    """Loss (W, R) on data, the cross-entropy where there are no targets, and of classes the share in the wrong one."""
     losses, errors = [], []
     for width in found.widths:
         outputs = [found.predict(x, width, draws=slice(i, i + together)) for i in range(0, len(found.K), together)]
-        if loss == "mse":
+        if targets is not None:
             parts = [(part - targets).square().mean((1, 2)) for part in outputs]
         else:
             parts = [torch.stack([functional.cross_entropy(one, y) for one in part]) for part in outputs]
@@ -214,8 +215,12 @@ def _softmax(H: Tensor, y: Tensor, ridge: float, intercept: bool) -> RidgeFit:
 
 def _joined(parts: list[RidgeFit]) -> RidgeFit:
     """The fits of several groups of draws as one."""
-    columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(RidgeFit)}
-    return RidgeFit(**{name: None if column[0] is None else torch.cat(column) for name, column in columns.items()})
+
+    def all_of(name: str) -> Tensor:
+        return torch.cat([getattr(part, name) for part in parts])
+
+    names = [field.name for field in fields(RidgeFit) if getattr(parts[0], field.name) is not None]
+    return replace(parts[0], **{name: all_of(name) for name in names})
 
 
 def _targets(y: Tensor, classes: int | None, dtype: torch.dtype) -> Tensor:
@@ -254,35 +259,37 @@ def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
     return ACTIVATIONS[activation]
 
 
-def _check(
-    x: Tensor,
-    y: Tensor,
-    widths: tuple[int, ...],
-    ridge: Choice,
-    loss: str,
-    like: tuple[Tensor, Tensor] | None = None,
-) -> None:
+def _check(x: Tensor, y: Tensor, widths: tuple[int, ...], ridge: Choice, loss: str) -> None:
     if loss not in ("mse", "cross_entropy"):
         raise UnknownName("loss", loss, ("mse", "cross_entropy"))
-    if x.ndim != 2 or len(x) != len(y) or not len(x) or not x.shape[1]:
-        raise InvalidInput(f"x of shape {tuple(x.shape)}, y of shape {tuple(y.shape)}; expected (n, d) and n targets")
-    if not x.is_floating_point() or not (x.isfinite().all() and y.isfinite().all()):
-        raise InvalidInput(f"x is {x.dtype} and must be floating; x and y must hold no NaN and no infinity")
-    if like is not None and (x.shape[1:], y.shape[1:], y.dtype) != (like[0].shape[1:], like[1].shape[1:], like[1].dtype):
-        raise InvalidInput(f"test data of shapes {tuple(x.shape)}, {tuple(y.shape)} are not like the training data")
+    _check_data(x, y)
+    labels = not y.is_floating_point()
     if not widths or widths[0] < 1:
         raise InvalidInput(f"widths {widths}; a hidden layer has at least one unit")
-    labels = not y.is_floating_point()
-    if labels and y.ndim != 1:
-        raise InvalidInput(f"integer y of shape {tuple(y.shape)}; labels are (n,), or convert the targets to floating")
-    if isinstance(ridge, str) and (ridge not in ("gcv", "loo") or loss == "cross_entropy"):
-        if loss == "cross_entropy":
-            raise InvalidInput(f"ridge = {ridge!r} has a closed form for loss='mse' only; give a number")
+    if isinstance(ridge, str) and loss == "cross_entropy":
+        raise InvalidInput(f"ridge = {ridge!r} has a closed form for loss='mse' only; give a number")
+    if isinstance(ridge, str) and ridge not in ("gcv", "loo"):
         raise UnknownName("choice of the penalty", ridge, ("gcv", "loo"))
     if not isinstance(ridge, str) and not (math.isfinite(ridge) and ridge >= 0):
         raise InvalidInput(f"ridge = {ridge}; a penalty is finite and 0 or more")
     if loss == "cross_entropy" and not labels:
         raise InvalidInput(f"cross_entropy needs integer labels (n,); y is {y.dtype}")
+
+
+def _check_data(x: Tensor, y: Tensor) -> None:
+    if x.ndim != 2 or len(x) != len(y) or not len(x) or not x.shape[1]:
+        raise InvalidInput(f"x of shape {tuple(x.shape)}, y of shape {tuple(y.shape)}; expected (n, d) and n targets")
+    if not x.is_floating_point() or not (x.isfinite().all() and y.isfinite().all()):
+        raise InvalidInput(f"x is {x.dtype} and must be floating; x and y must hold no NaN and no infinity")
+    if not y.is_floating_point() and y.ndim != 1:
+        raise InvalidInput(f"integer y of shape {tuple(y.shape)}; labels are (n,), or convert the targets to floating")
+
+
+def _check_alike(test: tuple[Tensor, Tensor], train: tuple[Tensor, Tensor]) -> None:
+    _check_data(*test)
+    if any(a.shape[1:] != b.shape[1:] or a.dtype != b.dtype for a, b in zip(test, train, strict=True)):
+        shapes = ", ".join(str(tuple(part.shape)) for part in (*test, *train))
+        raise InvalidInput(f"test data are not like the training data: shapes {shapes}, or their dtypes, disagree")
 
 
 def _over_draws(label: str, widths: Sequence[int], values: Tensor) -> Series:

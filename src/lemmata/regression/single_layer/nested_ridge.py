@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,19 +57,30 @@ def nested_ridge(
     ones = H.new_ones(len(H), H.shape[1], int(intercept))
     Q, R = torch.linalg.qr(torch.cat([ones, H], -1))
     C = Q.mT @ Y
-    outside = Y - Q @ C
-    return [_fit(H[:, :, :m], Y, Q, R, C, outside, m, ridge, intercept) for m in widths]
+    factors = _Factors(H.mean(1), Y.mean(0), Q, R, C, Y - Q @ C, int(intercept))
+    return [_fit(factors, m, ridge) for m in widths]
 
 
-def _fit(
-    H: Tensor, Y: Tensor, Q: Tensor, R: Tensor, C: Tensor, outside: Tensor, m: int, ridge: Choice, intercept: bool
-) -> RidgeFit:
-    first, n = int(intercept), H.shape[1]
+class _Factors(NamedTuple):
+    """[1, H] = Q R of the widest H, its column means (R, M), C = Q' Y, and Y outside its range."""
+
+    mean: Tensor
+    target_mean: Tensor
+    Q: Tensor
+    R: Tensor
+    C: Tensor
+    outside: Tensor
+    first: int  # columns before H: the ones of the intercept, if there is one
+
+
+def _fit(factors: _Factors, m: int, ridge: Choice) -> RidgeFit:
+    mean, target_mean, Q, R, C, outside, first = factors
+    n = Q.shape[1]
     U, s, Vt = torch.linalg.svd(R[:, first : first + m, first : first + m], full_matrices=False)
     beta = U.mT @ C[:, first : first + m]
     s = torch.where(s > s[:, :1] * max(n, m) * torch.finfo(s.dtype).eps, s, 0.0)
-    beyond = outside.square().sum((-2, -1)) + C[:, first + m :].square().sum((-2, -1))
-    left = n - first - s.shape[1]  # dimensions that no column reaches
+    left = n - first - s.shape[1]  # dimensions that no column reaches; without any, what is outside is rounding
+    beyond = (outside.square().sum((-2, -1)) + C[:, first + m :].square().sum((-2, -1))) * (left > 0)
 
     def gcv(penalties: Tensor) -> Tensor:
         g = _left_over(s, penalties)
@@ -78,7 +89,7 @@ def _fit(
 
     def loo(penalties: Tensor) -> Tensor:
         QU = Q[:, :, first : first + m] @ U
-        Z = outside + Q[:, :, first + m :] @ C[:, first + m :]
+        Z = (outside + Q[:, :, first + m :] @ C[:, first + m :]) * (left > 0)
         rest = (1 - first / n - QU.square().sum(-1)).clamp(min=0) if left else QU.new_zeros(QU.shape[:2])
         found = []
         for g in _left_over(s, penalties).unbind(-1):
@@ -92,13 +103,13 @@ def _fit(
     penalty = torch.full_like(s[:, 0], float(ridge)) if chosen is None else chosen
     g = _left_over(s, penalty[:, None])[..., 0]
     weights = Vt.mT @ ((torch.where(s > 0, (1 - g) / s, 0.0))[..., None] * beta)
-    c = Y.mean(0) - (H.mean(1)[:, None] @ weights)[:, 0] if intercept else Y.new_zeros(len(H), Y.shape[1])
+    c = first * (target_mean - (mean[:, None, :m] @ weights)[:, 0])
     rank, condition = _rank(R[:, : first + m, first : first + m], max(n, m))
     return RidgeFit(weights, c, penalty, criterion, first + (1 - g).sum(-1), rank, condition)
 
 
 def _left_over(s: Tensor, penalties: Tensor) -> Tensor:
-    """g = ridge / (s^2 + ridge), (R, j, L) for penalties (R, L): 1 where s is 0, 0 elsewhere without a penalty."""
+    """Give g = ridge / (s^2 + ridge), (R, j, L) for penalties (R, L): 1 where s is 0, 0 elsewhere without a penalty."""
     square = s.square()[..., None]
     return torch.where(square > 0, penalties[:, None] / (square + penalties[:, None]), 1.0)
 

@@ -11,11 +11,18 @@ from lemmata.regression.stochastic.rates import (
     limit_gap,
     mean_square_bound,
 )
+from lemmata.regression.stochastic.sample_average_approximation import SampleAverage, sample_average_approximation
+from lemmata.regression.stochastic.sampled_tikhonov import RecursiveTikhonov, SampledTikhonov, sampled_tikhonov
+from lemmata.regression.stochastic.slim_train import SlimFit, slim_train
 from lemmata.regression.stochastic.step_sizes import StepSizes
 from lemmata.regression.stochastic.stochastic_approximation import StochasticRun, stochastic_approximation
 
 __all__ = [
     "Moments",
+    "RecursiveTikhonov",
+    "SampleAverage",
+    "SampledTikhonov",
+    "SlimFit",
     "StepSizes",
     "StochasticProblem",
     "StochasticRun",
@@ -29,5 +36,8 @@ __all__ = [
     "mean_square_bound",
     "network",
     "noisy_quadratic",
+    "sample_average_approximation",
+    "sampled_tikhonov",
+    "slim_train",
     "stochastic_approximation",
 ]

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,9 +37,9 @@ from lemmata.regression.stochastic.step_sizes import StepSizes, as_steps
 class Moments:
     """Moments after the steps `marks` (T,), in float64.
 
-    `distance` (T,) is E|theta - theta*|^2, `gap` E f(theta) - f*, `averaged_distance` and `averaged_gap` the same of the
-    average of the iterates 1 to k. `mean` (T, p) is E theta; `second` (T, p) the diagonal of E e e' in the basis of the
-    Hessian's eigenvectors, in the order of its increasing eigenvalues, `averaged_second` that of the average.
+    `distance` (T,) is E|theta - theta*|^2, `gap` E f(theta) - f*, `averaged_distance` and `averaged_gap` the same of
+    the average of the iterates 1 to k. `mean` (T, p) is E theta; `second` (T, p) the diagonal of E e e' in the basis of
+    the Hessian's eigenvectors, in the order of its increasing eigenvalues, `averaged_second` that of the average.
     """
 
     marks: np.ndarray
@@ -76,31 +77,40 @@ def exact_moments(
     marks = sorted(set(marks))
     if not marks or marks[0] < 0 or batch < 1:
         raise InvalidInput(f"marks {marks[:3]} and batch {batch}; they must be 0 or more, and 1 or more")
-    values, vectors = torch.linalg.eigh(problem.hessian.double().cpu())
+    values, V = torch.linalg.eigh(problem.hessian.double().cpu())
     star = problem.minimiser.double().cpu()
-    h, V = values.numpy(), vectors
     noise = torch.einsum("pi,pq,qi->i", V, problem.covariance.double().cpu(), V).numpy()
     e = (V.mT @ (start.double().cpu() - star)).numpy()
-    streams = problem.name == "linear regression"
     sizes = np.broadcast_to(as_steps(steps).take(marks[-1]).numpy(), (marks[-1],))
-    return _followed(marks, sizes, e, h, noise / batch, V, star, features=1 / batch if streams else 0.0)
+    feature_noise = 1 / batch if problem.name == "linear regression" else 0.0
+    means, second, averaged = _followed(marks, sizes, e, _Law(values.numpy(), noise / batch, feature_noise))
+    h = values.numpy()
+    with np.errstate(invalid="ignore"):
+        return Moments(
+            np.asarray(marks), star + torch.from_numpy(means) @ V.mT, second, averaged, second.sum(1), second @ h / 2,
+            averaged.sum(1), averaged @ h / 2,
+        )  # fmt: skip
 
 
-def _followed(marks, sizes, e, h, noise, V, star, *, features: float) -> Moments:  # noqa: PLR0917
-    """Follow the recursions; `features` is 1/b where the features are random, and 0 for additive noise."""
+class _Law(NamedTuple):
+    """Eigenvalues h (p,), variances S_ii / b (p,), and 1/b where the features are random too."""
+
+    h: np.ndarray
+    noise: np.ndarray
+    features: float
+
+
+def _followed(marks: list[int], sizes: np.ndarray, e: np.ndarray, law: _Law) -> tuple[np.ndarray, ...]:
+    """Follow the recursions: the mean of e, and the second moments of iterate and average, at the marks (T, p)."""
+    (h, noise, features), wanted = law, set(marks)
     M, C, T = e**2, np.zeros_like(e), np.zeros_like(e)
-    kept: list[tuple[np.ndarray, ...]] = []
-    if marks[0] == 0:
-        kept.append((e, M, M))
-    wanted = set(marks)
-    for k, size in enumerate(sizes, start=1):
-        shrunk = 1 - size * h
-        M = shrunk**2 * M + size**2 * (noise + features * h * (h * M + h @ M))
-        e, T, C = shrunk * e, T + 2 * shrunk * C + M, shrunk * C + M
-        if k in wanted:
-            kept.append((e, M, T / k**2))
+    kept: list[tuple[np.ndarray, ...]] = [(e, M, M)] if marks[0] == 0 else []
+    with np.errstate(over="ignore", invalid="ignore"):  # steps too large diverge, to infinity
+        for k, size in enumerate(sizes, start=1):
+            shrunk = 1 - size * h
+            M = shrunk**2 * M + size**2 * (noise + features * h * (h * M + h @ M))
+            e, T, C = shrunk * e, T + 2 * shrunk * C + M, shrunk * C + M
+            if k in wanted:
+                kept.append((e, M, T / k**2))
     means, second, averaged = (np.array(part) for part in zip(*kept, strict=True))
-    return Moments(
-        np.asarray(marks), star + torch.from_numpy(means) @ V.mT, second, averaged, second.sum(1), second @ h / 2,
-        averaged.sum(1), averaged @ h / 2,
-    )  # fmt: skip
+    return means, np.nan_to_num(second, nan=np.inf, posinf=np.inf), np.nan_to_num(averaged, nan=np.inf, posinf=np.inf)

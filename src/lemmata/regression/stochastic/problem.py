@@ -34,7 +34,7 @@ class StochasticProblem:
     mean gradient over a batch, (S, p) for theta (S, p) and draws (S, batch, ...), and `loss` the mean of F likewise,
     (S,). The rest is None or infinite where it is not known: `expected` f itself, (..., p) -> (...), `minimiser` (p,)
     and `minimum`, `hessian` and `covariance` (p, p) there (H and S above), the constant `mu` of strong convexity and L
-    of smoothness of f, the Lipschitz constant `each_L` of every single gradient, the `noise` E|grad F(theta*; xi)|^2,
+    of smoothness of f, the Lipschitz constant `L_each` of every single gradient, the `noise` E|grad F(theta*; xi)|^2,
     and a bound `variance` of tr Cov(grad F(theta; xi)) everywhere. `solve(draws)` minimises the mean of F over samples
     (M, n, ...) in closed form, giving (M, p).
     """
@@ -53,7 +53,7 @@ class StochasticProblem:
     covariance: Tensor | None = None
     mu: float = 0.0
     L: float = math.inf
-    each_L: float = math.inf
+    L_each: float = math.inf
     noise: float = math.inf
     variance: float = math.inf
     solve: Callable[[Draws], Tensor] | None = None
@@ -71,7 +71,8 @@ def noisy_quadratic(H: Tensor, S: Tensor | float = 1.0, minimiser: Tensor | None
     """
     H, low, high = _definite("H", H)
     p = len(H)
-    S = _symmetric("S", torch.as_tensor(S).to(H).expand(p) if torch.as_tensor(S).ndim == 0 else S.to(H))
+    given = torch.as_tensor(S).to(H)
+    S = _symmetric("S", given.expand(p) if given.ndim == 0 else given)
     root = _root(S)
     star = torch.zeros(p, dtype=H.dtype, device=H.device) if minimiser is None else _vector(minimiser, H)
 
@@ -95,7 +96,7 @@ def noisy_quadratic(H: Tensor, S: Tensor | float = 1.0, minimiser: Tensor | None
     noise = float(S.trace())
     return StochasticProblem(
         name="noisy quadratic", size=p, dtype=H.dtype, device=H.device, draw=draw, gradient=gradient, loss=loss,
-        expected=expected, minimiser=star, minimum=0.0, hessian=H, covariance=S, mu=low, L=high, each_L=high,
+        expected=expected, minimiser=star, minimum=0.0, hessian=H, covariance=S, mu=low, L=high, L_each=high,
         noise=noise, variance=noise, solve=solve,
     )  # fmt: skip
 
@@ -104,7 +105,7 @@ def linear_regression(H: Tensor, minimiser: Tensor, *, noise: float = 1.0) -> St
     """Least squares from a stream of samples x ~ N(0, H), y = x' theta* + z, z ~ N(0, noise^2).
 
     `H` (p, p), or (p,) its diagonal, is the covariance of the features and the Hessian; `minimiser` theta* is (p,).
-    The gradient of a sample is unbounded, so that `each_L` is infinite; its second moments are known nevertheless.
+    The gradient of a sample is unbounded, so that `L_each` is infinite; its second moments are known nevertheless.
 
     >>> problem = linear_regression(torch.tensor([1.0, 4.0]).double(), torch.ones(2), noise=0.5)
     >>> problem.mu, problem.noise, problem.minimum

@@ -1,13 +1,14 @@
 """What is proven of stochastic gradient descent on strongly convex functions: bounds at every step, and limits.
 
-`mean_square_bound`: for draws whose every F(.; xi) is convex with an each_L-Lipschitz gradient, f strongly convex with
+`mean_square_bound`: for draws whose every F(.; xi) is convex with an L_each-Lipschitz gradient, f strongly convex with
 mu, and s = E|grad F(theta*; xi)|^2 (divided by the batch), delta_k = E|theta_k - theta*|^2 obeys
 
-    delta_k <= q(mu_k) delta_{k-1} + 2 mu_k^2 s,   q(m) = 1 - 2 m mu (1 - m each_L)  if m each_L <= 1,
-                                                   q(m) = 1 - 2 m mu + 2 m^2 each_L^2  otherwise
+    delta_k <= q(mu_k) delta_{k-1} + 2 mu_k^2 s,   q(m) = 1 - 2 m mu (1 - m L_each)  if m L_each <= 1,
+                                                   q(m) = 1 - 2 m mu + 2 m^2 L_each^2  otherwise
 
 (after Bach and Moulines, 2011, section 3); for a quadratic with additive noise q(m) = max{(1 - m mu)^2, (1 - m L)^2}
-and mu_k^2 s take their place. It implies delta_k = O(k^-min(1, 2 c mu)) for steps c / k: the rate k^-1 wants c > 1 / (2 mu).
+and mu_k^2 s take their place. It implies delta_k = O(k^-min(1, 2 c mu)) for steps c / k: the rate k^-1 wants c > 1 / (2
+mu).
 
 `harmonic_gap_bound`: Bottou, Curtis and Nocedal (2018), Theorem 4.7, for beta / (gamma + k), beta > 1 / mu and
 beta / (gamma + 1) <= 1 / (L M_G), where tr Cov of the gradient is at most M + M_V |grad f|^2, M_G = M_V + 1:
@@ -53,9 +54,9 @@ def mean_square_bound(
     >>> bound.round(12).tolist()  # here it is exact
     [1.0, 0.1]
     """
-    if not (problem.mu > 0 and math.isfinite(problem.each_L) and math.isfinite(problem.noise)):
+    if not (problem.mu > 0 and math.isfinite(problem.L_each) and math.isfinite(problem.noise)):
         raise InvalidInput(
-            f"{problem.name}: mu = {problem.mu:g}, each_L = {problem.each_L:g}, noise = {problem.noise:g}; the bound "
+            f"{problem.name}: mu = {problem.mu:g}, L_each = {problem.L_each:g}, noise = {problem.noise:g}; the bound "
             "wants mu > 0 and the others finite: add a ridge, or use `exact_moments`"
         )
     assert problem.minimiser is not None
@@ -63,8 +64,8 @@ def mean_square_bound(
     delta = float((start.to(problem.minimiser) - problem.minimiser).square().sum())
     noise, additive = problem.noise / batch, problem.name == "noisy quadratic"
     bounds, wanted = ([delta] if marks[0] == 0 else []), set(marks)
-    for k, size in enumerate(np.broadcast_to(as_steps(steps).take(marks[-1]).numpy(), (marks[-1],)), start=1):
-        shrink, kick = (_additive if additive else _multiplicative)(float(size), problem.mu, problem.each_L)
+    for k, size in enumerate(as_steps(steps).take(marks[-1]).expand(marks[-1]).tolist(), start=1):
+        shrink, kick = (_additive if additive else _multiplicative)(size, problem.mu, problem.L_each)
         delta = shrink * delta + kick * size**2 * noise
         if k in wanted:
             bounds.append(delta)
@@ -81,7 +82,14 @@ def _multiplicative(size: float, mu: float, L: float) -> tuple[float, float]:
 
 
 def harmonic_gap_bound(
-    steps: StepSizes, *, mu: float, L: float, variance: float, first_gap: float, marks: Sequence[int], growth: float = 1.0
+    steps: StepSizes,
+    *,
+    mu: float,
+    L: float,
+    variance: float,
+    first_gap: float,
+    marks: Sequence[int],
+    growth: float = 1.0,
 ) -> np.ndarray:
     """Bound E f(theta_k) - f* by Theorem 4.7 for steps c / (k + k0): theta_1 is the start, so that k is a mark + 1.
 
@@ -117,7 +125,8 @@ def constant_gap_bound(
 def limit_covariance(problem: StochasticProblem, c: float | None = None) -> Tensor:
     """The limit (p, p) of k times the covariance: of the iterate with steps c / k, or of averages (None).
 
-    The first solves (c H - I/2) X + X (c H - I/2) = c^2 S. Raises `InvalidInput` where c <= 1 / (2 mu), as there is none.
+    The first solves (c H - I/2) X + X (c H - I/2) = c^2 S. Raises `InvalidInput` where c <= 1 / (2 mu), as there is
+    none.
 
     >>> from lemmata.regression.stochastic import noisy_quadratic
     >>> problem = noisy_quadratic(torch.tensor([1.0, 4.0]).double(), 1.0)
@@ -125,7 +134,9 @@ def limit_covariance(problem: StochasticProblem, c: float | None = None) -> Tens
     ([1.0, 0.0625], [1.0, 0.14285714285714285])
     """
     if problem.hessian is None or problem.covariance is None:
-        raise InvalidInput(f"{problem.name}: the limit wants the Hessian and the gradient's covariance at the minimiser")
+        raise InvalidInput(
+            f"{problem.name}: the limit wants the Hessian and the gradient's covariance at the minimiser"
+        )
     h, V = torch.linalg.eigh(problem.hessian)
     S = V.mT @ problem.covariance @ V
     if c is None:

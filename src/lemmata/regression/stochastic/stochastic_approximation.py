@@ -27,6 +27,7 @@ from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.regression.stochastic.moments import Moments, exact_moments
 from lemmata.regression.stochastic.problem import Draws, StochasticProblem
 from lemmata.regression.stochastic.rates import mean_square_bound
+from lemmata.regression.stochastic.seeds import Seed, generators
 from lemmata.regression.stochastic.step_sizes import StepSizes, as_steps
 
 Rule = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
@@ -109,18 +110,19 @@ def stochastic_approximation(
     batch: int = 1,
     average_from: int = 0,
     repeats: int = 20,
-    seed: int | Sequence[int] | Generator = 0,
+    seed: Seed = 0,
     marks: Sequence[int] | None = None,
     theory: bool = True,
     memory: int = 2**26,
 ) -> StochasticRun:
-    """Run `repeats` independent runs of stochastic approximation together, from `start` (p,) or (S, p), zero by default.
+    """Run `repeats` independent runs together, from `start` (p,) or (S, p), zero by default.
 
-    `step` is a number or `StepSizes`; of plain steps (``method="sgd"``) it may hold one number a repeat. ``"momentum"``,
-    ``"nesterov"`` (both 0.9), ``"adagrad"``, ``"adam"``, or a function from a list of parameters to a torch optimiser,
-    whose ``lr`` is set to the step size. Averages are those of the iterates after step `average_from`. `seed` is one
-    number, a generator, or one number for each repeat, in which case a run does not depend on its company. `marks` are
-    the steps measured, by default 60 evenly spread on a log scale. `memory` bytes bound the samples drawn ahead.
+    `step` is a number or `StepSizes`; of plain steps (``method="sgd"``) it may hold one number a repeat.
+    ``"momentum"``, ``"nesterov"`` (both 0.9), ``"adagrad"``, ``"adam"``, or a function from a list of parameters to a
+    torch optimiser, whose ``lr`` is set to the step size. Averages are those of the iterates after step `average_from`.
+    `seed` is one number, a generator, or one number for each repeat, in which case a run does not depend on its
+    company. `marks` are the steps measured, by default 60 evenly spread on a log scale. `memory` bytes bound the
+    samples drawn ahead.
 
     Raises `InvalidInput` for settings that make no run; a run that overflows goes on and has infinite distances.
 
@@ -131,7 +133,7 @@ def stochastic_approximation(
     (torch.Size([20, 2]), True)
     """
     steps = as_steps(step)
-    seeds = _seeds(seed, repeats)
+    seeds = generators(seed, repeats)
     theta = _started(problem, start, len(seeds))
     recorder = _Recorder(problem, _marks(marks, iterations), average_from)
     _check(problem, iterations, batch, average_from)
@@ -146,7 +148,7 @@ def stochastic_approximation(
     known = theory and method == "sgd" and scalar and theta.ndim == 2 and (start is None or start.ndim == 1)
     origin = theta.new_zeros(problem.size) if start is None else start
     exact = known and problem.name in ("noisy quadratic", "linear regression") and average_from == 0
-    bounded = known and problem.mu > 0 and np.isfinite([problem.each_L, problem.noise]).all()
+    bounded = known and problem.mu > 0 and np.isfinite([problem.L_each, problem.noise]).all()
     at = recorder.marks.tolist()
     return StochasticRun(
         problem=problem,
@@ -230,13 +232,13 @@ class _Recorder:
         return time.process_time()
 
     def _errors(self, theta: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        problem, found = self.problem, []
-        for known, error in (
-            (problem.minimiser, lambda: (theta - problem.minimiser).square().sum(-1)),
-            (problem.minimum if problem.expected else None, lambda: problem.expected(theta) - problem.minimum),  # type: ignore[misc]
-        ):
-            found.append(None if known is None else error().nan_to_num(nan=torch.inf, posinf=torch.inf))
-        return found[0], found[1]
+        """Squared distance and gap of each repeat (S,), where they are known."""
+        problem, distance, gap = self.problem, None, None
+        if problem.minimiser is not None:
+            distance = (theta - problem.minimiser).square().sum(-1).nan_to_num(nan=torch.inf, posinf=torch.inf)
+        if problem.expected is not None and problem.minimum is not None:
+            gap = (problem.expected(theta) - problem.minimum).nan_to_num(nan=torch.inf, posinf=torch.inf)
+        return distance, gap
 
     def measured(self) -> dict:
         names = ("distance", "gap", "averaged_distance", "averaged_gap")
@@ -247,19 +249,7 @@ class _Recorder:
         return {**columns, "averaged": self.average, "marks": self.marks, "seconds": np.array(self.times)}
 
 
-def _seeds(seed: int | Sequence[int] | Generator, repeats: int) -> list[Generator]:
-    """A generator for each repeat."""
-    if isinstance(seed, int | Generator):
-        if repeats < 1:
-            raise InvalidInput(f"repeats = {repeats}; it must be 1 or more")
-        mother = seed if isinstance(seed, Generator) else torch.Generator().manual_seed(seed)
-        seed = torch.randint(2**62, (repeats,), generator=mother, device=mother.device).tolist()
-    return [torch.Generator().manual_seed(int(one)) for one in seed]
-
-
 def _started(problem: StochasticProblem, start: Tensor | None, repeats: int) -> Tensor:
-    if repeats < 1:
-        raise InvalidInput("no seeds are given; there must be one for each repeat, and at least one")
     theta = torch.zeros(problem.size, dtype=problem.dtype, device=problem.device) if start is None else start
     if theta.shape not in ((problem.size,), (repeats, problem.size)) or not theta.isfinite().all():
         wanted = f"({problem.size},) or ({repeats}, {problem.size})"
