@@ -6,7 +6,7 @@ its distance from 1. "Within 10 %" is the bar everywhere; the draws are fixed.
 
 | rule | error | theory | where |
 |---|---|---|---|
-| GCV | predictive | ratio tends to 1 if many degrees of freedom are spent (Li, 1986) | heat, phillips, deriv2, blur |
+| GCV, unbiased risk | predictive | tends to the best with degrees of freedom (Li, 1986) | heat, phillips, deriv2, blur |
 | discrepancy, |e| known | solution | optimal order (Morozov; Engl, Hanke, Neubauer) | the same, and gravity at 1 % |
 | L-curve | solution | none; a corner where the solution is no smoother than Tikhonov needs | deriv2 and shaw at 1 % |
 """
@@ -55,6 +55,12 @@ def middle(found):
 @pytest.mark.parametrize("name", ["heat", "phillips", "deriv2", "blur"])
 def test_gcv_predicts_within_a_tenth_of_the_best(name, relative):
     assert middle(ratios(name, relative, gcv)[:, 1]) < 1.1
+
+
+@pytest.mark.parametrize("name", ["heat", "phillips", "deriv2", "blur"])
+def test_the_unbiased_risk_predicts_within_a_tenth_of_the_best(name):
+    sigma = ill_posed(name, N).noise_level(1e-2)
+    assert middle(ratios(name, 1e-2, lambda path, noise: path.unbiased_risk(sigma).x)[:, 1]) < 1.1
 
 
 @pytest.mark.parametrize("relative", [1e-2, 1e-3])

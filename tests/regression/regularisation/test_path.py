@@ -21,11 +21,12 @@ from tests.regression.regularisation.systems import F64, normal_equations, rando
 from lemmata.errors import InvalidInput
 from lemmata.figures import static
 from lemmata.phantoms.ill_posed import ill_posed
-from lemmata.regression.regularisation import StandardForm, ridge_path, tikhonov, truncated_svd_path
+from lemmata.regression.regularisation import StandardForm, bias_variance, ridge_path, tikhonov, truncated_svd_path
 from lemmata.regression.regularisation.differences import differences
 from lemmata.regression.regularisation.gcv import gcv_function
 from lemmata.regression.regularisation.l_curve import curvature
 from lemmata.regression.regularisation.leave_one_out import left_out_residuals
+from lemmata.regression.regularisation.unbiased_risk import estimated_parts
 
 SHAPES = [(12, 7), (7, 7), (5, 7)]
 
@@ -284,25 +285,30 @@ def test_a_path_draws_gcv_the_l_curve_and_bias_and_variance(tmp_path):
         assert [panel.title for panel in figure.panels] == ["GCV", "L-curve", "Bias and variance"]
         assert all(panel.x.label and panel.y.label for panel in figure.panels)
         assert static.render(figure).startswith("<svg")
-    for choice in (path.gcv(), path.discrepancy(0.1), path.l_curve(), path.leave_one_out()):
+    for choice in (path.gcv(), path.discrepancy(0.1), path.l_curve(), path.leave_one_out(), path.unbiased_risk(0.1)):
         assert choice.plot().save(tmp_path / "choice.svg").stat().st_size > 1000
     for part in truncated_svd_path(problem.A, path.b).plot().panels:
         assert part.series
 
 
-def test_the_estimated_third_panel_is_unbiased():
-    """Mallows' estimate of the predictive error, averaged over 400 draws, within 5 standard errors of the truth."""
+@pytest.mark.parametrize("order", [0, 1])
+def test_the_estimated_risk_is_unbiased(order):
+    """Averaged over 400 draws, within 5 standard errors of the error itself; the variance is exact."""
     problem = ill_posed("phillips", 30)
     sigma, values = problem.noise_level(0.05), torch.logspace(-4, 2, 5, dtype=F64)
-    form = StandardForm.of(problem.A)
-    estimates, errors = [], []
+    form = StandardForm.of(problem.A, differences(30, order) if order else None)
+    found = []
     for b in problem.noisy(0.05, 400, seed=1).T:
         path = ridge_path(form, b, values)
-        total = next(s for s in path.plot(noise=sigma).panels[2].series if s.label.startswith("error"))
-        estimates.append(total.y)
-        errors.append((problem.A @ path.solutions() - problem.b[:, None]).square().sum(0).numpy())
-    gap = np.array(estimates) - np.array(errors)
-    assert (np.abs(gap.mean(0)) < 5 * gap.std(0) / 20).all()
+        errors = (problem.A @ path.solutions() - problem.b[:, None]).square().sum(0)
+        found.append(sum(estimated_parts(path, sigma, values)) - errors)
+    gap = torch.stack(found)
+    assert (gap.mean(0).abs() < 5 * gap.std(0) / 20).all()
+    exact = bias_variance(path, problem.x, sigma, of="prediction")
+    torch.testing.assert_close(estimated_parts(path, sigma, values)[1], exact.variance, rtol=1e-12, atol=0)
+    for sigma in (0.0, -1.0, math.nan):
+        with pytest.raises(InvalidInput, match="sigma = "):
+            path.unbiased_risk(sigma)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@
 | `iterative` | CGLS or Landweber, stopped early, with filter factors | steps |
 | `total_variation` | |A x - b|^2 / 2 + lam TV(x) in one and two dimensions, with a duality gap | lam |
 
-A `Path` chooses: `.gcv()`, `.l_curve()`, `.discrepancy(noise)`, `.leave_one_out()`; `cross_validation` by k folds;
-`bias_variance` shows what is to be chosen, where the truth is known.
+A `Path` chooses: `.gcv()`, `.l_curve()`, `.discrepancy(noise)`, `.unbiased_risk(sigma)`, `.leave_one_out()`;
+`cross_validation` by k folds; `bias_variance` shows what is to be chosen, where the truth is known.
 """
 
 from lemmata.regression.regularisation.bias_variance import BiasVariance, bias_variance

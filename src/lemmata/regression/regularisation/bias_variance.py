@@ -87,15 +87,22 @@ class BiasVariance:
     def panel(self, samples: Tensor | None = None) -> Panel:
         """The same as one panel."""
         values = self.values.double().cpu().numpy()
-        parts = {"squared bias": self.bias, "variance": self.variance, "expected error": self.total}
-        series = [Series(label=name, x=values, y=y.cpu().numpy(), role="theory") for name, y in parts.items()]
+        parts = {"squared bias": self.bias, "variance": self.variance}
+        series = [Series(label=name, x=values, y=y.cpu().numpy()) for name, y in parts.items()]
+        series.append(Series(label="expected error", x=values, y=self.total.cpu().numpy(), role="theory"))
         if samples is not None:
             mean, low, high = mean_and_band(samples.cpu().numpy())
             series.append(Series(label="simulated, mean and 95 % band", x=values, y=mean, low=low, high=high))
-        top, bottom = float(self.total.max()), max(float(self.total.min()) / 30, 1e-300)
+        bottom = max(float(self.total.min()) / 30, 1e-300)
+        top = min(2 * float(self.total.max()), 1e6 * bottom)
+        seen = values[(self.total <= top).cpu().numpy()]  # for tiny parameters the variance leaves every scale
         return Panel(
-            x=Axis(label=self.path.filter.parameter, log=self.path.filter.continuous),
-            y=Axis(label=f"squared error of the {self.of}", log=True, limits=(bottom, min(2 * top, 1e6 * bottom))),
+            x=Axis(
+                label=self.path.filter.parameter,
+                log=self.path.filter.continuous,
+                limits=(float(seen[0]), float(seen[-1])) if len(seen) > 1 else None,
+            ),
+            y=Axis(label=f"squared error of the {self.of}", log=True, limits=(bottom, top)),
             series=series,
             references=[Reference(label=f"least at {self.best:.3g}", value=self.best, axis="x", role="theory")],
         )

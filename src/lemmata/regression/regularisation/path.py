@@ -6,7 +6,8 @@ With the singular value decomposition of the problem's standard form (`StandardF
     effective degrees of freedom = k + sum f,
 
 so that a value of the parameter costs a few operations a singular value, and everything is known between the values
-too: the rules that choose a parameter (`gcv`, `discrepancy`, `l_curve`, `leave_one_out`) look beyond the grid.
+too: the rules that choose a parameter (`gcv`, `unbiased_risk`, `discrepancy`, `l_curve`, `leave_one_out`) look beyond
+the grid.
 
 Cost: one decomposition, O(m n min(m, n)), then O(T q) for T values; a solution O(n q). Float64 in all sums over the
 spectrum. Fails as the decomposition does (`StandardForm`). For sparse or matrix-free A see `tikhonov` and `iterative`.
@@ -88,6 +89,12 @@ class Path:
         from lemmata.regression.regularisation.leave_one_out import leave_one_out
 
         return leave_one_out(self)
+
+    def unbiased_risk(self, sigma: float) -> Choice:
+        """The value of least estimated predictive risk for noise of standard deviation sigma; see `unbiased_risk`."""
+        from lemmata.regression.regularisation.unbiased_risk import unbiased_risk
+
+        return unbiased_risk(self, sigma)
 
     def plot(self, *, truth: Tensor | None = None, noise: float | None = None) -> Figure:
         """Draw GCV, the L-curve with its corner, and bias and variance, in three panels.

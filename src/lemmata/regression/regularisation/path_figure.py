@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
+from lemmata.regression.regularisation.unbiased_risk import estimated_parts
 
 if TYPE_CHECKING:
     from lemmata.regression.regularisation.choice import Choice
@@ -26,7 +28,7 @@ def draw(path: Path, truth: Tensor | None, noise: float | None) -> Figure:
         + (f", the L-curve's corner is at {corner.value:.3g}." if corner else ", the L-curve has no corner.")
     )
     if truth is None:
-        third = _mallows(path, sigma)
+        third = _estimated(path, sigma)
         caption += f" Bias and variance are estimated, with noise of standard deviation {sigma:.3g}."
     else:
         third = _exact(path, truth, sigma)
@@ -76,22 +78,17 @@ def _exact(path: Path, truth: Tensor, sigma: float) -> Panel:
     return _titled(bias_variance(path, truth, sigma).panel(), "Bias and variance")
 
 
-def _mallows(path: Path, sigma: float) -> Panel:
-    """Unbiased estimates of the predictive bias and variance: |r|^2 - sigma^2 tr (I-H)^2, and sigma^2 tr H^2."""
-    k = 1 if path.b.ndim == 1 else path.b.shape[1]
-    kept, left, _ = path.factors(path.values)
-    rows = len(path.b) - path.form.null - len(path.form.s)
-    spread = sigma**2 * k * (path.form.null + kept.square().sum(1))
-    bias = path.residual_norms.square() - sigma**2 * k * (rows + left.square().sum(1))
-    values = path.values.double().cpu().numpy()
-    total = (bias + spread).cpu().numpy()
-    best = float(path.values[int(total.argmin())])
-    floor = float(spread.min())
-    parts = {"squared bias": bias.clamp(min=floor / 10).cpu().numpy(), "variance": spread.cpu().numpy(), "error": total}
+def _estimated(path: Path, sigma: float) -> Panel:
+    bias, variance = (part.cpu().numpy() for part in estimated_parts(path, sigma, path.values))
+    total, values = bias + variance, path.values.double().cpu().numpy()
+    bottom = max(float(np.abs(total).min()) / 100, 1e-300)  # below it an unbiased estimate is all chance, or negative
+    parts = {"squared bias, estimated": bias, "variance": variance, "predictive error, estimated": total}
+    series = [Series(label=name, x=values, y=np.where(y > bottom, y, np.nan)) for name, y in parts.items()]
+    best = float(values[int(total.argmin())])
     return Panel(
         x=Axis(label=path.filter.parameter, log=path.filter.continuous),
         y=Axis(label="squared predictive error", log=True),
-        series=[Series(label=f"{name}, estimated", x=values, y=y.clip(min=floor / 10)) for name, y in parts.items()],
+        series=series,
         references=[Reference(label=f"least at {best:.3g}", value=best, axis="x", role="theory")],
         title="Bias and variance",
     )

@@ -83,7 +83,7 @@ class TotalVariation:
         return [
             Panel(
                 x=Axis(label="column"), y=Axis(label="row"), title=name, equal=True,
-                fields=[Field(label="value", x=range(w), y=range(h), z=image.double().cpu().numpy())],
+                fields=[Field(label="value", x=range(w), y=range(h), z=image.double().cpu().numpy(), kind="heatmap")],
             )
             for name, image in images.items()
         ]  # fmt: skip
