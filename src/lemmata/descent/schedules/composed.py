@@ -30,7 +30,7 @@ import numpy as np
 
 from lemmata.descent.method import Guarantee, Schedule
 from lemmata.descent.schedules.between import GAP_AT_START, GRADIENT_AT_START, carried
-from lemmata.errors import InvalidInput
+from lemmata.descent.schedules.length import whole
 
 ZHANG_JIANG = "Zhang, Jiang (2024), Accelerated gradient descent by concatenation of stepsize schedules"
 COMPOSING = "Grimmer, Shu, Wang (2024), Composing optimized stepsize schedules"
@@ -44,6 +44,7 @@ def primitive(n: int) -> Schedule:
     >>> primitive(3).steps.round(4).tolist()
     [1.4142, 2.0, 1.4142]
     """
+    n = whole(n)
     steps = _table_for(n).primitive(n)
     proven = {0: GAP_AT_START, n: 1 / (2 * (2 * steps.sum() + 1))}
     guarantee = Guarantee("gap", "distance", carried(proven, steps), f"{ZHANG_JIANG}; {COMPOSING}", tight=True)
@@ -58,6 +59,7 @@ def dominant(n: int) -> Schedule:
     >>> dominant(2).steps.round(4).tolist(), round(dominant(2).guarantee.bound(2), 10)
     ([1.4142, 1.8768], 0.0659459764)
     """
+    n = whole(n)
     steps = _table_for(n).dominant(n)
     proven = {0: GAP_AT_START, n: 1 / (2 * (2 * steps.sum() + 1))}
     guarantee = Guarantee("gap", "distance", carried(proven, steps), f"{ZHANG_JIANG}; {COMPOSING}", tight=True)
@@ -72,6 +74,7 @@ def gradient_dominant(n: int) -> Schedule:
     >>> gradient_dominant(2).steps.round(4).tolist(), round(gradient_dominant(2).guarantee.bound(2), 10)
     ([1.8768, 1.4142], 0.2637839058)
     """
+    n = whole(n)
     steps = _table_for(n).dominant(n)[::-1]
     proven = {0: GRADIENT_AT_START, n: 2 / (2 * steps.sum() + 1)}
     where = f"{COMPOSING}, of g-composable schedules"
@@ -127,8 +130,6 @@ class _Table:
 
 
 def _table_for(n: int) -> _Table:
-    if n < 1:
-        raise InvalidInput(f"n = {n} steps; take at least 1")
     return _table(max(256, 1 << (n - 1).bit_length()))  # powers of two, so that few tables are made
 
 

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from lemmata.descent.method import Guarantee, Schedule
+from lemmata.descent.schedules.length import whole
 from lemmata.errors import InvalidInput
 
 KIM = "Kim (2024), A proof of the exact convergence rate of gradient descent, main theorem"
@@ -35,8 +36,7 @@ def constant(n: int | None = None, h: float | Literal["optimal"] = 1.0, *, mu: f
     >>> constant(1, "optimal").steps
     array([1.5])
     """
-    if n is not None and n < 1:
-        raise InvalidInput(f"n = {n} steps; take at least 1, or None for no end")
+    n = None if n is None else whole(n)
     if not 0 <= mu < 1:
         raise InvalidInput(f"mu = {mu} in units of L; it must lie in [0, 1)")
     if h == "optimal":

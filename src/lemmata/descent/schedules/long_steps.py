@@ -27,6 +27,7 @@ import numpy as np
 from lemmata.descent.method import Guarantee, Measure, Schedule
 from lemmata.descent.schedules.between import GAP_AT_START, GRADIENT_AT_START, carried
 from lemmata.descent.schedules.composed import psi
+from lemmata.descent.schedules.length import whole
 from lemmata.descent.schedules.silver import RHO, silver
 from lemmata.descent.schedules.straightforward import straightforward
 from lemmata.errors import InvalidInput, UnknownName
@@ -49,8 +50,7 @@ def long_steps(k: int, *, slack: float = 0.0) -> Schedule:
     >>> round(float(long_steps(2).steps.mean()), 4), long_steps(2, slack=0.1).guarantee.given
     (3.3305, 'level')
     """
-    if k < 1:
-        raise InvalidInput(f"k = {k}; the patterns h^(k) begin at k = 1")
+    k = whole(k, "k")
     half = _first_half(k)
     middle = 2 + 2 * float(half.sum())
     if not 0 <= slack < middle:
@@ -72,8 +72,7 @@ def accelerated_long_steps(k: int, *, of: Measure = "gap") -> Schedule:
     >>> accelerated_long_steps(2, of="gradient").steps.round(4).tolist()
     [1.5, 2.4142, 1.4142]
     """
-    if k < 1:
-        raise InvalidInput(f"k = {k}; the schedules begin at k = 1")
+    k = whole(k, "k")
     if of not in ("gap", "gradient"):
         raise UnknownName("measure", of, ("gap", "gradient"))
     steps = np.array([1.5])

@@ -19,8 +19,8 @@ import math
 from dataclasses import dataclass
 
 from lemmata.descent.method import Coefficients, Guarantee, Method
+from lemmata.descent.schedules.length import whole
 from lemmata.descent.schedules.nesterov import theta
-from lemmata.errors import InvalidInput
 
 
 def ogm(n: int | None = None) -> Method:
@@ -31,8 +31,7 @@ def ogm(n: int | None = None) -> Method:
     >>> round(ogm().guarantee.bound(1), 6), ogm(1).matrix(1).tolist()
     (0.125, [[1.5]])
     """
-    if n is not None and n < 1:
-        raise InvalidInput(f"n = {n} steps; take at least 1, or None for no end")
+    n = None if n is None else whole(n)
     guarantee = Guarantee(
         "gap",
         "distance",

@@ -20,7 +20,7 @@ import numpy as np
 
 from lemmata.descent.method import Guarantee, Schedule
 from lemmata.descent.schedules.between import GAP_AT_START, carried
-from lemmata.errors import InvalidInput
+from lemmata.descent.schedules.length import whole
 
 RHO = 1 + math.sqrt(2)
 
@@ -36,13 +36,12 @@ def silver(n: int) -> Schedule:
     >>> silver(3).guarantee.bound(3) == 1 / (2 * (2 * (1 + 2**0.5) ** 2 - 1))
     True
     """
-    if n < 1:
-        raise InvalidInput(f"n = {n} steps; take at least 1")
+    n = whole(n)
     index = np.arange(1, n + 1)
     twos = np.log2(index & -index)
     steps = 1 + RHO ** (twos - 1)
-    whole = {2**k - 1: 1 / (2 * (2 * RHO**k - 1)) for k in range(1, (n + 1).bit_length())}
+    ends = {2**k - 1: 1 / (2 * (2 * RHO**k - 1)) for k in range(1, (n + 1).bit_length())}
     where = "Grimmer, Shu, Wang (2024), Composing optimized stepsize schedules, of s-composable schedules"
     tight = n + 1 == 2 ** (n.bit_length())
-    guarantee = Guarantee("gap", "distance", carried({0: GAP_AT_START, **whole}, steps), where, tight=tight)
+    guarantee = Guarantee("gap", "distance", carried({0: GAP_AT_START, **ends}, steps), where, tight=tight)
     return Schedule(f"silver, {n} steps", steps, guarantee=guarantee, source="Altschuler, Parrilo (2023)")
