@@ -13,6 +13,7 @@ Cost: 2 n M^2 operations for S, of which a symmetric product would take half; M^
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -60,14 +61,15 @@ class LeastSquares:
 
     y: Tensor
     ridge: float
+    direct: ClassVar[bool] = True  # solved without a start
 
     @property
     def outputs(self) -> int:
         """The number k of outputs."""
         return self.y.shape[1]
 
-    def best(self, Z: Tensor, start: Projected | None = None) -> Projected:
-        """Solve for the weights; `start` is not needed."""
+    def best(self, Z: Tensor) -> Projected:
+        """Solve for the weights."""
         n = len(Z)
         S = Z.T @ Z / n
         S.diagonal().add_(self.ridge)

@@ -42,6 +42,13 @@ class At:
         """Take the gradient of the data term from whoever has it: a Jacobian that was formed anyway."""
         self._gradient = data_term + self.ridge * self.theta
 
+    def foresee(self, theta: Tensor) -> Tensor:
+        """The best weights at another theta to first order, W + dW/dtheta (theta - own): a push and a solution."""
+        moved, inner = self.features.push(theta - self.theta), self.inner
+        mixed = inner.Z.T @ inner.bend(moved @ inner.weights[:-1])
+        mixed[:-1] += moved.T @ inner.slope
+        return inner.weights - inner.solve(mixed)
+
 
 @dataclass
 class Reduced:
@@ -63,10 +70,13 @@ class Reduced:
         return self.problem.outputs
 
     def at(self, theta: Tensor, near: At | None = None) -> At:
-        """Evaluate at theta (p,); an iterative inner solution starts from that of `near`."""
+        """Evaluate at theta (p,); an iterative inner solution starts from what that of `near` lets one foresee."""
         self.evaluations += 1
         point = self.features.at(theta)
-        inner = self.problem.best(with_ones(point.H), None if near is None else near.inner)
+        if near is None or self.problem.direct:
+            inner = self.problem.best(with_ones(point.H))
+        else:
+            inner = self.problem.best(with_ones(point.H), near.inner, near.foresee(theta))
         value = inner.value + self.ridge / 2 * float(theta @ theta)
         return At(theta, value, inner, point, self.ridge)
 

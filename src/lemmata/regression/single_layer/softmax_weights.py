@@ -27,7 +27,7 @@ BYTES = 2**27  # of a block of samples while the Hessian is assembled
 LARGEST = 6000  # M k of the largest Hessian: 288 MB
 ARMIJO = 1e-4
 ROUNDING = 1e-14  # of a value: a rise that sums of so many terms can make
-STALE = 40  # products after which a preconditioner from elsewhere is replaced
+STALE = 10  # products after which a preconditioner from elsewhere is replaced: some two assemblies
 
 
 @dataclass
@@ -78,17 +78,20 @@ class CrossEntropy:
     classes: int
     ridge: float
     tolerance: float = 1e-10
-    newton: int = 50
+    newton: int = 100
+    direct: ClassVar[bool] = False
 
     @property
     def outputs(self) -> int:
         """The number of classes."""
         return self.classes
 
-    def best(self, Z: Tensor, start: Settled | None = None) -> Settled:
-        """Solve for the weights, from those of `start`. Raises `NotConverged` with the best weights."""
-        W = Z.new_zeros(Z.shape[1], self.classes) if start is None else start.weights
-        factor = None if start is None else start.near
+    def best(self, Z: Tensor, near: Settled | None = None, guess: Tensor | None = None) -> Settled:
+        """Solve from 0, the weights of `near` or `guess`, whichever is best. Raises `NotConverged` with what it had."""
+        starts = [Z.new_zeros(Z.shape[1], self.classes)]
+        starts += ([] if near is None else [near.weights]) + ([] if guess is None else [guess])
+        W = min(starts, key=lambda weights: self._value(Z, weights)[0])
+        factor = None if near is None else near.near
         goal = self.tolerance * float((Z.T @ self._off(Z.new_full((len(Z), self.classes), 1 / self.classes))).norm())
         for _ in range(self.newton):
             value, p = self._value(Z, W)
