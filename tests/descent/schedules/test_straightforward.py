@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemmata.descent import grimmer, long_steps, straightforward
-from lemmata.errors import InvalidInput, UnknownName
+from lemmata.descent.certificate import certify, published, verify
+from lemmata.descent.schedules.grimmer import PATTERNS
+from lemmata.descent.schedules.long_steps import CERTIFIED, EPS, SLACK
+from lemmata.errors import InvalidInput, LemmataError, UnknownName
 
 # Grimmer (2023), Table 1: pattern by 2-adic valuation, and the coefficient c of L D^2 / (c T)
 TABLE = {
@@ -113,6 +116,34 @@ def semidefinite(B):
         + B[0][2] * (B[0][1] * B[1][2] - B[1][1] * B[0][2])
     )
     return all(minor >= 0 for minor in minors)
+
+
+@pytest.mark.parametrize("t", PATTERNS)
+def test_constants_are_those_of_the_published_certificates(t):
+    """Each verified exactly; Delta is rounded down and eps up, by less than 1e-4 of themselves."""
+    certificate, (_, Delta, eps) = published(t), PATTERNS[t]
+    verification = verify(certificate)
+    assert verification.holds
+    assert [float(h) for h in certificate.steps] == grimmer(t).steps.tolist()
+    assert certificate.Delta * Fraction(9999, 10_000) <= Fraction(Delta) <= certificate.Delta + Fraction(1, 10**20)
+    assert float(verification.eps) <= eps <= float(verification.eps) * 1.0001
+
+
+@pytest.mark.parametrize("k", CERTIFIED)
+def test_long_steps_with_slack_are_certified(k):
+    """A rational certificate made and verified here has at least the Delta, and at most the eps, declared."""
+    pattern = long_steps(k, slack=SLACK)
+    verification = verify(certify(pattern.steps, Delta=CERTIFIED[k]))
+    assert verification.holds
+    assert float(verification.eps) <= EPS
+    assert float(verification.rate) == pytest.approx(pattern.steps.mean(), rel=1e-9)
+
+
+def test_long_steps_as_published_are_a_limit():
+    """Without slack the search finds no certificate at Delta = 1e-4, and with a tenth of the usual slack it does."""
+    with pytest.raises(LemmataError):
+        certify(long_steps(1).steps, Delta=1e-4)
+    assert verify(certify(long_steps(1, slack=0.01).steps, Delta=1e-4)).holds
 
 
 def test_impossible_patterns_are_refused():

@@ -1,14 +1,15 @@
 """Polyak's heavy ball: x_{k+1} = x_k - (alpha_k/L) g(x_k) + beta_k (x_k - x_{k-1}), and what is proven of it.
 
     average of x_0, ..., x_n, constant beta and alpha <= 1 - beta:
-        f - f* <= ((1 - beta)/(2 alpha) + beta/(2 (1 - beta))) / (n + 1) L D^2
+        f - f* <= min{ ((1 - beta)/(2 alpha) + beta/(2 (1 - beta))) / (n + 1), 1/2 } L D^2
     last point, beta_k = k/(k + 2), alpha_k = alpha/(k + 2), alpha <= 1:
         f_n - f* <= L D^2 / (2 alpha (n + 1))
     last point, on quadratics with curvature in [mu, L], alpha = 4/(1 + sqrt q)^2, beta = ((1 - sqrt q)/(1 + sqrt q))^2:
         f_n - f* <= beta^n (n + 1 + n sqrt(beta))^2 / 2 L D^2,        q = mu/L
 
 The first two are one telescoping sum each, of |z_k - x*|^2 with z_k = x_k + beta/(1 - beta) (x_k - x_{k-1}) and
-z_k = x_k + k (x_k - x_{k-1}); the third is |U_n - sqrt(beta) U_{n-1}| with Chebyshev's U of the second kind, <= n + 1.
+z_k = x_k + k (x_k - x_{k-1}); 1/2, since f(x_k) + beta/(2 alpha) |x_k - x_{k-1}|^2 never rises. The third is
+|U_n - sqrt(beta) U_{n-1}| with Chebyshev's U of the second kind, which is at most n + 1 in size.
 
 Fails: with the third choice the method does not converge on all strongly convex functions (Lessard, Recht, Packard,
 2016), and no constant choice accelerates there (Goujaud, Taylor, Dieuleveut, 2023). Sources: Polyak (1964); Ghadimi,
@@ -64,7 +65,7 @@ def heavy_ball(
     if output != "average":
         raise InvalidInput(f"output = {output!r}; take 'average' or 'last'")
     factor = (1 - momentum) / (2 * step) + momentum / (2 * (1 - momentum))
-    bound = Guarantee("gap", "distance", lambda n: factor / (n + 1), f"{GHADIMI}, Theorem 1")
+    bound = Guarantee("gap", "distance", lambda n: min(0.5, factor / (n + 1)), f"{GHADIMI}, Theorem 1")
     guarantee = bound if step <= 1 - momentum else None
     return AveragedHeavyBall(
         f"{name}, average", guarantee=guarantee, source="Polyak (1964)", momentum=momentum, step=step
