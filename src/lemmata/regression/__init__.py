@@ -1,14 +1,17 @@
 """Regression: least squares, softmax regression and the smooth solvers behind them, interpolating networks, kernels."""
 
+from lemmata.regression.classification_fit import ClassificationFit
 from lemmata.regression.finite_sample import InterpolatingNet, interpolating_net, misfit_by_units
 from lemmata.regression.kernel import KernelInterpolant, fit_gaussian_kernel
 from lemmata.regression.least_squares import least_squares
 from lemmata.regression.minimise import minimise
 from lemmata.regression.minimum import Minimum, descent_figure
 from lemmata.regression.smooth_function import NonlinearLeastSquares, SmoothFunction
+from lemmata.regression.softmax_regression import logistic_regression, softmax_regression
 from lemmata.regression.solution import Solution
 
 __all__ = [
+    "ClassificationFit",
     "InterpolatingNet",
     "KernelInterpolant",
     "Minimum",
@@ -19,6 +22,8 @@ __all__ = [
     "fit_gaussian_kernel",
     "interpolating_net",
     "least_squares",
+    "logistic_regression",
     "minimise",
     "misfit_by_units",
+    "softmax_regression",
 ]

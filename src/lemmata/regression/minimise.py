@@ -81,6 +81,8 @@ def minimise(
         raise InvalidInput(f"f is {first.value} at the start, or its gradient is not finite; start elsewhere")
     run = _Run(smooth, first, method, tolerance, shaped)
     limits = iterations, budget
+    if method == "newton-cg":
+        options = {"tolerance": tolerance, **options}
     return run.until(limits, METHODS[method](smooth, first, **options), callback)
 
 

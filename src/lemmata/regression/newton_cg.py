@@ -27,11 +27,13 @@ def newton_cg(
     products: int = 200,
     forcing: float | None = None,
     line_search: Literal["armijo", "strong wolfe"] = "armijo",
+    tolerance: float = 0.0,
 ) -> Iterator[Point]:
     """Yield the iterates of Newton-CG from `start`.
 
     At most `products` Hessian products a step; `forcing` fixes eta (0.5 at first, then Eisenstat and Walker, if None).
-    `function.preconditioner`, where there is one, is asked at each iterate.
+    `function.preconditioner`, where there is one, is asked at each iterate. Nothing is solved beyond what brings the
+    gradient to half of `tolerance`.
 
     >>> import itertools, torch
     >>> d = torch.tensor([1.0, 10.0], dtype=torch.float64)
@@ -48,8 +50,13 @@ def newton_cg(
     point, eta = start, 0.5 if forcing is None else forcing
     while True:
         precondition = None if function.preconditioner is None else function.preconditioner(point.x)
+        enough = 0.5 * tolerance / float(point.gradient.norm())
         direction = truncated_cg(
-            function.hessian(point.x), point.gradient, eta=eta, products=products, precondition=precondition
+            function.hessian(point.x),
+            point.gradient,
+            eta=min(max(eta, enough), 0.5),
+            products=products,
+            precondition=precondition,
         )
         found = search(function, point, direction)
         yield found
