@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -60,7 +60,7 @@ def prove(configs: Sequence[Proof]) -> list[Measurements]:
 def _prove(config: Proof) -> Measurements:
     certificate = config.certificate()
     found = verify(certificate)
-    measured = {"proven": float(found.holds), "average": float(certificate.average)}
+    measured: dict[str, Any] = {"proven": float(found.holds), "average": float(certificate.average)}
     if found.rate is not None and found.eps is not None:
         printed, unit = (Fraction(text) for text in PRINTED[config.t])
         measured["coefficient"], measured["eps"] = float(found.rate), float(found.eps)
