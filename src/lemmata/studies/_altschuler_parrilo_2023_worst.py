@@ -89,8 +89,13 @@ def _worst(steps: np.ndarray, points: int) -> Measurements:
 
 
 def on_functions(configs: Sequence[OnFunction]) -> list[Measurements]:
-    """Run each schedule on its function."""
-    return [_run(config) for config in configs]
+    """Run each schedule on its function; what seeds share is run once."""
+    known: dict[tuple, Measurements] = {}
+    for config in configs:
+        key = (steps_of(config).tobytes(), config.function, config.threshold)
+        if key not in known:
+            known[key] = _run(config)
+    return [known[steps_of(config).tobytes(), config.function, config.threshold] for config in configs]
 
 
 def _run(config: OnFunction) -> Measurements:
