@@ -15,11 +15,15 @@ Three classes: `InstrumentConformance` for any result (say by `values` what is c
 an `Estimate`, and `ScalarConformance` for one number. Each runs the instrument some twenty times on a network of 51
 parameters and 24 samples; override `model`, `data` and `loss` where it wants another. This tests promises, not truth:
 for that override `truth`, which is held against `lemmata.phantoms`.
+
+Solvers of regressions, which take samples and targets, have `SolverConformance` and `LeastSquaresConformance`; methods
+that minimise a smooth function have `MinimiserConformance`.
 """
 
 from lemmata.conformance.comparing import flat, require
 from lemmata.conformance.estimate import EstimateConformance, ScalarConformance
 from lemmata.conformance.instrument import InstrumentConformance
+from lemmata.conformance.minimiser import MinimiserConformance
 from lemmata.conformance.schedule import ScheduleConformance
 from lemmata.conformance.solver import LeastSquaresConformance, SolverConformance
 
@@ -27,6 +31,7 @@ __all__ = [
     "EstimateConformance",
     "InstrumentConformance",
     "LeastSquaresConformance",
+    "MinimiserConformance",
     "ScalarConformance",
     "ScheduleConformance",
     "SolverConformance",

@@ -8,7 +8,7 @@ With phi(t) = f(x + t p), phi'(0) < 0:
 
 Close to a minimum f(x + t p) - f(x) is lost in rounding long before the gradient is. There Armijo's condition is
 replaced, where phi(t) and phi(0) differ by rounding only, by one on slopes that is equivalent for quadratics (Hager
-and Zhang, 2005, the approximate Wolfe conditions): phi'(t) <= (2 c1 - 1) phi'(0).
+and Zhang, 2005, the approximate Wolfe conditions): 0.9 phi'(0) <= phi'(t) <= (2 c1 - 1) phi'(0).
 Cost: an evaluation of value and gradient a trial. Fails, and says so, where p does not descend, or f is not smooth.
 """
 
@@ -23,6 +23,10 @@ from lemmata.regression.minimum import Point
 
 Function = Callable[[Tensor], tuple[float, Tensor]]
 ROUNDING = 1e2  # units in the last place of f within which two values do not differ
+
+TURNED = 0.9  # the part of its slope that a line may keep where only slopes can tell
+
+HUGE = 1e100  # a value or slope beyond which a cubic is no use
 
 
 class LineSearchFailed(LemmataError):
@@ -58,10 +62,10 @@ class _Line:
 
     def falls(self, trial: _Trial) -> bool:
         """Armijo's condition, or the one on slopes where values can not tell."""
-        if trial.value <= self.zero.value + self.c1 * trial.t * self.zero.slope:
+        if trial.value < self.zero.value and trial.value <= self.zero.value + self.c1 * trial.t * self.zero.slope:
             return True
         near = abs(trial.value - self.zero.value) <= self.rounding
-        return near and trial.slope <= (2 * self.c1 - 1) * self.zero.slope
+        return near and TURNED * self.zero.slope <= trial.slope <= (2 * self.c1 - 1) * self.zero.slope
 
     def flat(self, trial: _Trial) -> bool:
         """The curvature condition."""
@@ -168,7 +172,7 @@ def _cut(low: _Trial, high: _Trial) -> float:
     """The minimiser of the cubic through both ends, a tenth of the interval away from either, or the middle."""
     a, b = sorted((low.t, high.t))
     middle, margin = (a + b) / 2, 0.1 * (b - a)
-    if not (math.isfinite(high.value) and math.isfinite(high.slope)):
+    if not (abs(high.value) < HUGE and abs(high.slope) < HUGE):
         return a + margin
     d1 = low.slope + high.slope - 3 * (low.value - high.value) / (low.t - high.t)
     under = d1**2 - low.slope * high.slope

@@ -132,13 +132,22 @@ class NonlinearLeastSquares:
 
     def hvp(self, v: Tensor, x: Tensor) -> Tensor:
         """The full Hessian times v."""
-        return torch.func.vjp(torch.func.grad(lambda x: self.residual(x).square().sum() / 2), x)[1](v)[0]
+        return self.hessian(x)(v)
 
     def ggn_vp(self, v: Tensor, x: Tensor) -> Tensor:
-        """J^T J v, where J v is the derivative of u -> J^T u pulled back."""
+        """J^T J v."""
+        return self.gauss_newton(x)(v)
+
+    def hessian(self, x: Tensor) -> Product:
+        """The product with the full Hessian at x, linearised once."""
+        pull = torch.func.vjp(torch.func.grad(lambda x: self.residual(x).square().sum() / 2), x)[1]
+        return lambda v: pull(v)[0]
+
+    def gauss_newton(self, x: Tensor) -> Product:
+        """The product with J^T J at x, linearised once; J v is the derivative of u -> J^T u, pulled back."""
         r, pull = torch.func.vjp(self.residual, x)[:2]
-        Jv = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(r))[1](v)[0]
-        return pull(Jv)[0]
+        push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(r))[1]
+        return lambda v: pull(push(v)[0])[0]
 
     def residual_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Residual r (m,) and Jacobian J (m, p), by rows or by columns, whichever are fewer."""
@@ -171,19 +180,27 @@ def _of_methods(target: Any, like: Tensor | None) -> SmoothFunction:
         value, gradient = target.value_and_gradient(x.reshape(shape))
         return value, gradient.reshape(-1)
 
-    def products(name: str) -> Callable[[Tensor], Product] | None:
+    def products(name: str, once: str) -> Callable[[Tensor], Product] | None:
+        if isinstance(target, NonlinearLeastSquares):
+            at = getattr(target, once)
+            return lambda x: _shaped(at(x.reshape(shape)), shape)
         if not hasattr(target, name):
             return None
         apply = getattr(target, name)
-        return lambda x: lambda v: apply(v.reshape(shape), x.reshape(shape)).reshape(-1)
+        return lambda x: _shaped(lambda v: apply(v, x.reshape(shape)), shape)
 
     dense = getattr(target, "dense", True) and hasattr(target, "residual_and_jacobian")
     return SmoothFunction(
         value_and_gradient,
-        hessian=products("hvp"),
-        gauss_newton=products("ggn_vp"),
+        hessian=products("hvp", "hessian"),
+        gauss_newton=products("ggn_vp", "gauss_newton"),
         residual_and_jacobian=(lambda x: target.residual_and_jacobian(x.reshape(shape))) if dense else None,
     )
+
+
+def _shaped(product: Product, shape: tuple[int, ...]) -> Product:
+    """A product of flat vectors made of one that takes and gives `shape`."""
+    return lambda v: product(v.reshape(shape)).reshape(-1)
 
 
 def _of_function(function: Callable[[Tensor], Tensor], like: Tensor | None) -> SmoothFunction:
