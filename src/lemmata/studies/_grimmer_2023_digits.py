@@ -24,7 +24,7 @@ class Digits(Config):
     """A method on a classification of digits into two random halves."""
 
     data: Literal["mnist-5k", "mnist"] = "mnist-5k"
-    n: int = Field(default=1000, ge=10, description="examples")
+    n: int = Field(default=500, ge=10, description="examples")
     ridge: float = Field(default=1e-3, gt=0)
     iterations: int = Field(default=1016, ge=127, description="steps; counted at the last end of a cycle")
     t: Literal[0, 1, 3, 7, 15, 31, 63, 127] = Field(

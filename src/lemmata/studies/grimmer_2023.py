@@ -23,7 +23,7 @@ What is tested here, and how.
   momentum is faster than all of them. There the order of the steps hardly matters in the end: that a pattern does well
   on data is no evidence for its proof.
 
-Laptop scale: 1,000 digits of `mnist-5k` a seed, two random halves of the ten classes, ridge 1e-3, 1,016 steps from 0.
+Laptop scale: 500 digits of `mnist-5k` a seed, two random halves of the ten classes, ridge 1e-3, 1,016 steps from 0.
 """
 
 from lemmata.studies import _grimmer_2023_figures as figures
