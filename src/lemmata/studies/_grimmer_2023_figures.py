@@ -71,7 +71,7 @@ def gained(table) -> Figure:
     ]
     panel = Panel(
         x=Axis(label="gap before the cycle", unit="L D^2", log=True),
-        y=Axis(label="gain of a cycle in the worst case / (S gap^2)"),
+        y=Axis(label="worst gain of a cycle", unit="S gap^2"),
         series=series,
         references=marks,
     )
@@ -146,7 +146,7 @@ def digits(table) -> Figure:
         series = [
             _band(f"t = {t}, measured", rows["gap"], "measured"),
             _band("proven", rows["bound"], "theory"),
-            Series(label="worst of x^2/2 and Huber", x=ends, y=np.maximum(quadratic, huber), role="control"),
+            Series(label="worst of x^2/2 and Huber, any start", x=ends, y=np.maximum(quadratic, huber), role="control"),
         ]
         panels.append(Panel(x=_STEPS, y=_GAP, series=series, title=f"t = {t}"))
     series = [_band(name, own[own["t"] == t]["gap"], "measured") for t, name in DRAWN.items() if (own["t"] == t).any()]
