@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from lemmata import data
 from lemmata.descent import problems
 from lemmata.descent.problems import problem as problem_file
-from lemmata.descent.problems.design import largest_eigenvalue, smallest_eigenvalue
+from lemmata.descent.problems.design import bound_near, largest_eigenvalue, smallest_eigenvalue
 from lemmata.descent.problems.minimum import newton
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
@@ -232,12 +232,20 @@ def test_the_largest_eigenvalue_of_a_design_is_bounded_and_closely(n, d, seed, s
     assert 0 <= smallest_eigenvalue(X) <= max(values[0], 0) + 1e-14 * values[-1]
 
 
-def test_an_eigenvalue_that_the_iteration_misses_is_found_by_the_proof():
-    """A start orthogonal to the first eigenvector sees only the second one; so does this matrix, nearly."""
-    X = torch.zeros(60, 60, dtype=F64)
-    X.diagonal().copy_(torch.linspace(1.0, 2.0, 60))
-    X[0, 0] = 2.0 + 1e-10
-    assert largest_eigenvalue(X) * 60 >= (2.0 + 1e-10) ** 2
+@pytest.mark.parametrize("guess", [1e-3, 1.0, 1.999999, 2.0, 2.0 + 1e-10])
+def test_an_eigenvalue_that_an_iteration_missed_is_found_by_the_proof(guess):
+    A = torch.diag(torch.cat([torch.linspace(0, 1, 30), torch.tensor([2.0 + 1e-10])]).double())
+    exact = float(A.diagonal().max())
+    found = bound_near(A, guess, rows=62)
+    assert exact <= found <= guess * (1 + max(1e-9, 2 * (exact / guess - 1)) + 1e-12)
+
+
+def test_the_constants_of_classification_are_attained_at_zero_and_no_larger_than_they_must_be():
+    """At W = 0, where both classes are as likely, the Hessian is the bound, which is the Lipschitz constant then."""
+    x, y = two_classes()
+    for problem in (problems.logistic(x, y, 1e-2), problems.softmax(x, y.long(), 1e-2)):
+        H = torch.autograd.functional.hessian(problem.value, torch.zeros(problem.d, dtype=F64))
+        assert pytest.approx(np.linalg.eigvalsh(H.numpy())[-1], rel=2e-9) == problem.L
 
 
 # ---- Newton's method -------------------------------------------------------------------------------------------------

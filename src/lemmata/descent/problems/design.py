@@ -47,12 +47,22 @@ def largest_eigenvalue(X: Tensor, *, seed: int | torch.Generator = 0) -> float:
         return float(X.double().square().sum()) / n
     A = gram(X)
     theta = float(eigenpairs(LinearOperator.of(A), 1, tolerance=1e-11, seed=seed).values[0]) if len(A) > 1 else A.item()
-    rounding = 4 * (sum(X.shape)) * torch.finfo(A.dtype).eps * float(A.trace()) / theta
-    bound = theta * (1 + max(MARGIN, 2 * rounding))
-    while not _proven(A, bound - theta * rounding):
-        bound *= 1 + MARGIN  # an eigenvalue that the iteration missed
-        theta = bound
-    return bound
+    return bound_near(A, theta, rows=sum(X.shape))
+
+
+def bound_near(A: Tensor, theta: float, *, rows: int) -> float:
+    """The least of theta (1 + m), m = 1e-9, 2e-9, 4e-9, ..., that is proven to be no less than any eigenvalue of A (p, p).
+
+    A is the Gram matrix of a design with `rows` rows and columns, whose sums it was computed by.
+
+    >>> round(bound_near(torch.diag(torch.tensor([1.0, 2.0]).double()), 1.0, rows=4), 1)  # from a guess that is no bound
+    2.1
+    """
+    rounding = 4 * rows * torch.finfo(A.dtype).eps * float(A.trace()) / theta
+    margin = max(MARGIN, 2 * rounding)
+    while not _proven(A, theta * (1 + margin - rounding)):
+        margin *= 2  # an eigenvalue that the iteration missed
+    return theta * (1 + margin)
 
 
 def smallest_eigenvalue(X: Tensor) -> float:
