@@ -57,12 +57,12 @@ def refuse_what_is_too_large(solver: Solver, steps: int, seconds: float) -> None
         )
 
 
-def solve(program: Program, mask: np.ndarray, *, solver: Solver, tolerance: float = 1e-9) -> ConicSolution:
-    """Solve on the pairs of a mask (N + 2, N + 2); what is left out is zero."""
+def solve(program: Program, mask: np.ndarray, *, solver: Solver, tolerance: float, seconds: float) -> ConicSolution:
+    """Solve on the pairs of a mask (N + 2, N + 2), the others being zero; stop after so many seconds."""
     source, target = np.nonzero(mask & program.admissible())
     A, b, order = _cone_form(program, source, target, lower=solver == "scs")
     cost = np.append(np.zeros(len(source)), 1.0)
-    u, dual, status, iterations = (_scs if solver == "scs" else _clarabel)(A, b, cost, program, tolerance)
+    u, dual, status, iterations = (_scs if solver == "scs" else _clarabel)(A, b, cost, program, (tolerance, seconds))
     multipliers = np.zeros(mask.shape)
     multipliers[source, target] = u[:-1]
     flows, (rows, columns) = program.steps + 1, order
@@ -115,12 +115,15 @@ def _entries(program: Program, source: np.ndarray, target: np.ndarray, place: np
     return sparse.csc_matrix((values, (rows, pairs)), shape=(len(program.C) * (len(program.C) + 1) // 2, len(source)))
 
 
-def _clarabel(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, tolerance: float) -> tuple:
+def _clarabel(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, *limits: float) -> tuple:
     import clarabel
+
+    tolerance, seconds = limits
 
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
+    settings.time_limit = seconds
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
     cones = [
         clarabel.ZeroConeT(program.steps + 1),
@@ -132,10 +135,18 @@ def _clarabel(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Pr
     return np.array(found.x), np.array(found.z), str(found.status), found.iterations
 
 
-def _scs(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, tolerance: float) -> tuple:
+def _scs(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, *limits: float) -> tuple:
     import scs
 
+    tolerance, seconds = limits
+
     cone = {"z": program.steps + 1, "l": len(cost) - 1, "s": [len(program.C)]}
-    settings = {"eps_abs": tolerance, "eps_rel": tolerance, "max_iters": 200_000, "verbose": False}
+    settings = {
+        "eps_abs": tolerance,
+        "eps_rel": tolerance,
+        "max_iters": 200_000,
+        "verbose": False,
+        "time_limit_secs": seconds,
+    }
     found = scs.SCS({"A": A, "b": b, "c": cost}, cone, **settings).solve()
     return found["x"], found["y"], found["info"]["status"], found["info"]["iter"]

@@ -1,7 +1,7 @@
 """The program with its flows eliminated: no equalities are left, and every multiplier enters by a matrix of rank two.
 
 The flow equations of (2) in `program` fix one multiplier a node. Take those from *, lam_*j = v_j - tau w_j - in_j +
-out_j with in and out summed over the others; then a unit of lam_ij brings with it one of (*, i), takes one of (*, j), and
+out_j with in and out summed over the others; then a unit of lam_ij brings one of (*, i) and takes one of (*, j), and
 
     A_ij + A_*i - A_*j = sym((g_j - g_i) z_i^T),        z_i = x_i - c g_i,    sym(M) = (M + M^T)/2
 

@@ -20,6 +20,7 @@ It fails where rounding leaves no direction that makes progress; the state says 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +28,12 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 
 from lemmata.descent.worst_case.elimination import Eliminated
 
-FEASIBLE = 1e-9
+FEASIBLE = 1e-10
 SHORTEST_STEP = 1e-6
-EXACT = 1e-14
+EXACT = 1e-13
 CAUTIOUS = 0.1  # the least sigma while S is not S(u): what is cut short now is not made good later
 DEEP = 0.1
-STALLED = 8
+STALLED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +65,20 @@ class Solved:
     iterations: int
 
 
-def solve(problem: Eliminated, *, tolerance: float = 1e-9, iterations: int = 100) -> Solved | None:
+def solve(
+    problem: Eliminated, *, tolerance: float = 1e-9, iterations: int = 100, until: float = np.inf
+) -> Solved | None:
     """Solve until complementarity is below `tolerance` tau; None where no feasible multipliers were met.
 
-    Cost: 15 to 50 factorisations of a matrix (K + 1, K + 1).
+    It stops where it is when the processor time reaches `until`. Cost: 15 to 50 factorisations of a matrix (K + 1, K + 1).
     """
     point = _start(problem)
     dual, deep, primal, error, count, stalled, least = None, None, None, np.inf, 0, 0, np.inf
-    while count < iterations and stalled < STALLED:
+    size = float(np.abs(point.S).max())
+    while count < iterations and stalled < STALLED and time.process_time() < until:
         count += 1
         try:
-            system = _System.at(problem, point)
+            system = _System.at(problem, point, size)
             state = system.state()
             if state.infeasible < FEASIBLE:
                 dual = point if dual is None or point.tau < dual.tau else dual
@@ -83,8 +87,9 @@ def solve(problem: Eliminated, *, tolerance: float = 1e-9, iterations: int = 100
                 primal, error = (point, state), max(state.gap, state.violation)
             if state.infeasible < FEASIBLE and state.left < tolerance:
                 break
-            stalled = 0 if system.nu < 0.95 * least else stalled + 1
-            least = min(least, system.nu)
+            if state.infeasible < FEASIBLE:
+                stalled = 0 if system.nu < 0.9 * least else stalled + 1
+                least = min(least, system.nu)
             point = _step(system)
         except LinAlgError:
             break
@@ -111,7 +116,7 @@ def _start(problem: Eliminated) -> Point:
 
 @dataclass(frozen=True)
 class _State:
-    """How far a point is from optimal, all relative to tau but `infeasible`, of (S, s), and `violation`, of X."""
+    """How far a point is from optimal: `gap`, `left` and `violation`, of X, over tau; `infeasible` over S and s."""
 
     value: float
     gap: float
@@ -130,9 +135,10 @@ class _System:
     factors: tuple[np.ndarray, np.ndarray]  # Cholesky's of S and of X
     off: tuple[np.ndarray, np.ndarray, np.ndarray]  # S(u) - S, s(u) - s, and of the equation of X
     nu: float
+    off_dual: float  # S(u) - S and s(u) - s over their size, that of the start for S, which may vanish later
 
     @classmethod
-    def at(cls, problem: Eliminated, point: Point) -> _System:
+    def at(cls, problem: Eliminated, point: Point, size: float) -> _System:
         n, (x, tau, X) = len(point.S), (point.x, point.tau, point.X)
         factor = np.linalg.cholesky(point.S)
         Y = cho_solve((factor, True), np.eye(n))
@@ -141,15 +147,15 @@ class _System:
         off_X[-1] += 1 - problem.rate @ point.t
         off = (problem.base + problem.matrix(x, tau) - point.S, problem.eliminated(x, tau) - point.s, off_X)
         nu = _complementarity(point) / (n + len(x) + len(point.s))
-        return cls(problem, point, (Y + Y.T) / 2, (factor, np.linalg.cholesky(X)), off, nu)
+        off_dual = float(np.abs(off[0]).max() / max(size, np.abs(point.S).max()) + np.abs(off[1]).max() / point.s.max())
+        return cls(problem, point, (Y + Y.T) / 2, (factor, np.linalg.cholesky(X)), off, nu, off_dual)
 
     def state(self) -> _State:
-        point, (off_S, off_s, off_X) = self.point, self.off
+        point, off_X = self.point, self.off[2]
         value = -float(np.sum(self.problem.base * point.X) + self.problem.start @ point.t)
         scale = max(abs(point.tau), np.finfo(float).tiny)
-        infeasible = max(float(np.abs(off_S).max()), float(np.abs(off_s).max()))
         left = _complementarity(point) / scale
-        return _State(value, abs(point.tau - value) / scale, left, infeasible, float(np.abs(off_X).max()) / scale)
+        return _State(value, abs(point.tau - value) / scale, left, self.off_dual, float(np.abs(off_X).max()) / scale)
 
 
 def _complementarity(point: Point) -> float:
@@ -211,8 +217,7 @@ def _step(system: _System) -> Point:
     reach, reach_X = _reach(system, ahead)
     trial = _moved(system.point, ahead, min(1.0, reach), min(1.0, reach_X))
     ratio = max(_complementarity(trial), 0.0) / _complementarity(system.point)
-    met = float(np.abs(system.off[0]).max()) < EXACT * float(np.abs(system.point.S).max())
-    sigma = min(1.0, max(1e-6 if met else CAUTIOUS, ratio**3))
+    sigma = min(1.0, max(1e-6 if system.off_dual < EXACT else CAUTIOUS, ratio**3))
     chosen = _direction(system, H, factor, sigma * system.nu, ahead)
     reach, reach_X = _reach(system, chosen)
     margin = 0.9 + 0.09 * min(reach, reach_X, 1.0)

@@ -12,6 +12,7 @@ as bad as the bound. So, by solver "auto" and "interior-point":
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -28,6 +29,7 @@ from lemmata.estimate import NotConverged
 Choice = Literal["auto", "interior-point", "clarabel", "scs"]
 Support = Literal["dyadic", "generated", "full"]
 ATTAINED = 1e-7
+RETRIED = 1e-6  # by another solver
 ROUNDS = 12
 CLARABEL_STEPS = 31
 FEW_PAIRS = 300
@@ -58,10 +60,10 @@ def answer(request: Request, *, solver: Choice, tolerance: float, seconds: float
     program, steps = request.program, len(request.H)
     if solver in ("clarabel", "scs"):
         conic.refuse_what_is_too_large(solver, steps, seconds)
-        return _by_cone(program, solver, tolerance)
+        return _by_cone(program, solver, tolerance, seconds)
     on_a_line = worst_on_a_line(request.H, program.kappa, request.of, request.given)
-    found = _by_interior_point(program, request, on_a_line, tolerance, memory)
-    if found is not None and (found.residual < ATTAINED or solver == "interior-point"):
+    found = _by_interior_point(program, request, on_a_line, tolerance, (time.process_time() + seconds, memory))
+    if found is not None and (found.residual < RETRIED or solver == "interior-point"):
         return found
     if solver == "interior-point":
         raise NotConverged(
@@ -73,21 +75,21 @@ def answer(request: Request, *, solver: Choice, tolerance: float, seconds: float
         if found is not None:
             return found
         conic.refuse_what_is_too_large(other, steps, seconds)
-    fallback = _by_cone(program, other, tolerance)
+    fallback = _by_cone(program, other, tolerance, seconds)
     fallback = replace(fallback, deep=found.dual if found is not None else None)
     return fallback if found is None or fallback.residual < found.residual else found
 
 
 def _by_interior_point(
-    program: Program, request: Request, on_a_line: tuple[float, float], tolerance: float, memory: int
+    program: Program, request: Request, on_a_line: tuple[float, float], tolerance: float, limits: tuple[float, int]
 ) -> Answer | None:
-    mask = support.starting(request.steps, nested=request.is_gradient_descent)
+    mask = support.starting(request.steps, request.of, nested=request.is_gradient_descent)
     label: Support = "dyadic"
     best: Answer | None = None
     for _ in range(ROUNDS):
-        _refuse_without_memory(int(mask.sum()), memory)
+        _refuse_without_memory(int(mask.sum()), limits[1])
         problem = Eliminated.of(program, mask)
-        solved = interior_point.solve(problem, tolerance=tolerance)
+        solved = interior_point.solve(problem, tolerance=tolerance, until=limits[0])
         if solved is None:
             return best
         found = _answer(problem, solved, label)
@@ -100,7 +102,7 @@ def _by_interior_point(
         best = found if best is None or found.residual < best.residual else best
         noise = max(tolerance, found.residual if missed == 0 else solved.violation, -2 * float(slack[mask].min()))
         larger = support.grown(mask, slack, tolerance=noise, most=max(FEW_PAIRS, int(mask.sum()) // 2))
-        if np.array_equal(larger, mask):
+        if np.array_equal(larger, mask) or time.process_time() > limits[0]:
             return best
         mask = larger
         label = "full" if bool((mask | ~program.admissible()).all()) else "generated"
@@ -123,8 +125,8 @@ def _answer(problem: Eliminated, solved: interior_point.Solved, label: Support) 
     )
 
 
-def _by_cone(program: Program, solver: conic.Solver, tolerance: float) -> Answer:
-    found = conic.solve(program, support.full(program.steps), solver=solver, tolerance=tolerance)
+def _by_cone(program: Program, solver: conic.Solver, tolerance: float, seconds: float) -> Answer:
+    found = conic.solve(program, support.full(program.steps), solver=solver, tolerance=tolerance, seconds=seconds)
     granted = program.granted(found.gram, found.f)
     gram, f = found.gram / granted, found.f / granted
     missed = -float(np.min(program.slacks(gram, f), initial=0.0))

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lemmata.descent.method import Measure
+
 TIE = 1e-9  # steps closer than this count as equal
 
 
@@ -44,13 +46,19 @@ def dyadic(steps: np.ndarray) -> np.ndarray:
     return mask
 
 
-def starting(steps: np.ndarray, *, nested: bool) -> np.ndarray:
+def starting(steps: np.ndarray, of: Measure, *, nested: bool) -> np.ndarray:
     """The pairs to begin with: the dyadic ones, or the chain and * alone where the steps are not `nested` in order.
 
-    Runs of rising or falling steps would link every point with every other; they are told by their number.
+    A proof for the gradient needs all links from the last point, as one for the gap needs those from *, whose
+    counterpart it is when the order of the nodes is reversed (Kim, Ozdaglar, Park and Ryu, 2023). Runs of rising or
+    falling steps would link every point with every other; they are told by the number of pairs.
     """
     chain = dyadic(np.ones(len(steps)))
-    mask = dyadic(steps) if nested else chain
+    if not nested:
+        return chain
+    mask = dyadic(steps)
+    if of == "gradient":
+        mask[-1, :-1] = True
     return mask if mask.sum() <= 3 * len(steps) * (2 + np.log2(len(steps))) else chain
 
 

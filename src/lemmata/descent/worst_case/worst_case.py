@@ -79,8 +79,8 @@ def worst_case(
     if proven is None:
         raise NotConverged(
             f"a proof for {request.name} of {len(request.H)} steps", best=found.dual[0], residual=found.residual,
-            tolerance=ACCEPTED, remedy='the multipliers found do not prove a bound; take another solver than '
-            f"{found.solver!r}",
+            tolerance=ACCEPTED, remedy="rounding hides it, as where iterates grow without "
+            f"end; take fewer or shorter steps, or another solver than {found.solver!r}",
         )  # fmt: skip
     bound = proven[0] * request.scale
     worst, lower = _attained(request, found, float(bound))

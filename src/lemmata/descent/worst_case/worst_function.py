@@ -125,7 +125,7 @@ class Envelope(WorstFunction):
 
     @classmethod
     def of(cls, x: np.ndarray, g: np.ndarray, f: np.ndarray, *, start: int, L: float, mu: float) -> Envelope:
-        """Interpolate points x (m, r), gradients g (m, r) and values f (m,) of f - mu/2 |x|^2; a run starts at x[start].
+        """Interpolate points x (m, r), gradients g (m, r), values f (m,) of f - mu/2 |x|^2; a run starts at x[start].
 
         The minimum is taken where it is, so that data which are not quite consistent give a function all the same.
         """
