@@ -68,13 +68,20 @@ class Solution:
         return (root - 1) / (root + 1)
 
     def plot(self) -> Figure:
-        """Draw the certificate and, with the theory, the error in energy against steps; and |x| against |b - A x|."""
+        """Draw the certificate and, with the theory, the error in energy against steps; and |x| against |b - A x|.
+
+        For a direct method, which has no steps, the norms of each right-hand side.
+        """
+        caption = f"{self.method} ({self.why}): certificate {self.normal_residual:.2g}, tolerance {self.tolerance:.2g}."
+        panels = [self._progress(), self._trade()] if self.iterations else self._norms()
+        return Figure(name="least-squares", title="Least squares", caption=caption, panels=panels)
+
+    def _progress(self) -> Panel:
         steps = np.arange(len(self.history))
-        style = "points" if len(steps) == 1 else "line"
-        certificate = Series(label="normal equations", x=steps, y=_positive(self.history.normal_residuals), style=style)
-        series = [certificate]
+        worst = np.maximum(self.history.normal_residuals.max(1), 1e-17)  # a log axis shows no zero
+        series = [Series(label="normal equations", x=steps, y=worst)]
         errors = np.sqrt(np.square(self.history.energy_errors).sum(1))
-        if len(steps) > 1 and errors[0] > 0:
+        if errors[0] > 0:
             known = errors > 1e-15 * errors[0]
             series.append(Series(label="energy norm of the error", x=steps[known], y=errors[known] / errors[0]))
         rate = self.rate()
@@ -82,18 +89,20 @@ class Solution:
             bound = (1.0 if self.method == "steepest-descent" else 2.0) * rate**steps
             drawn = bound > 1e-16
             series.append(Series(label=f"theory: {rate:.4g} a step", x=steps[drawn], y=bound[drawn], role="theory"))
-        progress = Panel(x=Axis(label="step"), y=Axis(label="relative to the start", log=True), series=series)
-        trade = Series(
-            label="iterates",
-            x=np.sqrt(np.square(self.history.residual_norms).sum(1)),
-            y=np.sqrt(np.square(self.history.solution_norms).sum(1)),
-            style=style,
+        return Panel(x=Axis(label="step"), y=Axis(label="relative to the start", log=True), series=series)
+
+    def _trade(self) -> Panel:
+        fit, size = (
+            np.sqrt(np.square(norms).sum(1)) for norms in (self.history.residual_norms, self.history.solution_norms)
         )
-        norms = Panel(x=Axis(label="residual |b - A x|"), y=Axis(label="solution |x|"), series=[trade])
-        caption = f"{self.method} ({self.why}): certificate {self.normal_residual:.2g}, tolerance {self.tolerance:.2g}."
-        return Figure(name="least-squares", title="Least squares", caption=caption, panels=[progress, norms])
+        trade = Series(label="iterates, from the right", x=fit, y=size)
+        return Panel(x=Axis(label="residual |b - A x|"), y=Axis(label="solution |x|"), series=[trade])
 
-
-def _positive(rows: np.ndarray) -> np.ndarray:
-    """The largest over right-hand sides, zeros raised to what a log axis can show."""
-    return np.maximum(rows.max(1), 1e-17)
+    def _norms(self) -> list[Panel]:
+        index = np.arange(len(self.solution_norms))
+        x = Axis(label="right-hand side", ticks=tuple(map(str, index)))
+        parts = (("residual |b - A x|", self.residual_norms), ("solution |x|", self.solution_norms))
+        return [
+            Panel(x=x, y=Axis(label=label), series=[Series(label=label, x=index, y=norms, style="points")])
+            for label, norms in parts
+        ]
