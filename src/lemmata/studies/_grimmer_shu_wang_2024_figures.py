@@ -42,8 +42,7 @@ def stopped(table) -> Figure:
         for stop in ("at the end", "before the longest", "after the longest"):
             part = rows[rows.stop == stop]
             if len(part):
-                drawn = _by_points(f"stopped {stop}", part, "control" if stop != "at the end" else "gap")
-                series.append(drawn)
+                series.append(_by_points(f"stopped {stop}", part, "gap"))
         lines = []
         if schedule == "silver":
             lines.append(Reference(label="(√2 − 1)²/2", value=(2**0.5 - 1) ** 2 / 2, role="theory"))

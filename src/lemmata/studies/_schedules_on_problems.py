@@ -36,7 +36,7 @@ class Regression(Config):
 def on_problems(configs: Sequence[Regression]) -> list[Measurements]:
     """Run the methods of a block on the problem of each seed."""
     found: dict[tuple[int, str], Measurements] = {}
-    names = sorted({config.method for config in configs})
+    names: list[MethodName] = sorted({config.method for config in configs})
     for seed in sorted({config.seed for config in configs}):
         own = regression(configs[0], seed)
         methods = {name: method(name, configs[0].steps) for name in names}

@@ -74,8 +74,8 @@ worst = study.experiment(
     sweep=[
         {"of": ["gap"], "schedule": ["gap", "silver", "constant"], "points": [*LENGTHS, 128]},
         {"of": ["gradient"], "schedule": ["gradient", "constant"], "points": LENGTHS},
-        {"of": ["gap"], "schedule": ["gradient"], "points": SHORT},
-        {"of": ["gradient"], "schedule": ["gap"], "points": SHORT},
+        {"of": ["gap"], "schedule": ["gradient"], "points": STOPS},
+        {"of": ["gradient"], "schedule": ["gap"], "points": STOPS},
         {"of": ["gap"], "schedule": ["gap", "silver"], "stop": ["after the longest", "before the longest"],
          "points": STOPS},
     ],
@@ -108,18 +108,18 @@ for of, words, points in (
         name=f"{of}-order",
         where="the construction of the two schedules",
         kind=scaling(of="worst", over="points", null=-1.0),
-        select={**END, "of": of, "schedule": of, "points": SHORT},
+        select={**END, "of": of, "schedule": of, "points": STOPS},
         paper=-EXPONENT,
         quoted="“O(N^-1.2716...)”",
         margin=0.12,
-        note="from 3 to 31 steps, where the exponent of the closed form is up to 0.12 off its limit",
+        note="from 3 to 15 steps, where the exponent of the closed form is up to 0.12 off its limit",
     ).control("read backwards", schedule=other)
     worst.claim(
         f"the exact worst {words} is that of the closed form",
         name=f"{of}-closed-form",
         where="main theorems; Composing",
         kind=exact(of="off_exact", at_most=1e-7 if of == "gap" else 1e-4),
-        select={**END, "of": of, "schedule": of, "points": SHORT},
+        select={**END, "of": of, "schedule": of, "points": STOPS},
         quoted="L D² / (2 (2S + 1))" if of == "gap" else "2 L (f₀ − f*) / (2S + 1)",
         note="relative; the margin is what such worst cases are known to, 1e-7 of the gap and 1e-4 of the gradient",
     ).control("the last step 5 % longer", last=1.05).control("read backwards", schedule=other)
