@@ -28,6 +28,7 @@ from lemmata.descent.problems.problem import Problem
 from lemmata.descent.run import Run, run_all
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.figures.figure import Role
 from lemmata.figures.style import thinned
 
 LABEL = {"gap": "objective gap f − f*", "gradient": "squared gradient norm"}
@@ -229,7 +230,11 @@ def _panel(rate: Rate, best: Rate) -> Panel:
     series = [_curve(rate.name, rate.measured)]
     if best is not rate and rate.of == "gap":
         series.append(_curve(best.name, best.run.gap))
-    for label, values, role in (("proven bound", rate.bound, "theory"), ("exact worst case", rate.worst, "control")):
+    drawn_as: tuple[tuple[str, np.ndarray, Role], ...] = (
+        ("proven bound", rate.bound, "theory"),
+        ("exact worst case", rate.worst, "control"),
+    )
+    for label, values, role in drawn_as:
         drawn = np.median(values, 0)
         kept = _lowest_so_far(drawn) if role == "theory" else np.flatnonzero(np.isfinite(drawn))
         kept = kept[kept > 0]

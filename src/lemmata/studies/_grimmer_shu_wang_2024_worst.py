@@ -5,6 +5,7 @@ Steps are points - 1. Worst cases are semidefinite programs whose bounds are pro
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -67,14 +68,13 @@ def _worst(config: LongSteps, steps: np.ndarray) -> Measurements:
     except NotConverged:
         return Measurements(status="diverged")
     value, total = float(case.bound), float(steps.sum())
-    more = {"over_silver": value / silver_exact(config.points)} if gap else {}
-    return Measurements.of(
+    found = Measurements.of(
         worst=value,
         known_to=case.gap,
         off_exact=abs(value * 2 * (2 * total + 1) - 1) if gap else abs(value * (2 * total + 1) / 2 - 1),
         over_constant=value * (4 * len(steps) + 2) if gap else value * (2 * len(steps) + 1) / 2,
-        **more,
     )
+    return _with(found, over_silver=value / silver_exact(config.points)) if gap else found
 
 
 def composed(configs: Sequence[Composed]) -> list[Measurements]:
@@ -94,10 +94,14 @@ def _composed(config: Composed) -> Measurements:
         for function in (problems.huber(steps), problems.quadratic([1.0]))
     )
     worst = max(huber, bowl)
-    published = BRANCH_AND_BOUND.get(config.steps)
-    return Measurements.of(
+    found = Measurements.of(
         worst=worst,
         apart=abs(huber - bowl) / worst,
         over_constant=worst * (4 * config.steps + 2),
-        **({"over_branch_and_bound": worst / published} if published else {}),
     )
+    published = BRANCH_AND_BOUND.get(config.steps)
+    return _with(found, over_branch_and_bound=worst / published) if published else found
+
+
+def _with(found: Measurements, **more: float) -> Measurements:
+    return replace(found, scalars={**found.scalars, **more})
