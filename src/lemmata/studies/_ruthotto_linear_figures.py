@@ -121,7 +121,8 @@ def _steps(own: Any) -> Panel:
         conditions = np.geomspace(rows["condition"].min(), rows["condition"].max(), 40)
         worst = [_bounded_steps(method, c) for c in conditions]
         series.append(Series(label="proven bounds", x=conditions, y=worst, role="theory"))
-    return Panel(x=Axis(label="condition number κ", log=True), y=Axis(label="steps to 1e-6", log=True), series=series)
+    x, y = Axis(label="condition number κ", log=True), Axis(label="steps to 1e-6", log=True)
+    return Panel(x=x, y=y, series=series, title="Steps")
 
 
 def _bounded_steps(method: str, condition: float) -> float:
@@ -211,8 +212,9 @@ def corner(table: Any) -> Figure:
     )
     return Figure(
         name="corner",
-        title="The smaller the noise, the worse the L-curve's corner, for a smooth solution",
-        caption="Phillips' problem: medians over batches of draws, every seed, mean and 95 % band.",
+        title="The less noise, the worse the L-curve's corner",
+        caption="Phillips' problem, whose solution is smooth: medians over batches of draws, every "
+        "seed, mean and 95 % band.",
         panels=[panel],
     )
 
@@ -231,7 +233,7 @@ def bias_and_variance(table: Any) -> Figure:
         Series(label="squared bias", x=lam[inside], y=bias[inside]),
         Series(label="variance", x=lam[inside], y=variance[inside]),
         Series(label="their sum: the formula", x=lam[inside], y=(bias + variance)[inside], role="theory"),
-        Series(label="simulated", x=at, y=mean, low=low, high=high, seeds=curves, style="points"),
+        Series(label="simulated", x=at, y=mean, low=low, high=high, style="points"),
     ]
     least = Reference(label="least expected error", value=float(first["best"]), axis="x", role="theory")
     panel = Panel(
@@ -241,8 +243,8 @@ def bias_and_variance(table: Any) -> Figure:
     return Figure(
         name="bias-variance",
         title="Bias and variance, by the formula and by simulation",
-        caption="Phillips' problem, 1 % white noise: mean squared errors of 200 draws a seed, every seed, mean and "
-        "95 % interval, over the formula.",
+        caption="Phillips' problem, 1 % white noise: mean over seeds of the mean squared error of 200 draws, with "
+        "its 95 % interval, over the formula.",
         panels=[panel],
     )
 
@@ -256,7 +258,8 @@ def classifiers(table: Any) -> Figure:
         for row, (_, record) in enumerate(where(own, model="softmax", method=method).iterrows()):
             curve = record["gradient"]
             if row == 0:
-                falls.append(Series(label=label, x=curve.x, y=curve.y))
+                some = np.unique(np.geomspace(1, len(curve.x), 40).round().astype(int)) - 1
+                falls.append(Series(label=label, x=curve.x[some], y=curve.y[some]))
     errors = [
         Series.over_seeds(label, rows, x="model", y="test_error", order=[model], style="points")
         for model, label in (("softmax", "softmax"), ("least squares", "least squares"))

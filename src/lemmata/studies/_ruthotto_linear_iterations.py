@@ -78,7 +78,7 @@ def iterates(config: Iteration, A: Tensor, b: Tensor) -> Tensor:
     """The iterates (steps + 1, n, k) from zero."""
     if config.method == "wrong weight":
         return wrong_weight(A, b, config.iterations)
-    return iterative(A, b, method=config.method, iterations=config.iterations).x
+    return iterative(A, b, method=config.method, iterations=config.iterations, reorthogonalise=True).x
 
 
 def wrong_weight(A: Tensor, b: Tensor, iterations: int) -> Tensor:

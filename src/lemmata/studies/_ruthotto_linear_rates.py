@@ -70,7 +70,8 @@ def _measured(config: Convergence, errors: np.ndarray) -> Measurements:
     steps = np.arange(len(errors))
     followed = errors >= FLOOR
     proven = bound(config.method, max(config.stated * config.condition, 1 + 1e-12), steps)
-    kept = np.unique(np.linspace(0, len(steps) - 1, DRAWN).round().astype(int))
+    last = len(steps) - 1
+    kept = np.unique(np.concatenate([np.geomspace(1, last, DRAWN), np.linspace(0, last, DRAWN)]).round().astype(int))
     reached = np.flatnonzero(errors <= config.tolerance)
     return Measurements.of(
         steps=float(reached[0]) if len(reached) else math.inf,

@@ -7,10 +7,11 @@ theorem, its authors are named with it), and the margins are those of the theory
 
 Ill-posed problems. Discretised integral equations with known solutions (`lemmata.phantoms.ill_posed`), 128 points, 1 %
 of white noise. *Semiconvergence*: the error of CGLS falls and then rises by a factor of two or more, in every run,
-while its residual only falls; without noise it only falls. "As good as" and "near the best" mean within 10 %
-everywhere: one reading, chosen before anything ran. The rules for the parameter are judged by what their theory is
-about: GCV by the predictive error |A(x - x_true)|, the discrepancy principle by |x - x_true|; each seed is the median
-of 25 draws, as the theory is about convergence in probability.
+while its residual only falls; without noise it only falls. Followed for 40 steps, and for 12 where the singular values
+reach rounding after 20 (gravity, shaw); gradients are reorthogonalised, as in exact arithmetic. "As good as" and "near
+the best" mean within 10 % everywhere: one reading, chosen before anything ran. The rules for the parameter are judged
+by what their theory is about: GCV by the predictive error |A(x - x_true)|, the discrepancy principle by |x - x_true|;
+each seed is the median of 25 draws, as the theory is about convergence in probability.
 
 Rates. A'A with Chebyshev-distributed eigenvalues of condition number kappa, followed to a relative error of 1e-6 in
 energy.
@@ -60,10 +61,10 @@ NEAR = 1.1  # "as good as", "near": within 10 %
 iterations = study.experiment(
     "iterations",
     config=Iteration,
-    sweep=[{"problem": ["heat", "phillips", "deriv2", "gravity", "shaw"]}],
-    seeds={"smoke": 5, "laptop": 20, "paper": 200},
+    sweep=[{"problem": ["heat", "phillips", "deriv2"]}, {"problem": ["gravity", "shaw"], "iterations": [12]}],
+    seeds={"smoke": 5, "laptop": 100, "paper": 400},
     vectorised=("seed",),
-    block=50,
+    block=100,
 )
 iterations.trial(iterate)
 iterations.figure(figures.semiconvergence)
@@ -74,7 +75,7 @@ iterations.claim(
     name="error-rises",
     where="linear least squares: early stopping as iterative regularisation",
     kind=exact(of="rise", at_least=2.0),
-    note="error after 40 steps over the least error, five problems, every run; the factor of two is ours",
+    note="error after the last step over the least error, five problems, every run; the factor of two is ours",
 ).control("data without noise", noise=0.0)
 iterations.claim(
     "before that it falls",
@@ -89,7 +90,7 @@ iterations.claim(
     where="linear least squares: early stopping (Hestenes and Stiefel, 1952)",
     kind=exact(of="residual_rises", at_most=0),
     note="steps at which |b - Ax| rose by more than rounding, in every run",
-).control("a slip in the method: the weight of the old direction is wrong", method="wrong weight")
+).control("a slip in the method: the weight of the old direction is wrong", method="wrong weight", iterations=8)
 for name in ("heat", "phillips", "deriv2"):
     iterations.claim(
         f"stopped in time, CGLS is as good as Tikhonov regularisation with its best parameter: {name}",
@@ -287,7 +288,7 @@ fits = study.experiment(
         {"model": ["least squares"]},
     ],
     seeds={"smoke": 5, "laptop": 10, "paper": 20},
-    scales={"smoke": {"n": 500}},
+    scales={"smoke": {"n": 300}},
     vectorised=("seed",),
     data="mnist-5k",
 )

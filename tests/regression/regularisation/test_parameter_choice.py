@@ -6,7 +6,7 @@ its distance from 1. "Within 10 %" is the bar everywhere; the draws are fixed.
 
 | rule | error | theory | where |
 |---|---|---|---|
-| GCV, unbiased risk | predictive | tends to the best with degrees of freedom (Li, 1986) | heat, phillips, deriv2, blur |
+| GCV, unbiased risk | predictive | ratio tends to 1 with freedom (Li, 1986) | heat, phillips, deriv2, blur |
 | discrepancy, |e| known | solution | optimal order (Morozov; Engl, Hanke, Neubauer) | the same, and gravity at 1 % |
 | L-curve | solution | none; a corner where the solution is no smoother than Tikhonov needs | deriv2 and shaw at 1 % |
 """

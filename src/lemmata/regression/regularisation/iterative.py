@@ -12,7 +12,9 @@ beta_k P_k, R_0 = P_0 = 1. CGLS needs about the square root of Landweber's numbe
 that GCV's degrees of freedom do not apply to it; the discrepancy principle does, and is of optimal order (Nemirovskii,
 1986; Hanke, 1995).
 
-The recursion is exact as long as the iteration keeps its orthogonality, and to some 1e-4 beyond.
+The recursion is exact as long as the iteration keeps its orthogonality, and to some 1e-4 beyond. With
+`reorthogonalise` the iterates are those of exact arithmetic, but the recursion, which no rounding corrects then, is of
+no use, and filter factors are refused: take s v'x / u'b.
 
 Cost: two products with A a step for all right-hand sides together, and the memory of the iterates. Fails as a
 regularisation where the large singular values are not those of the signal.
@@ -54,6 +56,7 @@ class Iterates:
     beta: Tensor
     step: float
     cost: float
+    reorthogonalised: bool = False
 
     def stop(self, noise: float | Tensor, *, factor: float = 1.0) -> Tensor:
         """The first step at which each residual is at most factor times the norm of its noise, (k,).
@@ -88,6 +91,8 @@ class Iterates:
 
     def filter_factors(self, s: Tensor) -> Tensor:
         """The factors f after each step at the singular values s (q,): (T + 1, q, k), float64."""
+        if self.reorthogonalised:
+            raise InvalidInput("filter factors by recursion hold without reorthogonalisation only; take s v'x / u'b")
         t = s.double().square()[:, None]
         if self.method == "landweber":
             kept = Landweber(self.step)(s, torch.arange(len(self.x), device=s.device)).kept
@@ -113,11 +118,18 @@ class Iterates:
 
 
 def iterative(
-    A: Tensor | LinearOperator, b: Tensor, *, method: Method = "cgls", iterations: int = 100, step: float | None = None
+    A: Tensor | LinearOperator,
+    b: Tensor,
+    *,
+    method: Method = "cgls",
+    iterations: int = 100,
+    step: float | None = None,
+    reorthogonalise: bool = False,
 ) -> Iterates:
     """The iterates of CGLS or Landweber on |A x - b| from x = 0, for b (m,) or (m, k), each column for itself.
 
-    `step` is Landweber's, by default 1 / |A|^2, estimated by 30 power iterations for operators. Nothing is random.
+    `step` is Landweber's, by default 1 / |A|^2, estimated by 30 power iterations. `reorthogonalise` keeps CGLS as it is
+    in exact arithmetic, for as much memory again as the iterates take. Nothing is random.
 
     Raises `InvalidInput` for what cannot be used: shapes, NaN, a step that is too long, iterates of more than 512 MiB.
 
@@ -140,7 +152,7 @@ def iterative(
     x, r = [columns.new_zeros(op.shape[1], columns.shape[1])], [columns.norm(dim=0)]
     alpha, beta = [], []
     length = 0.0 if method == "cgls" else _step_length(op, step)
-    taken = steps(op, columns) if method == "cgls" else _landweber(op, columns, length)
+    taken = steps(op, columns, reorthogonalise=reorthogonalise) if method == "cgls" else _landweber(op, columns, length)
     for _, found in zip(range(iterations), taken, strict=False):
         x.append(found[0])
         r.append(found[1].norm(dim=0))
@@ -152,7 +164,7 @@ def iterative(
     return Iterates(
         method=method, x=iterates, residual_norms=torch.stack(r), solution_norms=iterates.norm(dim=1),
         alpha=torch.stack(alpha) if alpha else empty, beta=torch.stack(beta) if beta else empty, step=length,
-        cost=2.0 * iterations + 1,
+        cost=2.0 * iterations + 1, reorthogonalised=reorthogonalise and method == "cgls",
     )  # fmt: skip
 
 
