@@ -263,3 +263,19 @@ def test_on_a_gpu_the_same():
     run = stochastic_approximation(there, START.cuda(), step=0.1, iterations=20, seed=[1])
     here = stochastic_approximation(noisy_quadratic(H, 1.0), START, step=0.1, iterations=20, seed=[1])
     torch.testing.assert_close(run.theta.cpu(), here.theta)
+
+
+def test_a_seed_may_serve_several_repeats():
+    many = stochastic_approximation(STREAM, START, step=0.1, iterations=40, batch=2, seed=[1, 2], each=3)
+    first = stochastic_approximation(STREAM, START, step=0.1, iterations=40, batch=2, seed=[1], each=3)
+    torch.testing.assert_close(many.theta[:3], first.theta, rtol=1e-12, atol=0)
+    assert many.theta.shape == (6, 2)
+    assert len({float(v) for v in many.theta[:, 0]}) == 6
+
+
+def test_repeats_of_one_seed_share_their_draws():
+    c = torch.tensor([0.5, 1.0, 2.0]).double().repeat_interleave(2)
+    run = stochastic_approximation(STREAM, START, step=StepSizes(c, 9), iterations=30, seed=[4, 7, 4], each=2)
+    for i, (seed, rate) in enumerate(((4, 0.5), (7, 1.0), (4, 2.0))):
+        alone = stochastic_approximation(STREAM, START, step=StepSizes(rate, 9), iterations=30, seed=[seed], each=2)
+        torch.testing.assert_close(run.theta[2 * i : 2 * i + 2], alone.theta, rtol=1e-12, atol=0)

@@ -58,6 +58,7 @@ def finite_sum(
         size=model.size, dtype=x.dtype, device=x.device, draw=model.draw, gradient=model.gradient, loss=model.loss,
         expected=model.expected, mu=ridge + (top[0] if loss == "mse" else 0.0), L=smooth * top[1] + ridge,
         L_each=smooth * longest + ridge, variance=SLOPES[loss] * longest, solve=model.solve if loss == "mse" else None,
+        whole=model,
     )  # fmt: skip
     return _with_minimum(problem, model) if minimiser else problem
 

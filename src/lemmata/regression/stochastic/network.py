@@ -49,4 +49,5 @@ def network(subject: Subject) -> StochasticProblem:
         name="network", size=objective.size, dtype=objective.dtype, device=objective.device, draw=draw,
         gradient=lambda theta, draws: vmap(grad(mean))(theta, draws[0]),
         loss=lambda theta, draws: vmap(mean)(theta, draws[0]), expected=expected, minimum=0.0,
+        whole=objective,
     )  # fmt: skip

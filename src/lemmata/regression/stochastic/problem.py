@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -36,7 +37,7 @@ class StochasticProblem:
     and `minimum`, `hessian` and `covariance` (p, p) there (H and S above), the constant `mu` of strong convexity and L
     of smoothness of f, the Lipschitz constant `L_each` of every single gradient, the `noise` E|grad F(theta*; xi)|^2,
     and a bound `variance` of tr Cov(grad F(theta; xi)) everywhere. `solve(draws)` minimises the mean of F over samples
-    (M, n, ...) in closed form, giving (M, p).
+    (M, n, ...) in closed form, giving (M, p). `whole` is f as `minimise` takes it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class StochasticProblem:
     noise: float = math.inf
     variance: float = math.inf
     solve: Callable[[Draws], Tensor] | None = None
+    whole: Any = None
 
 
 def noisy_quadratic(H: Tensor, S: Tensor | float = 1.0, minimiser: Tensor | None = None) -> StochasticProblem:
@@ -80,7 +82,8 @@ def noisy_quadratic(H: Tensor, S: Tensor | float = 1.0, minimiser: Tensor | None
         return (_normal((n, p), generator, H) @ root,)
 
     def gradient(theta: Tensor, draws: Draws) -> Tensor:
-        return torch.addmm(draws[0].mean(-2), theta - star, H)
+        z = draws[0][..., 0, :] if draws[0].shape[-2] == 1 else draws[0].mean(-2)
+        return torch.addmm(z, theta - star, H)
 
     def loss(theta: Tensor, draws: Draws) -> Tensor:
         e = theta - star
@@ -97,7 +100,7 @@ def noisy_quadratic(H: Tensor, S: Tensor | float = 1.0, minimiser: Tensor | None
     return StochasticProblem(
         name="noisy quadratic", size=p, dtype=H.dtype, device=H.device, draw=draw, gradient=gradient, loss=loss,
         expected=expected, minimiser=star, minimum=0.0, hessian=H, covariance=S, mu=low, L=high, L_each=high,
-        noise=noise, variance=noise, solve=solve,
+        noise=noise, variance=noise, solve=solve, whole=expected,
     )  # fmt: skip
 
 
@@ -144,7 +147,7 @@ def linear_regression(H: Tensor, minimiser: Tensor, *, noise: float = 1.0) -> St
     return StochasticProblem(
         name="linear regression", size=p, dtype=H.dtype, device=H.device, draw=draw, gradient=gradient, loss=loss,
         expected=expected, minimiser=star, minimum=noise**2 / 2, hessian=H, covariance=noise**2 * H, mu=low, L=high,
-        noise=noise**2 * float(H.trace()), solve=solve,
+        noise=noise**2 * float(H.trace()), solve=solve, whole=expected,
     )  # fmt: skip
 
 

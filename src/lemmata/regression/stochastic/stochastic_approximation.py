@@ -111,6 +111,7 @@ def stochastic_approximation(
     average_from: int = 0,
     repeats: int = 20,
     seed: Seed = 0,
+    each: int = 1,
     marks: Sequence[int] | None = None,
     theory: bool = True,
     memory: int = 2**26,
@@ -121,8 +122,8 @@ def stochastic_approximation(
     ``"momentum"``, ``"nesterov"`` (both 0.9), ``"adagrad"``, ``"adam"``, or a function from a list of parameters to a
     torch optimiser, whose ``lr`` is set to the step size. Averages are those of the iterates after step `average_from`.
     `seed` is one number, a generator, or one number for each repeat, in which case a run does not depend on its
-    company. `marks` are the steps measured, by default 60 evenly spread on a log scale. `memory` bytes bound the
-    samples drawn ahead.
+    company; every seed serves `each` repeats in a row, and repeats of one seed share their draws. `marks` are the steps measured, by default 60 evenly spread on a
+    log scale. `memory` bytes bound the samples drawn ahead.
 
     Raises `InvalidInput` for settings that make no run; a run that overflows goes on and has infinite distances.
 
@@ -133,15 +134,15 @@ def stochastic_approximation(
     (torch.Size([20, 2]), True)
     """
     steps = as_steps(step)
-    seeds = generators(seed, repeats)
-    theta = _started(problem, start, len(seeds))
+    _check(iterations, batch, average_from, each)
+    source = _Source(problem, seed, repeats, each)
+    theta = _started(problem, start, source.repeats)
     recorder = _Recorder(problem, _marks(marks, iterations), average_from)
-    _check(problem, iterations, batch, average_from)
     update = _plain(theta, steps) if method == "sgd" else _by_torch(theta, steps, method)
     recorder.see(0, theta)
     begun = time.process_time()
     with torch.no_grad():
-        for k, draws in enumerate(_ahead(problem, seeds, batch, iterations, memory), start=1):
+        for k, draws in enumerate(source.ahead(iterations, batch, memory), start=1):
             update(k, problem.gradient(theta, draws))
             begun = recorder.see(k, theta, begun)
     scalar = all(torch.as_tensor(part).ndim == 0 for part in (steps.c, steps.k0, steps.power))
@@ -192,19 +193,32 @@ def _by_torch(theta: Tensor, steps: StepSizes, method: str | Rule) -> Callable[[
     return update
 
 
-def _ahead(
-    problem: StochasticProblem, seeds: list[Generator], batch: int, iterations: int, memory: int
-) -> Iterator[Draws]:
-    """The samples of each step, (S, batch, ...), drawn many steps ahead, for each repeat from its own generator."""
-    size = 8 * (problem.size + 1)  # of a sample, at most
-    chunk = max(1, min(iterations, memory // (2 * size * batch * len(seeds)), 4096))
-    for done in range(0, iterations, chunk):
-        steps = min(chunk, iterations - done)
-        drawn = [problem.draw(steps * batch, generator) for generator in seeds]
-        parts = [torch.stack([one[i] for one in drawn], 1) for i in range(len(drawn[0]))]
-        parts = [part.unflatten(0, (steps, batch)).transpose(1, 2).contiguous() for part in parts]
-        for i in range(steps):
-            yield tuple(part[i] for part in parts)
+class _Source:
+    """The samples of all repeats, from a generator for each different seed; a seed serves `each` repeats in a row."""
+
+    def __init__(self, problem: StochasticProblem, seed: Seed, repeats: int, each: int):
+        self.problem, self.each = problem, each
+        named = isinstance(seed, Sequence)
+        different = list(dict.fromkeys(seed)) if named else seed
+        self.generators = generators(different, repeats)
+        place = {one: i for i, one in enumerate(different)} if isinstance(different, list) else {}
+        self.order = [place[one] for one in seed] if named else list(range(len(self.generators)))
+        self.repeats = len(self.order) * each
+
+    def ahead(self, iterations: int, batch: int, memory: int) -> Iterator[Draws]:
+        """The samples of each step, (S, batch, ...), drawn many steps ahead."""
+        size = 8 * (self.problem.size + 1)  # of a sample, at most
+        chunk = max(1, min(iterations, memory // (2 * size * batch * self.repeats), 4096))
+        rows = (torch.tensor(self.order)[:, None] * self.each + torch.arange(self.each)).flatten()
+        rows = rows.to(self.problem.device)
+        shared = len(self.order) > len(self.generators)
+        for done in range(0, iterations, chunk):
+            steps = min(chunk, iterations - done)
+            drawn = [self.problem.draw(steps * self.each * batch, generator) for generator in self.generators]
+            columns = zip(*drawn, strict=True)
+            parts = [torch.cat([p.unflatten(0, (steps, self.each, batch)) for p in column], 1) for column in columns]
+            for i in range(steps):
+                yield tuple(part[i][rows] if shared else part[i] for part in parts)
 
 
 class _Recorder:
@@ -258,17 +272,17 @@ def _started(problem: StochasticProblem, start: Tensor | None, repeats: int) -> 
 
 
 def _marks(marks: Sequence[int] | None, iterations: int) -> np.ndarray:
-    if iterations < 1:
-        raise InvalidInput(f"iterations = {iterations}; it must be 1 or more")
     spread = np.unique(np.geomspace(1, iterations, 60).round().astype(int)) if marks is None else np.unique(marks)
     if spread[0] < 0 or spread[-1] > iterations:
         raise InvalidInput(f"marks from {spread[0]} to {spread[-1]}; they must lie between 0 and {iterations}")
     return np.union1d(spread, [iterations]).astype(int)
 
 
-def _check(problem: StochasticProblem, iterations: int, batch: int, average_from: int) -> None:
-    if batch < 1:
-        raise InvalidInput(f"batch = {batch}; a step takes at least one sample")
+def _check(iterations: int, batch: int, average_from: int, each: int) -> None:
+    if batch < 1 or each < 1:
+        raise InvalidInput(f"batch = {batch}, each = {each}; both must be 1 or more")
+    if iterations < 1:
+        raise InvalidInput(f"iterations = {iterations}; it must be 1 or more")
     if not 0 <= average_from < iterations:
         raise InvalidInput(f"average_from = {average_from}; it must lie between 0 and {iterations - 1}")
 
