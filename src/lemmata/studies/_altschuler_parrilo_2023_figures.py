@@ -44,7 +44,7 @@ def functions(table) -> Figure:
         title="The Huber function is the worst one, at every length",
         caption="Objective gap after the last step, from distance one. On the Huber function it is the exact worst "
         "case; on the quadratic, whose gap does not depend on the order of the steps, silver steps do better, and the "
-        "constant step 1/L is done at once (drawn at 1e-300, below the axis).",
+        "constant step 1/L is done at once (not drawn).",
         panels=[_above(panel) for panel in panels],
     )
 
@@ -86,7 +86,8 @@ def _over(label: str, rows, y: str, role) -> Series:
     if all(np.ptp(v) == 0 for v in values):
         return Series(label=label, x=points, y=middle, role=role)
     low, high = (np.array([end(v) for v in values]) for end in (np.min, np.max))
-    return Series(label=f"{label} (range)", x=points, y=middle, low=low, high=high, role=role)
+    style = "points" if len(points) == 1 else "line"
+    return Series(label=f"{label} (range)", x=points, y=middle, low=low, high=high, role=role, style=style)
 
 
 def _role(name: str):
