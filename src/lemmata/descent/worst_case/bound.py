@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lemmata.descent.method import Given, Measure
-from lemmata.linalg.definite import is_positive_definite, rational_matrix
+from lemmata.linalg.definite import is_positive_definite
 
 if TYPE_CHECKING:
     from flint import fmpq, fmpq_mat
@@ -75,7 +75,7 @@ def proves(statement: Statement, tau: Fraction, multipliers: np.ndarray) -> bool
     free[0] = 0.0
     if not statement.anchored:
         free[:, 0] = 0.0
-    lam = _completed(statement, tau, rational_matrix(free))
+    lam = _completed(statement, tau, _exactly(free))
     return lam is not None and is_positive_definite(certificate(statement, tau, lam))
 
 
@@ -123,8 +123,6 @@ def certificate(statement: Statement, tau: Fraction, lam: fmpq_mat) -> fmpq_mat:
 
 def _nodes(statement: Statement) -> tuple[fmpq_mat, fmpq_mat]:
     """Points and gradients of the nodes in x_0 - x* and the true gradients: (n, N + 2) each."""
-    import flint
-
     steps = len(statement.H)
     x = np.zeros((steps + 2, steps + 2))
     x[0, 1:] = 1
@@ -132,7 +130,17 @@ def _nodes(statement: Statement) -> tuple[fmpq_mat, fmpq_mat]:
     g = np.eye(steps + 2)
     g[0, 0] = 0
     keep = slice(0 if statement.anchored else 1, None)
-    return flint.fmpq_mat(rational_matrix(x[keep])), flint.fmpq_mat(rational_matrix(g[keep]))
+    return _exactly(x[keep]), _exactly(g[keep])
+
+
+def _exactly(matrix: np.ndarray) -> fmpq_mat:
+    """The floats of a matrix, most of them zero, at their exact values."""
+    import flint
+
+    out = flint.fmpq_mat(*matrix.shape)
+    for i, j in np.argwhere(matrix).tolist():
+        out[i, j] = flint.fmpq(*float(matrix[i, j]).as_integer_ratio())
+    return out
 
 
 def _sums(lam: fmpq_mat) -> tuple[list[fmpq], list[fmpq]]:

@@ -115,7 +115,9 @@ def _entries(program: Program, source: np.ndarray, target: np.ndarray, place: np
     return sparse.csc_matrix((values, (rows, pairs)), shape=(len(program.C) * (len(program.C) + 1) // 2, len(source)))
 
 
-def _clarabel(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, *limits: float) -> tuple:
+def _clarabel(
+    A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, limits: tuple[float, float]
+) -> tuple:
     import clarabel
 
     tolerance, seconds = limits
@@ -135,7 +137,7 @@ def _clarabel(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Pr
     return np.array(found.x), np.array(found.z), str(found.status), found.iterations
 
 
-def _scs(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, *limits: float) -> tuple:
+def _scs(A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, limits: tuple[float, float]) -> tuple:
     import scs
 
     tolerance, seconds = limits

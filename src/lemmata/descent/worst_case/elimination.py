@@ -14,6 +14,7 @@ sym(g_j (z_i - z_j)^T). Either way (2) becomes, over u = (x, tau), x the free mu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Eliminated:
         """S less S_0: tau T_1 + sum_k x_k sym(p_k r_k^T), (n, n)."""
         nodes = self.program.steps + 2
         weight = np.zeros(nodes * nodes)
-        for p, r, sign in self._corners():
+        for p, r, sign in self._corners:
             weight += sign * np.bincount(p * nodes + r, x, nodes * nodes)
         S = self.program.g @ weight.reshape(nodes, nodes) @ self.program.z.T
         return tau * self.slope + (S + S.T) / 2
@@ -71,7 +72,7 @@ class Eliminated:
     def products(self, X: np.ndarray) -> np.ndarray:
         """<sym(p_k r_k^T), X> for all k and <T_1, X>: (K + 1,)."""
         between = self.program.g.T @ X @ self.program.z
-        each = sum((sign * between[p, r] for p, r, sign in self._corners()), np.zeros(len(self.source)))
+        each = sum((sign * between[p, r] for p, r, sign in self._corners), np.zeros(len(self.source)))
         return np.append(each, np.sum(self.slope * X))
 
     def eliminated(self, x: np.ndarray, tau: float) -> np.ndarray:
@@ -92,6 +93,7 @@ class Eliminated:
             return np.einsum("aj,ab,bj->j", g, X, x) - square - slack
         return square + slack
 
+    @cached_property
     def _corners(self) -> list[tuple[np.ndarray, np.ndarray, float]]:
         ends = [(self.p_plus, 1.0), (self.p_minus, -1.0)], [(self.r_plus, 1.0), (self.r_minus, -1.0)]
         return [(p, r, a * b) for p, a in ends[0] for r, b in ends[1] if p.any() and r.any()]

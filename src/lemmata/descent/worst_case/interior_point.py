@@ -24,7 +24,8 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 
 from lemmata.descent.worst_case.elimination import Eliminated
 
@@ -70,7 +71,7 @@ def solve(
 ) -> Solved | None:
     """Solve until complementarity is below `tolerance` tau; None where no feasible multipliers were met.
 
-    It stops where it is when the processor time reaches `until`. Cost: 15 to 50 factorisations of a matrix (K + 1, K + 1).
+    It stops where it is when the processor time reaches `until`. Cost: 15 to 50 factorisations of (K + 1, K + 1).
     """
     point = _start(problem)
     dual, deep, primal, error, count, stalled, least = None, None, None, np.inf, 0, 0, np.inf
@@ -135,19 +136,19 @@ class _System:
     factors: tuple[np.ndarray, np.ndarray]  # Cholesky's of S and of X
     off: tuple[np.ndarray, np.ndarray, np.ndarray]  # S(u) - S, s(u) - s, and of the equation of X
     nu: float
-    off_dual: float  # S(u) - S and s(u) - s over their size, that of the start for S, which may vanish later
+    off_dual: float  # S(u) - S and s(u) - s over the size of S, or of the first S: at the end it may vanish
 
     @classmethod
     def at(cls, problem: Eliminated, point: Point, size: float) -> _System:
         n, (x, tau, X) = len(point.S), (point.x, point.tau, point.X)
         factor = np.linalg.cholesky(point.S)
-        Y = cho_solve((factor, True), np.eye(n))
+        Y = _solved(factor, np.eye(n))
         off_X = -problem.products(X)
         off_X[:-1] -= point.z + problem.incidence.T @ point.t
         off_X[-1] += 1 - problem.rate @ point.t
         off = (problem.base + problem.matrix(x, tau) - point.S, problem.eliminated(x, tau) - point.s, off_X)
         nu = _complementarity(point) / (n + len(x) + len(point.s))
-        off_dual = float(np.abs(off[0]).max() / max(size, np.abs(point.S).max()) + np.abs(off[1]).max() / point.s.max())
+        off_dual = float(max(np.abs(off[0]).max(), np.abs(off[1]).max()) / max(size, np.abs(point.S).max()))
         return cls(problem, point, (Y + Y.T) / 2, (factor, np.linalg.cholesky(X)), off, nu, off_dual)
 
     def state(self) -> _State:
@@ -200,14 +201,18 @@ def _between(nodes: np.ndarray, rows: tuple[np.ndarray, ...], columns: tuple[np.
     return out
 
 
-def _factorised(H: np.ndarray) -> tuple[np.ndarray, bool]:
+def _factorised(H: np.ndarray) -> np.ndarray:
     scale = np.abs(np.diag(H)).copy()
     for ridge in (0.0, 1e-15, 1e-13, 1e-11):
-        try:
-            return cho_factor(H + np.diag(ridge * scale) if ridge else H, lower=True, check_finite=True)
-        except (LinAlgError, ValueError):
-            continue
+        factor, failed = dpotrf(H + np.diag(ridge * scale) if ridge else H, lower=1)
+        if not failed:
+            return factor
     raise LinAlgError("Newton's equations are singular to rounding")
+
+
+def _solved(factor: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """What L L^T takes to `right`, L being the lower triangle of `factor`."""
+    return dpotrs(factor, right, lower=1)[0]
 
 
 def _step(system: _System) -> Point:
@@ -238,7 +243,9 @@ class _Direction:
     t: np.ndarray
 
 
-def _direction(system: _System, H: np.ndarray, factor: tuple, target: float, ahead: _Direction | None) -> _Direction:
+def _direction(
+    system: _System, H: np.ndarray, factor: np.ndarray, target: float, ahead: _Direction | None
+) -> _Direction:
     """Newton's direction towards complementarity `target`, corrected to second order by the direction `ahead`."""
     problem, point, Y = system.problem, system.point, system.Y
     off_S, off_s, off_X = system.off
@@ -250,8 +257,8 @@ def _direction(system: _System, H: np.ndarray, factor: tuple, target: float, ahe
     weight = t - point.t / point.s * off_s
     right[:-1] += z + problem.incidence.T @ weight
     right[-1] += problem.rate @ weight
-    u = cho_solve(factor, right)
-    u += cho_solve(factor, right - H @ u)
+    u = _solved(factor, right)
+    u += _solved(factor, right - H @ u)
     dx, dtau = u[:-1], float(u[-1])
     dS = problem.matrix(dx, dtau) + off_S
     ds = problem.incidence @ dx + dtau * problem.rate + off_s
@@ -277,8 +284,8 @@ def _to_zero(value: np.ndarray, change: np.ndarray) -> float:
 
 
 def _to_edge(factor: np.ndarray, change: np.ndarray) -> float:
-    half = solve_triangular(factor, change, lower=True)
-    least = float(np.linalg.eigvalsh(_sym(solve_triangular(factor, half.T, lower=True)))[0])
+    half = dtrtrs(factor, change, lower=1)[0]
+    least = float(np.linalg.eigvalsh(_sym(dtrtrs(factor, half.T, lower=1)[0]))[0])
     return -1 / least if least < 0 else np.inf
 
 

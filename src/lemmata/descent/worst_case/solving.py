@@ -33,6 +33,7 @@ RETRIED = 1e-6  # by another solver
 ROUNDS = 12
 CLARABEL_STEPS = 31
 FEW_PAIRS = 300
+INSIDE = 0.1  # relative: how near to optimal such a point is
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ def answer(request: Request, *, solver: Choice, tolerance: float, seconds: float
     program, steps = request.program, len(request.H)
     if solver in ("clarabel", "scs"):
         conic.refuse_what_is_too_large(solver, steps, seconds)
-        return _by_cone(program, solver, tolerance, seconds)
+        return replace(_by_cone(program, solver, tolerance, seconds), deep=_deep(program, request))
     on_a_line = worst_on_a_line(request.H, program.kappa, request.of, request.given)
     found = _by_interior_point(program, request, on_a_line, tolerance, (time.process_time() + seconds, memory))
     if found is not None and (found.residual < RETRIED or solver == "interior-point"):
@@ -123,6 +124,13 @@ def _answer(problem: Eliminated, solved: interior_point.Solved, label: Support) 
         solved.iterations,
         max(abs(1 - problem.program.asked(primal.X, f) / granted / dual.tau), solved.violation),
     )
+
+
+def _deep(program: Program, request: Request) -> tuple[float, np.ndarray] | None:
+    """A point well inside, with which the answer of a conic solver, on the edge or beyond, is made to prove a bound."""
+    problem = Eliminated.of(program, support.starting(request.steps, request.of, nested=request.is_gradient_descent))
+    solved = interior_point.solve(problem, tolerance=INSIDE)
+    return None if solved is None else (solved.deep.tau, problem.multipliers(solved.deep.x, solved.deep.tau))
 
 
 def _by_cone(program: Program, solver: conic.Solver, tolerance: float, seconds: float) -> Answer:
