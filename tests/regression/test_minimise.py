@@ -18,6 +18,7 @@ from lemmata.estimate import NotConverged
 from lemmata.linalg import check_gradient, check_jacobian
 from lemmata.objective import Objective
 from lemmata.regression import NonlinearLeastSquares, SmoothFunction, descent_figure, minimise
+from lemmata.regression.gauss_newton import gauss_newton
 from lemmata.regression.lbfgs import lbfgs, two_loops
 from lemmata.regression.minimise import METHODS
 from lemmata.regression.minimum import Point
@@ -152,6 +153,21 @@ def test_levenberg_marquardt_dense_and_by_products():
     assert torch.allclose(J, torch.func.jacrev(misfit)(start))
     assert torch.allclose(few, J[:2])
     assert torch.allclose(r, misfit(start))
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_a_damped_step_solves_the_damped_equations(dense):
+    draw = torch.Generator().manual_seed(0)
+    J = torch.randn(9, 4, generator=draw, dtype=torch.float64)
+    d = torch.randn(9, generator=draw, dtype=torch.float64)
+    x = torch.zeros(4, dtype=torch.float64)
+    f = SmoothFunction.of(NonlinearLeastSquares(lambda x: J @ x - d, dense=dense))
+    point = Point(x, *f(x))
+    size = float(J.square().sum(0).max()) if dense else float((J.T @ J @ point.gradient).norm() / point.gradient.norm())
+    damping = 0.3
+    step = next(gauss_newton(f, point, damping=damping, forcing=1e-14)).x
+    wanted = torch.linalg.solve(J.T @ J + damping * size * torch.eye(4).double(), J.T @ d)
+    assert torch.allclose(step, wanted, atol=1e-10)
 
 
 def test_products_of_nonlinear_least_squares_are_derivatives():
