@@ -224,6 +224,45 @@ def test_definiteness_is_looked_at_when_flows_and_signs_are_in_order():
         assert all("(d)" in failure or "claimed" in failure for failure in said.failures)
 
 
+def test_the_other_end_is_looked_at_too():
+    # a circulation in gam alone leaves flows, m and M(lam) as they are, and changes M(lam + Delta gam)
+    three = published(3)
+    rows = [list(row) for row in three.gam]
+    for i, j in ((1, 2), (2, 3), (3, 1)):
+        rows[i][j] += 50 / three.Delta
+    failures = verify(replace(three, gam=rows)).failures
+    assert [failure.partition(" is not")[0] for failure in failures] == ["(d) the block matrix of lam + Delta gam"]
+
+
+def test_signs_are_exact():
+    # a circulation through an entry that is zero makes it negative by 1e-12
+    three = published(3)
+    rows = [list(row) for row in three.lam]
+    assert rows[3][2] == 0
+    for i, j in ((3, 2), (2, 1), (1, 3)):
+        rows[i][j] -= Fraction(1, 10**12)
+    assert "(c) lam is negative at (3, 2): -1e-12" in verify(replace(three, lam=rows)).failures
+
+
+def one_step(x: Fraction | int, Delta: Fraction | int | str) -> Certificate:
+    """All there is for the step 1/L: lam = 1 for (x_0, x_1), gam = -x there; then m^T M^-1 m = ((2 - x)^2 + x^2) / 2."""
+    lam = [[0, 0, 0], [0, 0, 1], [0, 0, 0]]
+    return Certificate((Fraction(1),), Delta, lam, [[0, 2 - x, x], [0, 0, -x], [0, 0, 0]])  # type: ignore[arg-type]
+
+
+def test_the_step_of_one_by_hand():
+    found = verify(one_step(1, "1/1000000"))
+    assert found.holds
+    # at lam the corner is 1 and the rate 1; at lam + Delta gam M, and so the corner, differ by the order of Delta
+    assert 0 <= found.eps < Fraction(1, 10**5)
+    assert verify(one_step(0, "1/1000000")).failures[0].startswith("(d) the rate that is proven, 0, is not positive")
+
+
+def test_a_delta_beyond_half_the_inverse_of_the_sum_is_refused():
+    assert verify(one_step(1, "1/2")).holds
+    assert verify(one_step(1, "51/100")).failures[0].startswith("Delta = 0.51 lies outside")
+
+
 def test_the_smallest_corner_of_singular_blocks():
     assert smallest_corner(rational_matrix([[2, 1], [1, 2]]), rational_matrix([[1, 0]]).entries()) == Fraction(2, 3)
     singular = rational_matrix([[1, 1], [1, 1]])
