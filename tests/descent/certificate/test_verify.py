@@ -245,7 +245,7 @@ def test_signs_are_exact():
 
 
 def one_step(x: Fraction | int, Delta: Fraction | int | str) -> Certificate:
-    """All there is for the step 1/L: lam = 1 for (x_0, x_1), gam = -x there; then m^T M^-1 m = ((2 - x)^2 + x^2) / 2."""
+    """A certificate of the step 1/L: lam = 1 at (x_0, x_1), gam = -x there, and m^T M^-1 m = ((2 - x)^2 + x^2) / 2."""
     lam = [[0, 0, 0], [0, 0, 1], [0, 0, 0]]
     return Certificate((Fraction(1),), Delta, lam, [[0, 2 - x, x], [0, 0, -x], [0, 0, 0]])  # type: ignore[arg-type]
 
@@ -277,7 +277,7 @@ def test_the_schedule_carries_what_is_proven():
     assert schedule.cyclic
     assert schedule.steps.tolist() == [1.5, 4.9, 1.5]
     assert schedule.guarantee is not None
-    # by hand, from below Delta: one cycle takes a gap d to d - 7.9 d^2, and after k cycles it is at most 1 / (1/d + 7.9 k)
+    # by hand, from below Delta: a cycle takes a gap d to d - 7.9 d^2, and k cycles to 1 / (1/d + 7.9 k) at most
     gap = start = 9e-5
     for _ in range(1000):
         gap -= 7.9 * gap**2
