@@ -1,5 +1,6 @@
 """The figures of the study of Ruthotto's lecture on linear models."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ def where(table: Any, **fields: Any) -> Any:
     return table
 
 
+def some(series: Series, most: int = 20) -> Series:
+    """The same mean and band, with the first seeds only drawn one by one."""
+    return replace(series, seeds=None if series.seeds is None else np.asarray(series.seeds)[:most])
+
+
 def semiconvergence(table: Any) -> Figure:
     """Error and residual along CGLS, with noise and without."""
     cgls = where(table, method="cgls", stated=1.0)
@@ -31,8 +37,8 @@ def semiconvergence(table: Any) -> Figure:
         if not len(rows):
             continue
         series = [
-            Series.over_seeds("error, 1 % noise", rows, y="error"),
-            Series.over_seeds("residual, 1 % noise", rows, y="residual"),
+            some(Series.over_seeds("error, 1 % noise", rows, y="error")),
+            some(Series.over_seeds("residual, 1 % noise", rows, y="residual")),
         ]
         if len(clean):
             curve = clean.iloc[0]["error"]
@@ -50,8 +56,8 @@ def semiconvergence(table: Any) -> Figure:
     return Figure(
         name="semiconvergence",
         title="The error falls, then rises, while the residual only falls",
-        caption="CGLS from zero on three ill-posed problems: every draw of the noise, mean and 95 % band. Dotted: the "
-        "least error that Tikhonov regularisation reaches.",
+        caption="CGLS from zero on three ill-posed problems: twenty draws of the noise, mean of all and 95 % band. "
+        "Dotted: the least error that Tikhonov regularisation reaches.",
         panels=panels,
     )
 
@@ -65,7 +71,7 @@ def stopping(table: Any) -> Figure:
         Panel(
             x=axis,
             y=Axis(label=label, log=True),
-            series=[Series.over_seeds("CGLS", own, x="problem", y=column, order=names, style="points")],
+            series=[some(Series.over_seeds("CGLS", own, x="problem", y=column, order=names, style="points"))],
             references=[NEAR],
             title=title,
         )
@@ -78,7 +84,7 @@ def stopping(table: Any) -> Figure:
         name="stopping",
         title="Stopping early does what Tikhonov does",
         caption="Left: the least error along CGLS over the least along Tikhonov's path; right: what the discrepancy "
-        "principle loses. Each ring is a draw; mean and 95 % interval.",
+        "principle loses. Twenty draws as rings; mean of all and its 95 % interval.",
         panels=panels,
     )
 
@@ -258,8 +264,8 @@ def classifiers(table: Any) -> Figure:
         for row, (_, record) in enumerate(where(own, model="softmax", method=method).iterrows()):
             curve = record["gradient"]
             if row == 0:
-                some = np.unique(np.geomspace(1, len(curve.x), 40).round().astype(int)) - 1
-                falls.append(Series(label=label, x=curve.x[some], y=curve.y[some]))
+                kept = np.unique(np.geomspace(1, len(curve.x), 40).round().astype(int)) - 1
+                falls.append(Series(label=label, x=curve.x[kept], y=curve.y[kept]))
     errors = [
         Series.over_seeds(label, rows, x="model", y="test_error", order=[model], style="points")
         for model, label in (("softmax", "softmax"), ("least squares", "least squares"))
