@@ -2,6 +2,7 @@
 
 from lemmata.descent import problems
 from lemmata.descent.branch_and_bound import Optimal, optimal
+from lemmata.descent.certificate import Certificate, NotStraightforward, certify, verify
 from lemmata.descent.constants import Constant, smoothness, strong_convexity
 from lemmata.descent.lr_scheduler import lr_scheduler
 from lemmata.descent.method import Guarantee, Method, Schedule, State
@@ -31,9 +32,11 @@ from lemmata.descent.schedules import (
 from lemmata.descent.worst_case import WorstCase, worst_case
 
 __all__ = [
+    "Certificate",
     "Constant",
     "Guarantee",
     "Method",
+    "NotStraightforward",
     "Optimal",
     "Problem",
     "Rate",
@@ -45,6 +48,7 @@ __all__ = [
     "WorstCase",
     "accelerated_long_steps",
     "bnb_pep",
+    "certify",
     "compare",
     "constant",
     "dominant",
@@ -68,5 +72,6 @@ __all__ = [
     "smoothness",
     "straightforward",
     "strong_convexity",
+    "verify",
     "worst_case",
 ]
