@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lemmata.descent import grimmer, long_steps, straightforward
 from lemmata.descent.certificate import certify, published, verify
-from lemmata.descent.schedules.grimmer import PATTERNS
+from lemmata.descent.schedules.grimmer import PATTERNS, threshold
 from lemmata.descent.schedules.long_steps import CERTIFIED, EPS, SLACK
 from lemmata.errors import InvalidInput, LemmataError, UnknownName
 
@@ -73,6 +73,16 @@ def test_bound_falls_from_cycle_to_cycle_and_with_the_start():
     assert bound(-1) == np.inf
 
 
+def test_a_threshold_above_its_use_is_lowered():
+    """From a gap of at most 1/2 the one of 1/(2S) = 0.2 may be had, after which 0.1 is left: no less may be claimed.
+
+    With Delta = 0.4 the formula from 1/2 itself would say -0.1.
+    """
+    bound = straightforward("any", [1.0, 1.5], Delta=0.4, where="test").guarantee.bound
+    assert bound(2, 0.5) == pytest.approx(0.1, rel=1e-12)
+    assert min(bound(2, start) for start in np.linspace(0.2, 0.5, 100)) >= 0.1 * (1 - 1e-12)
+
+
 def test_bound_within_a_cycle_is_what_steps_can_do():
     """After the second of (1.5, 4.9, 1.5): (4.9 - 1)^2 times the gap at the cycle's beginning."""
     bound = grimmer(3).guarantee.bound
@@ -102,7 +112,7 @@ def test_threshold_of_two_steps_is_exact(eta):
         ]
         return semidefinite(B)
 
-    Delta = min(eta * (4 - eta) / (6 - eta) ** 2, 1 / (6 - eta))
+    Delta = threshold(eta)
     assert holds(Delta)
     assert not holds(Delta * Fraction(1001, 1000))
 

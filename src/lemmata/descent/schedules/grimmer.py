@@ -12,6 +12,8 @@ its companion notebooks, which `certificate.published` holds and verifies.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from lemmata.descent.method import Schedule
@@ -46,11 +48,20 @@ def grimmer(t: int, *, eta: float = 1.0) -> Schedule:
     if t == 2:
         if not 0 < eta < 3:
             raise InvalidInput(f"eta = {eta}; the pattern (3 - eta, 1.5) is straightforward for 0 < eta < 3")
-        Delta = min(eta * (4 - eta) / (6 - eta) ** 2, 1 / (6 - eta))
-        return straightforward(f"Grimmer, t = 2, eta = {eta:g}", [3 - eta, 1.5], Delta=Delta, where=WHERE)
+        name = f"Grimmer, t = 2, eta = {eta:g}"
+        return straightforward(name, [3 - eta, 1.5], Delta=float(threshold(eta)), where=WHERE, source=WHERE)
     if t not in PATTERNS:
         raise UnknownName("pattern length", str(t), [str(known) for known in (2, *PATTERNS)])
     v, Delta, eps = PATTERNS[t]
     index = np.arange(1, t + 1)
     steps = np.array(v)[np.log2(index & -index).astype(int)]
     return straightforward(f"Grimmer, t = {t}", steps, Delta=Delta, eps=eps, where=WHERE, source=WHERE)
+
+
+def threshold(eta: float | Fraction) -> float | Fraction:
+    """Give the largest Delta for which the published multipliers of t = 2 are a certificate; exact on fractions.
+
+    >>> threshold(Fraction(1))
+    Fraction(3, 25)
+    """
+    return min(eta * (4 - eta) / (6 - eta) ** 2, 1 / (6 - eta))
