@@ -32,8 +32,8 @@ def certify(steps: Any, Delta: Any = None) -> Certificate:
 
     `steps` (t,) are numbers, fractions or a `Schedule`, in units of 1/L, 40 at most; a float is read as the decimal
     that it prints as. Without `Delta` the largest that certifies is looked for, down from what quadratics allow by
-    factors of 5; each try is one semidefinite program (0.01 s for t = 7, 0.1 s for t = 15, 1.5 s for t = 31). The
-    certificate claims what it proves, and is verified.
+    factors of 5; each try is one semidefinite program (0.01 s for t = 7, 0.1 s for t = 15, 1.5 to 3 s for t = 31, where
+    the search takes some 15 s in all). The certificate claims what it proves, and is verified.
 
     Raises `NotStraightforward` with a function that a cycle does not lower, `NotConverged` where neither a certificate
     nor such a function was found, and `InvalidInput` for what is not a pattern.
