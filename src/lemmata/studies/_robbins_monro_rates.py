@@ -23,6 +23,7 @@ from lemmata.regression.stochastic import (
     stochastic_approximation,
 )
 from lemmata.study import Config, Curve, Measurements
+from lemmata.study.kinds.scaling import exponent
 
 SPREAD = 4.0  # the largest over the least eigenvalue
 LATE = 0.1  # the share of the steps after which a power law is fitted
@@ -85,9 +86,8 @@ def _measured(config: Descent, distance: np.ndarray, gap: np.ndarray, mean: np.n
     """What the claims are about, of one seed."""
     marks = np.asarray(config.marks, dtype=float)
     late = marks >= LATE * config.iterations
-    slope = np.polyfit(np.log(marks[late]), np.log(distance[late]), 1)[0]
     found: dict[str, Any] = {
-        "exponent": slope,
+        "exponent": exponent(marks[late], distance[late]),
         "late_gap": gap[late].mean(),
         "left": mean[0],
         "gap_over_optimal": marks[-1] * gap[-1] / limit_gap(config.problem),

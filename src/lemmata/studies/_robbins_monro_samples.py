@@ -1,8 +1,8 @@
 """Stochastic approximation against sample averages on linear regression: the runs of `robbins_monro`, second part.
 
-x ~ N(0, H), y = x' theta* + z, z ~ N(0, 1). The same samples are seen once, one by one, by stochastic descent, and all at
-once by least squares, so that the two are compared in pairs. A seed is the mean over many independent streams. Of least
-squares the mean gap is known, p / (2 (n - p - 1)).
+x ~ N(0, H), y = x' theta* + z, z ~ N(0, 1). The same samples are seen once, one by one, by stochastic descent, and all
+at once by least squares, so that the two are compared in pairs. A seed is the mean over many independent streams. Of
+least squares the mean gap is known, p / (2 (n - p - 1)).
 """
 
 from collections.abc import Sequence
@@ -25,21 +25,22 @@ from lemmata.regression.stochastic import (
 )
 from lemmata.regression.stochastic.problem import Draws
 from lemmata.study import Config, Curve, Measurements
+from lemmata.study.kinds.scaling import exponent
 
 SPREAD = 4.0  # the largest over the least eigenvalue of H
-OWN = StepSizes(1.0, 10.0)  # of the last iterate: 1 / (mu k), as mu = 1
 POINTS = 13
 
 
 class Samples(Config):
     """One stream of n samples."""
 
-    n: int = Field(default=30_000, ge=300)
+    n: int = Field(default=30_000, ge=600)
     p: int = Field(default=5, ge=2)
     ridge: float = Field(default=0.0, ge=0, description="of the sample problem only: a bias that n does not remove")
     c: float = Field(default=1.0, gt=0, description="the averaged iterate's steps are c / (k + k0)^power")
     power: float = Field(default=0.7, ge=0)
     k0: float = Field(default=50.0, ge=0)
+    own_c: float = Field(default=1.0, gt=0.5, description="the last iterate's steps are own_c / (k + 20), mu being 1")
     draws: int = Field(default=32, ge=2, description="independent streams that one seed averages")
 
     @property
@@ -55,14 +56,22 @@ class Samples(Config):
 
     def exact(self) -> Moments:
         """The exact moments of the averaged iterate's run."""
-        steps = StepSizes(self.c, self.k0, self.power)
-        return exact_moments(self.problem, torch.zeros(self.p), steps, marks=self.marks)
+        return exact_moments(self.problem, torch.zeros(self.p), self.rules[0], marks=self.marks)
+
+    @property
+    def rules(self) -> tuple[StepSizes, StepSizes]:
+        """The step sizes of the averaged iterate, and of the last one."""
+        return StepSizes(self.c, self.k0, self.power), StepSizes(self.own_c, 20.0)
 
 
-def limit_gap_ratio() -> float:
-    """The limit of the gap of the last iterate over that of least squares: the mean of h^2 / (2 h - 1)."""
+def limit_gap_ratio(c: float = 1.0) -> float:
+    """The limit of the gap of the last iterate over that of least squares: the mean of (c h)^2 / (2 c h - 1).
+
+    >>> round(limit_gap_ratio(), 2)
+    1.49
+    """
     problem = Samples().problem
-    return limit_gap(problem, float(OWN.c)) / limit_gap(problem)
+    return limit_gap(problem, c) / limit_gap(problem)
 
 
 class _LeastSquares:
@@ -89,12 +98,12 @@ class _LeastSquares:
 
 
 def learn(configs: Sequence[Samples]) -> list[Measurements]:
-    """Run all seeds at once: averaged and last iterates, each with its steps, and least squares, on the same samples."""
+    """Run all seeds at once: averaged and last iterates, and least squares, all on the same samples."""
     first, seeds = configs[0], [config.seed for config in configs]
     problem, streams = first.problem, len(configs) * first.draws
     least_squares = _LeastSquares(problem, first, streams)
     steps = {
-        name: torch.tensor([getattr(first, name), getattr(OWN, name)]).double().repeat_interleave(streams)
+        name: torch.tensor([getattr(rule, name) for rule in first.rules]).double().repeat_interleave(streams)
         for name in ("c", "k0", "power")
     }
     run = stochastic_approximation(
@@ -122,7 +131,7 @@ def _measured(config: Samples, gaps: dict[str, np.ndarray]) -> Measurements:
     n = np.asarray(config.marks, dtype=float)
     found: dict[str, Any] = {f"{name}_gap": Curve(n, gap) for name, gap in gaps.items()}
     return Measurements.of(
-        exponent=np.polyfit(np.log(n), np.log(gaps["least_squares"]), 1)[0],
+        exponent=exponent(n, gaps["least_squares"]),
         over_exact=gaps["least_squares"][-1] / (config.p / (2 * (n[-1] - config.p - 1))),
         averaged_over_least_squares=gaps["averaged"][-1] / gaps["least_squares"][-1],
         iterate_over_least_squares=gaps["iterate"][-1] / gaps["least_squares"][-1],

@@ -201,7 +201,7 @@ def _scores(
 
 def _softmax(H: Tensor, y: Tensor, ridge: float, intercept: bool) -> RidgeFit:
     """Softmax regression on the features of each draw in turn, to a gradient of 1e-6."""
-    from lemmata.regression.softmax import softmax_regression
+    from lemmata.regression.softmax_regression import softmax_regression
 
     fits = [softmax_regression(one, y, ridge=ridge, intercept=intercept) for one in H]
     singular = torch.linalg.svdvals(H)

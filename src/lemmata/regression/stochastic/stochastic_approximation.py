@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import Estimate
@@ -122,8 +122,8 @@ def stochastic_approximation(
     ``"momentum"``, ``"nesterov"`` (both 0.9), ``"adagrad"``, ``"adam"``, or a function from a list of parameters to a
     torch optimiser, whose ``lr`` is set to the step size. Averages are those of the iterates after step `average_from`.
     `seed` is one number, a generator, or one number for each repeat, in which case a run does not depend on its
-    company; every seed serves `each` repeats in a row, and repeats of one seed share their draws. `marks` are the steps measured, by default 60 evenly spread on a
-    log scale. `memory` bytes bound the samples drawn ahead.
+    company; every seed serves `each` repeats in a row, and repeats of one seed share their draws. `marks` are the steps
+    measured, by default 60 evenly spread on a log scale. `memory` bytes bound the samples drawn ahead.
 
     Raises `InvalidInput` for settings that make no run; a run that overflows goes on and has infinite distances.
 
