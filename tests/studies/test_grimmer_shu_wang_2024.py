@@ -89,6 +89,6 @@ def test_every_claim_is_reproduced_with_its_controls_refuted(verdicts):
 
 
 def test_figures_are_drawn(verdicts):
-    for experiment in study.study.experiments:
+    for experiment in study.study.experiments.values():
         for draw in experiment.figures:
             assert static.render(draw(verdicts[1][experiment.name])).startswith("<svg")
