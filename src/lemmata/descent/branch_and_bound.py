@@ -15,7 +15,7 @@ What is proven is that no fixed steps do better than lower, a share below the do
 and 2, 1e-3 for 3, 2e-2 for 4, at which there may yet be better ones by so much. Das Gupta, Van Parys and Ryu (2024,
 BnB-PEP) find the same steps for n <= 5 by a commercial global solver, whose arithmetic is floating point.
 
-Cost, of the gap: 0.01 s for n = 1, 0.2 s for 2, 5 s for 3, 50 s for 4. Fails for larger n: the number of boxes grows
+Cost, of the gap: 0.03 s for n = 1, 0.2 s for 2, 3 s for 3, 50 s for 4. Fails for larger n: the number of boxes grows
 exponentially.
 """
 

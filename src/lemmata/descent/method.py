@@ -33,6 +33,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from lemmata.errors import InvalidInput
+from lemmata.figures import Axis, Figure, Panel, Reference, Series
 
 Measure = Literal["gap", "gradient"]
 Given = Literal["distance", "gap", "level"]
@@ -189,6 +190,21 @@ class Schedule(Method):
     def matrix(self, n: int) -> np.ndarray:
         """Give H (n, n) with H[k, j] = steps[j] for j <= k."""
         return np.tril(np.broadcast_to(self.take(n), (n, n)))
+
+    def plot(self) -> Figure:
+        """Draw the steps against their number, with 2/L, beyond which a step alone need not descend.
+
+        >>> Schedule("pattern", np.array([1.5, 4.9, 1.5]), cyclic=True).plot().panels[0].y.label
+        'step'
+        """
+        steps = Series(label=self.name, x=np.arange(1, len(self) + 1), y=self.steps, style="points")
+        limit = Reference(label="2/L", value=2.0, role="theory")
+        y = Axis(label="step", unit="1/L", log=bool(self.steps.min() > 0))
+        panel = Panel(x=Axis(label="number of the step"), y=y, series=[steps], references=[limit])
+        repeated = ", repeated without end" if self.cyclic else ""
+        largest = f"the largest {self.steps.max():.4g}"
+        caption = f"{len(self)} steps{repeated}; their average is {self.steps.mean():.4g}, {largest}."
+        return Figure(name="schedule", title=self.name, caption=caption, panels=[panel])
 
 
 def _stepped(state: State[V], gradient: V, numbers: Coefficients) -> tuple[V, V | None]:
