@@ -209,7 +209,7 @@ samples.claim(
     quoted=f"mean of h^2 / (2 h - 1) over the eigenvalues h: {ITERATE:g}",
     margin=round(ITERATE / 10, 3),
     note="ratio of gaps, as before; margin: a tenth",
-).control("steps 1.5 / (mu k)", moves="the ratio", to=round(limit_gap_ratio(1.5), 3), own_c=1.5)
+).control("steps 3 / (mu k), which pay more", own_c=3.0)
 
 # ---- digits ----------------------------------------------------------------------------------------------------------
 
