@@ -86,6 +86,8 @@ def test_methods_on_digits_do_not_see_each_other():
 
 def test_the_study_at_the_smoke_scale(tmp_path):
     run = laboratory.run(grimmer.study, scale="smoke", store=tmp_path / "store")
+    assert run.outcome is not None
+    assert not run.outcome.failed
     outcomes = {verdict.claim.name: verdict.outcome for verdict in run.verdicts}
     assert set(outcomes.values()) == {Outcome.REPRODUCED}, outcomes
     for verdict in run.verdicts:

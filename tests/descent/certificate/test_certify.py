@@ -140,6 +140,17 @@ def test_rounding_to_few_bits_still_proves_something():
     assert float(eps[2]) == pytest.approx(float(verify(seven).eps), rel=0.1)
 
 
+def test_a_solution_just_outside_is_cut_off_at_the_signs():
+    three = published(3)
+    lam, gam = (np.array(part, dtype=float) for part in (three.lam, three.gam))
+    lam[3, 2] -= 1e-9  # 0 in truth
+    gam[4, 1] -= 50.0  # lam + Delta gam = 0.004 - 0.005 < 0 there
+    found = rationalise(three.steps, three.Delta, lam, gam)
+    assert found.lam[3][2] == 0
+    assert found.gam[4][1] == -found.lam[4][1] / found.Delta
+    assert not any("(c)" in failure for failure in verify(found).failures if "(0," not in failure)
+
+
 def test_a_schedule_and_numpy_steps_are_read_as_decimals():
     pattern = Schedule("three", np.array([1.5, 4.9, 1.5]), cyclic=True)
     assert certify(pattern).steps == certify(np.array([1.5, 4.9, 1.5])).steps == published(3).steps
