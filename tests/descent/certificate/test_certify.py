@@ -119,6 +119,7 @@ def test_a_refutation_that_is_none():
     assert not steeper.holds
     below = Refutation(good.steps, good.start, good.gradients, tuple(-f for f in good.values))
     assert not below.holds
+    assert not Refutation((Fraction(1),), (Fraction(0),), ((Fraction(0),),) * 2, (Fraction(0),) * 2).holds  # f = 0
 
 
 def test_no_step_that_descends_is_refuted():
