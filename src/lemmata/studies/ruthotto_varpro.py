@@ -112,7 +112,7 @@ checks.claim(
 
 DIGITS = {"problem": "digits", "n": 1000, "units": 16, "ridge": 1e-4, "target": 0.04}
 PEAKS = ["gauss-newton", "lbfgs", "gauss-newton on all", "lbfgs on all", "adam", "sgd"]
-FEWER = (1.0, math.inf)
+FEWER = (1.1, math.inf)  # fewer, or less: by a tenth
 
 training = study.experiment(
     "training",
@@ -143,7 +143,7 @@ for other, words, control in (
         kind=time_ratio(of="objective", threshold=0.01, over="method", between=("gauss-newton", other)),
         select={"problem": "peaks", "method": ["gauss-newton", other]},
         within=FEWER,
-        note="iterations to J = 0.01, seed by seed; a direction",
+        note="iterations to J = 0.01, seed by seed; fewer by a tenth or more (ours)",
     ).control(
         "no projection" if "projection" in control else "a linear network, which never gets there", control
     )  # fmt: skip
@@ -185,7 +185,6 @@ kaufman = study.experiment(
     config=Training,
     sweep={"method": ["gauss-newton", "golub-pereyra"], "n": [1000], "units": [48], "target": [1e-4]},
     seeds={"smoke": 5, "laptop": 30, "paper": 100},
-    scales={"smoke": {"n": 300, "units": 20, "target": 1e-3}},
     vectorised=("seed",),
     block=15,
 )
