@@ -57,7 +57,8 @@ def _row(
 ) -> Row:
     more = {} if least is None else {"peers at least": least}
     unit = partial(worst_case, schedule)
-    return Row(f"worst case, {schedule.name}", unit, OURS, sides, turns=turns, facts={**more, **(facts or {})})
+    name = f"{schedule.name.split(',')[0]}, N = {len(schedule)}"
+    return Row(f"worst case, {name}", unit, OURS, sides, turns=turns, facts={**more, **(facts or {})})
 
 
 def _truth(schedule: Schedule) -> float:

@@ -7,6 +7,7 @@ import pytest
 
 from lemmata.descent import worst_case
 from lemmata.descent.worst_case.bound import Statement, certificate, proves, rigorous_bound
+from lemmata.descent.worst_case.program import Program
 
 ONE_STEP = Statement(np.array([[1.0]]), Fraction(0), "gap", "distance")  # the truth is 1/6
 PROOF = np.array([[0, 0.5, 0.5], [0, 0, 0.5], [0, 0, 0]])
@@ -25,6 +26,16 @@ def test_the_exact_proof_of_one_step_holds_down_to_its_bound():
 ])  # fmt: skip
 def test_wrong_multipliers_prove_nothing(wrong):
     assert not proves(ONE_STEP, Fraction(17, 100), np.array(wrong))
+
+
+def test_a_flow_that_would_turn_negative_proves_nothing():
+    """S is positive definite for tau = 10, but (x*, x_1) would weigh 1 - 1.5."""
+    proof = np.array([[0, 1.5, -0.5], [0, 0, 1.5], [0, 0, 0]])
+    assert (
+        np.linalg.eigvalsh(Program.of(ONE_STEP.H, kappa=0.0, of="gap", given="distance").certificate(10.0, proof))[0]
+        > 0
+    )
+    assert not proves(ONE_STEP, Fraction(10), proof)
 
 
 def test_a_thousand_bounds_below_the_truth_are_all_refused():

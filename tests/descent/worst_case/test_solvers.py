@@ -42,6 +42,12 @@ def test_the_answer_does_not_depend_on_chance():
     assert np.array_equal(one.multipliers, two.multipliers)
 
 
+def test_the_gap_is_between_what_is_proven_and_what_is_attained():
+    found = worst_case([1.5, 0.5, 1.9], solver="scs")
+    assert 0 < found.gap < 1e-6
+    assert found.gap == pytest.approx((float(found.bound) - found.lower) / float(found.bound), rel=1e-4)
+
+
 def test_multipliers_have_their_pairs():
     """Put back into the program they balance every flow, and leave S >= 0, to rounding."""
     found = worst_case([1.5, 2.2, 1.1])

@@ -10,7 +10,8 @@ is decided by `bound` all the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from importlib import import_module
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -118,8 +119,7 @@ def _entries(program: Program, source: np.ndarray, target: np.ndarray, place: np
 def _clarabel(
     A: sparse.csc_matrix, b: np.ndarray, cost: np.ndarray, program: Program, limits: tuple[float, float]
 ) -> tuple:
-    import clarabel
-
+    clarabel: Any = import_module("clarabel")  # its classes are made in Rust, without stubs
     tolerance, seconds = limits
 
     settings = clarabel.DefaultSettings()

@@ -86,13 +86,14 @@ class WorstCase(Estimate):
         if self.worst is not None and self.worst.dimension == 1:
             panels.append(self._line_panel(self.worst))
         panels.append(self._proof_panel())
+        on = "" if self.worst is None else f" on {self.worst.name}"
         unit = UNIT.get((self.of, self.given), "(f₀ - f*)")
         return Figure(
             name="worst-case",
             title=label or f"The worst case of {self.name}",
             caption=(
                 f"{QUANTITY[self.of]} after N = {self.steps} steps is at most {float(self.bound / self._unit):.9g} "
-                f"{unit}, proven in exact arithmetic; the run shown reaches {self.lower / float(self._unit):.9g} "
+                f"{unit}, proven in exact arithmetic; the run shown{on} reaches {self.lower / float(self._unit):.9g} "
                 f"{unit}. Solved by {self.solver} on the {self.support} support."
             ),
             panels=panels,
@@ -108,7 +109,7 @@ class WorstCase(Estimate):
         granted = float(np.sum((worst.x0 - worst.minimiser) ** 2)) if self.given == "distance" else float(run.gaps[0])
         given = "D²" if self.given == "distance" else "(f₀ - f*)"
         return Panel(
-            title=f"the run on {worst.name}",
+            title="the worst run",
             x=Axis(label="step k"),
             y=Axis(label=f"{QUANTITY[self.of]} over {given}", log=True),
             series=[Series(label="worst run", x=np.arange(self.steps + 1), y=np.maximum(asked / granted, 1e-300))],
