@@ -24,7 +24,7 @@ from lemmata.regression.single_layer.reduced import with_ones
 from lemmata.studies._ruthotto_varpro_models import Everything, Unprojected, Whole
 from lemmata.study import Config, Curve, Measurements
 
-RATES = {"adam": (1e-3, 3e-3, 1e-2, 3e-2), "sgd": (1e-2, 3e-2, 1e-1, 3e-1)}
+RATES = {"adam": (1e-3, 3e-3, 1e-2, 3e-2), "sgd": (3e-4, 1e-3, 3e-3, 1e-2)}
 
 Method = Literal["gauss-newton", "golub-pereyra", "lbfgs", "gauss-newton on all", "lbfgs on all", "adam", "sgd"]
 

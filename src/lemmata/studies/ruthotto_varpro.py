@@ -129,6 +129,7 @@ training = study.experiment(
 )
 training.trial(run)
 training.figure(figures.progress)
+training.figure(figures.seconds)
 
 for other, words, control in (
     ("lbfgs on all", "L-BFGS on all weights", {"activation": "identity"}),
