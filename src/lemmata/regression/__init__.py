@@ -6,6 +6,15 @@ from lemmata.regression.kernel import KernelInterpolant, fit_gaussian_kernel
 from lemmata.regression.least_squares import least_squares
 from lemmata.regression.minimise import minimise
 from lemmata.regression.minimum import Minimum, descent_figure
+from lemmata.regression.regularisation import (
+    bias_variance,
+    cross_validation,
+    iterative,
+    ridge_path,
+    tikhonov,
+    total_variation,
+    truncated_svd,
+)
 from lemmata.regression.smooth_function import NonlinearLeastSquares, SmoothFunction
 from lemmata.regression.softmax_regression import logistic_regression, softmax_regression
 from lemmata.regression.solution import Solution
@@ -18,12 +27,19 @@ __all__ = [
     "NonlinearLeastSquares",
     "SmoothFunction",
     "Solution",
+    "bias_variance",
+    "cross_validation",
     "descent_figure",
     "fit_gaussian_kernel",
     "interpolating_net",
+    "iterative",
     "least_squares",
     "logistic_regression",
     "minimise",
     "misfit_by_units",
+    "ridge_path",
     "softmax_regression",
+    "tikhonov",
+    "total_variation",
+    "truncated_svd",
 ]
