@@ -193,3 +193,11 @@ def test_conditions_of_robbins_and_monro():
     assert [rule.divergent for rule in rules] == [True, True, True, True, False]
     assert [rule.square_summable for rule in rules] == [False, False, True, True, True]
     assert StepSizes(torch.tensor([1.0, 2.0]), 1).take(3).shape == (3, 2)
+
+
+def test_bottou_curtis_and_nocedal_by_hand():
+    """By hand nu = max{2^2 2 10 / (2 (2 - 1)), 4 * 0.1} = 40; and the floor m L M / (2 mu) = 5, from 0.1 up to it."""
+    constants = {"mu": 1.0, "L": 2.0, "variance": 10.0, "first_gap": 0.1}
+    bound = harmonic_gap_bound(StepSizes(2.0, 3), **constants, marks=[0, 36])
+    np.testing.assert_allclose(bound, [10.0, 1.0])
+    np.testing.assert_allclose(constant_gap_bound(0.5, **constants, marks=[0, 1, 200]), [0.1, 2.55, 5.0])

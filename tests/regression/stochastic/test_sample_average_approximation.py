@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
+from scipy.stats import ttest_1samp
 
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
@@ -126,3 +127,14 @@ def test_what_cannot_be_done_is_refused():
     separable = finite_sum(x, torch.tensor([1, 1]), loss="logistic", minimiser=False)
     with pytest.raises(NotConverged):
         sample_average_approximation(separable, 2, tolerance=1e-30)
+
+
+def test_bounds_are_one_sided_t_intervals():
+    """The bound at 90 % is the upper end of the two-sided 80 % interval of scipy; that of f* the lower end."""
+    found = sample_average_approximation(STREAM, N, replications=7)
+    for values, bound, end in (
+        (found.candidate_gaps, found.gap_bound(0.9), 1),
+        (found.values, found.value_bound(0.9), 0),
+    ):
+        interval = ttest_1samp(values.numpy(), 0.0).confidence_interval(0.8)
+        assert bound == pytest.approx(interval[end], rel=1e-9)
