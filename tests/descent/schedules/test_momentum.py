@@ -37,6 +37,16 @@ def test_nesterov_for_strong_convexity(mu, n):
     assert worst_case(method.matrix(n), mu=mu).value <= method.guarantee.bound(n) * (1 + 1e-7)
 
 
+def test_nesterov_bound_is_that_of_its_theta():
+    """1/(2 theta_{n-1}^2), theta_0 = 1, theta_1 = (1 + sqrt 5)/2, ...; at most 2/(n + 1)^2; 1/2 before any step."""
+    bound, theta = nesterov().guarantee.bound, 1.0
+    assert bound(0) == 0.5
+    for n in range(1, 50):
+        assert bound(n) == pytest.approx(1 / (2 * theta**2), rel=1e-13)
+        assert bound(n) <= 2 / (n + 1) ** 2
+        theta = (1 + (1 + 4 * theta**2) ** 0.5) / 2
+
+
 def test_optimised_gradient_is_twice_as_good_as_proven_of_nesterov():
     assert nesterov().guarantee.bound(100) / ogm().guarantee.bound(100) == pytest.approx(2, rel=0.02)
 
