@@ -63,23 +63,23 @@ def gained(table) -> Figure:
     series = []
     for t, part in own.groupby("t"):
         part = part.sort_values("gap")  # noqa: PLW2901
-        delta = part["gap"].to_numpy() * _delta(int(t))
-        series.append(Series(label=f"t = {t}", x=delta, y=part["gained"].to_numpy(), style="line"))
-    marks = [Reference(label="what the certificates prove", value=1.0, role="theory")]
-    marks += [
-        Reference(label=f"Delta, t = {t}", value=_delta(int(t)), axis="x", role="paper") for t in own["t"].unique()
+        name = f"t = {t}, Delta = {float(published(int(t)).Delta):.3g}"  # type: ignore[call-overload]
+        series.append(Series(label=name, x=part["gap"].to_numpy(), y=part["gained"].to_numpy()))
+    marks = [
+        Reference(label="what the certificates prove", value=1.0, role="theory"),
+        Reference(label="Delta of the published certificate", value=1.0, axis="x", role="paper"),
     ]
     panel = Panel(
-        x=Axis(label="gap before the cycle", unit="L D^2", log=True),
+        x=Axis(label="gap before the cycle", unit="Delta L D^2", log=True),
         y=Axis(label="worst gain of a cycle", unit="S gap^2"),
         series=series,
         references=marks,
     )
     return Figure(
         name="gained",
-        title="From a small gap every cycle gains S gap^2, and not from a large one",
+        title="Small gaps shrink by S gap^2 a cycle, large ones by less",
         caption="The exact worst case of one cycle over all convex functions, by a semidefinite program that knows "
-        "nothing of the certificates. They reach up to Delta; the truth reaches somewhat farther, and ends abruptly.",
+        "nothing of the certificates. They reach up to Delta; the truth reaches farther, and ends abruptly.",
         panels=[panel],
     )
 
@@ -172,10 +172,6 @@ def _bound(method: Method, steps: np.ndarray) -> list[float]:
 
 def _published(table, t: int):
     return table[(table["t"] == t) & (table["order"] == "published") & ~table["control"]].head(1)
-
-
-def _delta(t: int) -> float:
-    return float(published(t).Delta)
 
 
 def _band(label: str, curves, role) -> Series:
