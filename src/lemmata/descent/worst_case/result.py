@@ -19,7 +19,7 @@ QUANTITY = {"gap": "f - f*", "gradient": "|g|²"}
 UNIT = {("gap", "distance"): "L D²", ("gradient", "distance"): "L² D²", ("gradient", "gap"): "L (f₀ - f*)"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class WorstCase(Estimate):
     """The most that is left after N steps of `name`, in the worst case over mu-strongly convex, L-smooth functions.
 
@@ -33,23 +33,23 @@ class WorstCase(Estimate):
     mu/2 |x - x*|^2 was taken from f. `solver` and `support` say what was used, `time` the processor seconds it took.
     """
 
-    name: str = ""
-    bound: Fraction = Fraction(0)
-    lower: float = float("nan")
-    H: np.ndarray = None  # type: ignore[assignment]
-    L: float = 1.0
-    mu: float = 0.0
-    of: Measure = "gap"
-    given: Given = "distance"
-    pairs: np.ndarray = None  # type: ignore[assignment]
-    multipliers: np.ndarray = None  # type: ignore[assignment]
-    gram: np.ndarray = None  # type: ignore[assignment]
-    values: np.ndarray = None  # type: ignore[assignment]
-    solver: str = ""
-    support: str = ""
-    iterations: int = 0
-    time: float = 0.0
-    worst: WorstFunction | None = None
+    name: str
+    bound: Fraction
+    lower: float
+    H: np.ndarray
+    L: float
+    mu: float
+    of: Measure
+    given: Given
+    pairs: np.ndarray
+    multipliers: np.ndarray
+    gram: np.ndarray
+    values: np.ndarray
+    solver: str
+    support: str
+    iterations: int
+    time: float
+    worst: WorstFunction | None
 
     @property
     def steps(self) -> int:

@@ -88,7 +88,9 @@ def _by_interior_point(
     label: Support = "dyadic"
     best: Answer | None = None
     for _ in range(ROUNDS):
-        _refuse_without_memory(int(mask.sum()), limits[1])
+        if best is not None and _bytes(mask) > limits[1]:
+            return best
+        _refuse_without_memory(mask, limits[1])
         problem = Eliminated.of(program, mask)
         solved = interior_point.solve(problem, tolerance=tolerance, until=limits[0])
         if solved is None:
@@ -143,10 +145,14 @@ def _by_cone(program: Program, solver: conic.Solver, tolerance: float, seconds: 
     return Answer(dual, None, gram, f, solver, "full", found.iterations, residual)
 
 
-def _refuse_without_memory(pairs: int, memory: int) -> None:
-    needed = 8 * 8 * pairs**2
-    if needed > memory:
+def _bytes(mask: np.ndarray) -> int:
+    """What the interior-point method takes: some eight matrices over the multipliers."""
+    return 8 * 8 * int(mask.sum()) ** 2
+
+
+def _refuse_without_memory(mask: np.ndarray, memory: int) -> None:
+    if _bytes(mask) > memory:
         raise InvalidInput(
-            f"the interior-point method on {pairs:,} multipliers takes {needed / 2**30:.1f} GiB, "
+            f"the interior-point method on {int(mask.sum()):,} multipliers takes {_bytes(mask) / 2**30:.1f} GiB, "
             f"{memory / 2**30:.1f} GiB are allowed; give a larger `memory`, or fewer steps"
         )

@@ -102,7 +102,7 @@ def _result(
 ) -> WorstCase:
     pairs = np.argwhere(proof[1] > 0)
     return WorstCase(
-        float(proof[0]),
+        value=float(proof[0]),
         name=request.name,
         bound=proof[0],
         lower=below[1],
