@@ -6,6 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from lemmata import data
+from lemmata.conformance import SolverConformance
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.regression.single_layer.extreme_learning import extreme_learning_machine
 
@@ -175,3 +176,27 @@ def test_on_a_gpu_the_same():
     here = extreme_learning_machine(x, y, 5, repeats=2)
     there = extreme_learning_machine(x.cuda(), y.cuda(), 5, repeats=2)
     torch.testing.assert_close(there.train_loss.cpu(), here.train_loss, rtol=1e-6, atol=1e-12)
+
+
+class TestConformance(SolverConformance):
+    """The promises of any solver; a direct one, judged by its training loss, which float32 leaves alone."""
+
+    needs_history = False
+
+    def solve(self, x, y, ridge):
+        return extreme_learning_machine(x, y, [3, 6], ridge=ridge, repeats=2)
+
+    def values(self, result):
+        return result.train_loss.reshape(-1)
+
+    def certificate(self, result):
+        return float(result.train_loss.max())
+
+
+class TestLabelsConformance(TestConformance):
+    """The same with labels, by cross-entropy: floating labels are targets of least squares otherwise."""
+
+    labels = True
+
+    def solve(self, x, y, ridge):
+        return extreme_learning_machine(x, y, [3, 6], ridge=ridge, loss="cross_entropy", repeats=2)

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lemmata.conformance import SolverConformance
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.regression.stochastic.sampled_tikhonov import RecursiveTikhonov, sampled_tikhonov
 
@@ -195,3 +196,21 @@ def test_on_a_gpu_the_same():
     A, B = system()
     there = sampled_tikhonov(A.cuda(), B.cuda(), batch=10, ridge=0.1)
     torch.testing.assert_close(there.X.cpu(), sampled_tikhonov(A, B, batch=10, ridge=0.1).X)
+
+
+class TestConformance(SolverConformance):
+    """With full memory and the ridge shared out among the blocks it solves the whole problem."""
+
+    def solve(self, x, y, ridge):
+        return sampled_tikhonov(x, y, batch=6, ridge=ridge / 4)
+
+    def values(self, result):
+        return result.X.reshape(-1)
+
+    def certificate(self, result):
+        return float(result.residuals[-1])
+
+    def truth(self, x, y, ridge):
+        return tikhonov(x, y, ridge)
+
+    needs_history = False  # its history is by name: penalties, criteria, residuals

@@ -158,7 +158,8 @@ class SampledTikhonov:
     """A solution `X` (m, k) by sampled Tikhonov, and its history, one entry a step.
 
     `penalties` are the Lambda_k, `criteria` sGCV there (NaN where the penalty was given), `residuals` |A_k X_k - B_k|_F
-    over |B_k|_F of the block just seen, `errors` |X_k - truth|_F / |truth|_F where a truth was given.
+    over |B_k|_F of the block just seen, `errors` |X_k - truth|_F / |truth|_F where a truth was given. `cost` counts
+    passes over all rows.
     """
 
     X: Tensor
@@ -166,6 +167,7 @@ class SampledTikhonov:
     criteria: np.ndarray
     residuals: np.ndarray
     errors: np.ndarray | None
+    cost: float
 
     def plot(self) -> Figure:
         """Draw the penalty, and the residual and the error, step by step."""
@@ -208,7 +210,7 @@ def sampled_tikhonov(
     >>> torch.allclose(found.X, dense)
     True
     """
-    targets = B[:, None] if B.ndim == 1 else B
+    A, targets = A.detach(), (B[:, None] if B.ndim == 1 else B).detach()
     if A.ndim != 2 or targets.ndim != 2 or len(A) != len(targets) or not A.numel() or not 1 <= batch <= len(A):
         raise InvalidInput(f"A of shape {tuple(A.shape)}, B of shape {tuple(B.shape)}, blocks of {batch} rows")
     shape = (A.shape[1], targets.shape[1])
@@ -225,7 +227,7 @@ def sampled_tikhonov(
             rows.append((state.total, state.criterion, left, _error(state.X, truth)))
     penalties, criteria, residuals, errors = np.array(rows).T
     found = state.X[:, 0] if B.ndim == 1 else state.X
-    return SampledTikhonov(found, penalties, criteria, residuals, None if truth is None else errors)
+    return SampledTikhonov(found, penalties, criteria, residuals, None if truth is None else errors, float(epochs))
 
 
 def _right_vectors(M: Tensor) -> tuple[Tensor, Tensor]:
