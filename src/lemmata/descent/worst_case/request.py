@@ -75,9 +75,10 @@ class Request:
 
 def _matrix(method: Any, n: int | None) -> tuple[str, np.ndarray]:
     if isinstance(method, Method):
-        if n is None and not isinstance(method, Schedule):
+        cycle = len(method) if isinstance(method, Schedule) else None
+        count = n if n is not None else method.length or cycle
+        if count is None:
             raise InvalidInput(f"{method.name} runs for any number of steps; say how many: worst_case(method, n)")
-        count = len(method.steps) if n is None and isinstance(method, Schedule) else n
         return method.name, _checked(np.asarray(method.matrix(_counted(count)), dtype=float))
     given = np.asarray(method, dtype=float)
     if given.ndim == 1:

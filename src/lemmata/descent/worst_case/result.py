@@ -25,7 +25,8 @@ class WorstCase(Estimate):
 
     `value` is what is asked for (`of`: f_N - f*, or |g_N|^2) over what is given (|x_0 - x*|^2, or f_0 - f*). `bound` is
     proven in exact arithmetic to be at least the truth, `lower` reached by a run on an explicit function, but for the
-    rounding of that run; NaN where none was found. `stderr` is 0, and `cost` too, as nothing is differentiated.
+    rounding of that run; NaN where none was found. `residual`, relative, is how far the solver's own Gram matrix leaves
+    the least bound in doubt. `stderr` is 0, and `cost` too, as nothing is differentiated.
 
     `pairs` (K, 2) and `multipliers` (K,) are the proof: the weights of the interpolation inequalities between nodes
     i and j, k for x_k and -1 for x*, in units of L = 1. `gram` (n, n) and `values` (N + 1,) are the worst data as the
@@ -49,6 +50,7 @@ class WorstCase(Estimate):
     support: str
     iterations: int
     time: float
+    residual: float
     worst: WorstFunction | None
 
     @property
@@ -86,15 +88,16 @@ class WorstCase(Estimate):
         if self.worst is not None and self.worst.dimension == 1:
             panels.append(self._line_panel(self.worst))
         panels.append(self._proof_panel())
-        on = "" if self.worst is None else f" on {self.worst.name}"
+        reached = (
+            f"; the run shown on {self.worst.name} reaches {self.lower / float(self._unit):.9g}" if self.worst else ""
+        )
         unit = UNIT.get((self.of, self.given), "(f₀ - f*)")
         return Figure(
             name="worst-case",
             title=label or f"The worst case of {self.name}",
             caption=(
                 f"{QUANTITY[self.of]} after N = {self.steps} steps is at most {float(self.bound / self._unit):.9g} "
-                f"{unit}, proven in exact arithmetic; the run shown{on} reaches {self.lower / float(self._unit):.9g} "
-                f"{unit}. Solved by {self.solver} on the {self.support} support."
+                f"{unit}, proven in exact arithmetic{reached}. Solved by {self.solver} on the {self.support} support."
             ),
             panels=panels,
         )

@@ -119,6 +119,7 @@ def _result(
         support=found.support,
         iterations=found.iterations,
         time=seconds,
+        residual=found.residual,
         worst=below[0],
     )
 

@@ -164,7 +164,7 @@ def worst_on_a_line(H: np.ndarray, kappa: float, of: Measure, given: Given) -> t
                 break
             low, high = finer[max(best - 1, 0)], finer[min(best + 1, 59)]
     best = max(found)
-    return (float(ratios[-1]), np.inf) if ratios[-1] >= best[0] * (1 - 1e-14) else best
+    return (float(ratios[-1]), np.inf) if ratios[-1] >= best[0] * (1 - 1e-12) else best
 
 
 def _ratios_on_a_line(H: np.ndarray, kappa: float, of: Measure, given: Given, bends: np.ndarray) -> np.ndarray:
