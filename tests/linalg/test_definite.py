@@ -1,6 +1,7 @@
 """Definiteness decided exactly. The oracle: A = L D L^T with L unit triangular over the integers has the signs of D."""
 
 from fractions import Fraction
+from random import Random
 
 import flint
 import numpy as np
@@ -79,6 +80,27 @@ def test_congruence_alone_never_calls_an_indefinite_matrix_definite():
             A = X @ X.T + (shift - low) * np.eye(n)
             integers, _ = rational_matrix((A + A.T) / 2).numer_denom()
             assert definite._congruence(integers) is proven
+
+
+def test_congruence_is_not_taken_in_where_rounding_hides_the_sign():
+    # L L^T of rank 3 and order 5, plus e [[1, 2], [2, 1]] at its end: an eigenvalue near -e = -2^-56 is below float64's
+    # rounding, so that its Cholesky factorisation succeeds now and then; dominance must see the entry off the diagonal
+    random, e, met = Random(0), Fraction(1, 2**56), 0
+    for _ in range(200):
+        L = [[Fraction(random.randint(-50, 50), 97) if j < i else Fraction(i == j) for j in range(3)] for i in range(5)]
+        extra = [[(e if i == j else 2 * e) if min(i, j) > 2 else 0 for j in range(5)] for i in range(5)]
+        rows = [[sum(a * b for a, b in zip(L[i], L[j], strict=True)) + extra[i][j] for j in range(5)] for i in range(5)]
+        integers, _ = rational_matrix(rows).numer_denom()
+        met += definite._inverse_cholesky(integers) is not None
+        assert not definite._congruence(integers)
+        assert not is_positive_semidefinite(rows)
+    assert met > 5
+
+
+@pytest.mark.parametrize("way", EXACT)
+def test_a_zero_on_the_diagonal_with_an_entry_beside_it(way):
+    assert not is_positive_semidefinite([[0, 1], [1, 5]], way=way)
+    assert is_positive_semidefinite([[0, 0], [0, 5]], way=way)
 
 
 @pytest.mark.parametrize("sizes", [(1, 10**700), (10**700, 1), (Fraction(1, 10**700), 10**700)])

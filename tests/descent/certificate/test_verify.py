@@ -284,6 +284,9 @@ def test_the_schedule_carries_what_is_proven():
     bound = schedule.guarantee.bound(3000, start)  # type: ignore[call-arg]
     assert bound == pytest.approx(1 / (1 / start + 7900), rel=1e-9)
     assert gap < bound < 1.01 * gap
+    # from above Delta the best multipliers are those of Delta: (1 - 2 S Delta) d + S Delta^2
+    above = schedule.guarantee.bound(3, 1.5e-4)  # type: ignore[call-arg]
+    assert above == pytest.approx((1 - 2 * 7.9e-4) * 1.5e-4 + 7.9e-8, rel=1e-9)
     with pytest.raises(InvalidInput, match="claims no rate"):
         replace(certificate, rate=None).schedule()
 
