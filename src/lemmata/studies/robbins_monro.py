@@ -30,7 +30,7 @@ levels and number of digits, from runs of one seed. The claim on processor time 
 digits (with 500 of them L-BFGS is three times ahead) and on the cost of a step in Python; that on passes is not. Two
 controls of the claim on the last iterate were replaced, since they could not have refuted it: 300 samples, where the
 ratio is the same already, and 1.5 / (mu k), whose ratio is too near for the runs a seed averages. A claim that the
-average's excess over least squares falls at every n was inconclusive (rank correlation -0.93, at most -0.9 claimed), and
+average's excess over least squares falls at every n was inconclusive (rank correlation -0.93, -0.9 claimed), and
 was dropped when both came to be measured on the same samples; the figure shows it.
 """
 
