@@ -15,6 +15,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
 from lemmata.linalg import LinearOperator, cgls, lsqr
 from lemmata.regression import least_squares
+from lemmata.regression.linear_steepest_descent import linear_steepest_descent
 
 ALL = ("auto", "cholesky", "qr", "svd", "cgls", "lsqr", "steepest-descent")
 
@@ -106,7 +107,7 @@ def test_lsqr_follows_scipy_step_by_step(ridge):
         assert told == pytest.approx(normal, rel=1e-8)
 
 
-@pytest.mark.parametrize("run", [cgls, lsqr])
+@pytest.mark.parametrize("run", [cgls, lsqr, linear_steepest_descent])
 @pytest.mark.parametrize("ridge", [0.0, 0.05])
 def test_the_history_is_what_the_iterates_say(run, ridge):
     A, b, _ = problem(condition=30.0)
