@@ -54,7 +54,7 @@ def _fresh(certificate: Certificate) -> Callable[[], Certificate]:
 def _timed(certificate: Certificate) -> tuple[int, bool, float, float]:
     start = machine.clock()
     found = verify(certificate)
-    return certificate.t, found.holds, float(found.eps or math.nan), machine.clock() - start
+    return certificate.t, found.holds, math.nan if found.eps is None else float(found.eps), machine.clock() - start
 
 
 def _checked(found: list[tuple[int, bool, float, float]]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def make() -> Iterator[Row]:
 
 def _made(found: Certificate) -> dict[str, Any]:
     result = verify(found)
-    return {"holds": result.holds, "eps": float(result.eps or math.nan)}
+    return {"holds": result.holds, "eps": math.nan if result.eps is None else float(result.eps)}
 
 
 def _left(found: tuple[float, float]) -> dict[str, Any]:

@@ -87,7 +87,8 @@ def test_congruence_is_not_taken_in_where_rounding_hides_the_sign():
     # rounding, so that its Cholesky factorisation succeeds now and then; dominance must see the entry off the diagonal
     random, e, met = Random(0), Fraction(1, 2**56), 0
     for _ in range(200):
-        L = [[Fraction(random.randint(-50, 50), 97) if j < i else Fraction(i == j) for j in range(3)] for i in range(5)]
+        draws = [[Fraction(random.randint(-50, 50), random.randint(51, 99)) for _ in range(3)] for _ in range(5)]
+        L = [[x if j < i else Fraction(i == j) for j, x in enumerate(row)] for i, row in enumerate(draws)]
         extra = [[(e if i == j else 2 * e) if min(i, j) > 2 else 0 for j in range(5)] for i in range(5)]
         rows = [[sum(a * b for a, b in zip(L[i], L[j], strict=True)) + extra[i][j] for j in range(5)] for i in range(5)]
         integers, _ = rational_matrix(rows).numer_denom()
