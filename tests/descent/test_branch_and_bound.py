@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lemmata.descent import bnb_pep, dominant, gradient_dominant, optimal, shortfall, worst_case
 from lemmata.descent.branch_and_bound import _radius
-from lemmata.descent.hard_functions import mesh, varied
+from lemmata.descent.hard_functions import HardFunctions, mesh, varied
 from lemmata.descent.nearby import at_least_nearby
 from lemmata.descent.worst_case import conic
 from lemmata.errors import InvalidInput, UnknownName
@@ -60,6 +60,16 @@ def test_the_bound_is_the_range_where_it_can_be_seen():
     quadratic = mesh(np.array([1e6]), np.array([1.0])).chosen(np.array([[1]]))
     found = quadratic.at_least(np.array([[1.2, 1.5]]), np.array([[1.4, 2.0]]), "gap")
     assert found[0, 0] == pytest.approx(0.2**2 * 0.5**2 / 2, rel=1e-10)
+
+
+@pytest.mark.parametrize(("low", "kink", "high"), [(0.0, 0.8, 1.0), (3.0, 3.2, 4.0)])
+def test_the_kink_where_the_second_rise_ends_counts(low, kink, high):
+    """The least |x_2| of the box is where x_1 = 0.6, or -0.6, is that kink: 0.05, where the ends have 0.06."""
+    numbers = np.array([1.0, 0.2, 0.2, 0.3, 0.3, 0.3, 0.3])
+    bound = HardFunctions(numbers[:, None, None]).at_least(np.array([[low, 1.1]]), np.array([[high, 1.1]]), "gap")
+    met = HardFunctions(numbers[:, None]).after(np.array([[kink, 1.1]]), "gap")
+    assert bound[0, 0] == pytest.approx(0.05**2 / 2, rel=1e-9)
+    assert bound[0, 0] <= met[0, 0] * (1 + 1e-15)
 
 
 def test_one_step_is_exactly_the_known_optimum():
