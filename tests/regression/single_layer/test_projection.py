@@ -26,15 +26,15 @@ def stacked(Z, Y, ridge):
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), scale=st.floats(0, 4), ridge=st.sampled_from([0.0, 1e-8, 1e-2]))
+@given(seed=st.integers(0, 10**6), scale=st.floats(0, 5), ridge=st.sampled_from([0.0, 1e-8, 1e-2]))
 def test_weights_are_as_good_as_those_of_an_orthogonal_factorisation(seed, scale, ridge):
-    """One step of refinement leaves errors of order eps cond(A) (A scaled by up to 1e4), as QR does."""
+    """One step of refinement leaves errors of order eps cond(A) (A scaled by up to 1e5), as QR does."""
     Z, Y = problem(seed=seed, scale=scale)
     A, c = stacked(Z, Y, ridge)
     found = LeastSquares(Y, ridge).best(Z)
     wanted = np.linalg.lstsq(A, c, rcond=None)[0]
     error = np.linalg.norm(found.weights.numpy() - wanted) / np.linalg.norm(wanted)
-    assert error < 1e3 * np.finfo(float).eps * np.linalg.cond(A)
+    assert error < 1e2 * np.finfo(float).eps * np.linalg.cond(A)
     assert found.value == pytest.approx(0.5 * np.square(A @ wanted - c).sum(), rel=1e-12)
 
 

@@ -183,3 +183,15 @@ def test_a_matrix_too_large_is_refused():
     reduced = reduced_objective(100, x, x[:, :1])
     with pytest.raises(InvalidInput, match="5100 x 5100"):
         Matrix(reduced.at(reduced.start))
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_weights_are_foreseen_to_first_order(loss):
+    """A tenth of the step, a hundredth of the error."""
+    _, _, _, reduced = setting(shallow, loss)
+    at = reduced.at(reduced.start)
+    v = torch.randn(len(at.theta), generator=torch.Generator().manual_seed(7), dtype=F64)
+    off = [
+        float((at.foresee(at.theta + h * v) - reduced.at(at.theta + h * v).inner.weights).norm()) for h in (1e-2, 1e-3)
+    ]
+    assert off[1] == pytest.approx(off[0] / 100, rel=0.2)

@@ -99,9 +99,8 @@ class Products:
             if rr <= goal:
                 break
             q = r + rr / before * q
-        # the model's fall at d: g'd + d'(G + damping)d / 2, with (G + damping) d = -g - r
-        whole = -float(g @ d) / 2 + float(r @ d) / 2
-        return Step(d, whole + damping / 2 * float(d @ d))
+        # the residual is orthogonal to d, so that the model's fall is that of an exact solution
+        return Step(d, -float(g @ d) / 2 + damping / 2 * float(d @ d))
 
     def _rayleigh(self) -> float:
         g = self.at.gradient
