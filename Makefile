@@ -34,6 +34,10 @@ benchmarks: $(VENV)/installed
 	$(BIN)/python benchmarks/ensemble.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/curvature.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/landscape.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/worst_case.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/certificates.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/softmax.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/varpro.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -118,10 +118,10 @@ for of, words, points in (
         f"the exact worst {words} is that of the closed form",
         name=f"{of}-closed-form",
         where="main theorems; Composing",
-        kind=exact(of="off_exact", at_most=1e-7 if of == "gap" else 1e-4),
+        kind=exact(of="off_exact", at_most=1e-7),
         select={**END, "of": of, "schedule": of, "points": STOPS},
         quoted="L D² / (2 (2S + 1))" if of == "gap" else "2 L (f₀ − f*) / (2S + 1)",
-        note="relative; the margin is what such worst cases are known to, 1e-7 of the gap and 1e-4 of the gradient",
+        note="relative; 1e-7 is a hundred times what a worst case is computed to",
     ).control("the last step 5 % longer", last=1.05).control("read backwards", schedule=other)
 
 worst.claim(
@@ -148,10 +148,10 @@ worst.claim(
     "silver steps, too: one step after 2^k − 1 the worst case does not depend on k",
     name="silver-stopped",
     where="Kornowski and Shamir (2024)",
-    kind=exact(of="worst", at_least=STOPPED * (1 - 1e-4), at_most=STOPPED * (1 + 1e-4)),
+    kind=exact(of="worst", at_least=STOPPED * (1 - 1e-7), at_most=STOPPED * (1 + 1e-7)),
     select={"of": "gap", "schedule": "silver", "stop": "after the longest", "points": STOPS},
     quoted="“surprisingly large errors indefinitely”",
-    note="(√2 − 1)²/2 = 0.085786, found here; margin 1e-4, to which a worst case is accepted",
+    note="(√2 − 1)²/2 = 0.085786, found here; margin 1e-7, a hundred times what a worst case is computed to",
 ).control("stopped one step earlier", stop="before the longest").control(
     "the schedule made for the gap", schedule="gap"
 )
