@@ -12,9 +12,10 @@ F64 = torch.float64
 
 
 def problem(n=30, M=6, k=2, seed=0, scale=0.0):
-    """Z with columns whose sizes spread over 10^scale, and targets."""
+    """Z with singular values spread over some 10^scale in no coordinate's direction, and targets."""
     g = torch.Generator().manual_seed(seed)
-    Z = torch.randn(n, M, generator=g, dtype=F64) * torch.logspace(0, -scale, M, dtype=F64)
+    turned = torch.linalg.qr(torch.randn(M, M, generator=g, dtype=F64))[0]
+    Z = torch.randn(n, M, generator=g, dtype=F64) * torch.logspace(0, -scale, M, dtype=F64) @ turned
     return Z, torch.randn(n, k, generator=g, dtype=F64)
 
 
