@@ -125,15 +125,14 @@ def iterations(table) -> Figure:
     low, high = float(pivot.min().min()), float(pivot.max().max())
     ends = np.array([low, high])
     panel = Panel(
-        x=Axis(label="iterations with the whole Jacobian (Golub-Pereyra)", log=True),
-        y=Axis(label="iterations with Kaufman's", log=True),
+        x=Axis(label="iterations with the whole Jacobian (Golub-Pereyra)"),
+        y=Axis(label="iterations with Kaufman's"),
         series=[
             Series(label="every seed", x=pivot["golub-pereyra"], y=pivot["gauss-newton"], style="points"),
             Series(label="equal", x=ends, y=ends, role="theory"),
             Series(label="a factor of 1.5", x=ends, y=1.5 * ends, role="control"),
             Series(label="a factor of 1 / 1.5", x=ends, y=ends / 1.5, role="control"),
         ],
-        equal=False,
     )
     return Figure(
         name="kaufman", title="Kaufman's approximation costs no iterations to speak of",
