@@ -50,8 +50,8 @@ class Certificate:
 
     steps: tuple[Fraction, ...]
     Delta: Fraction
-    lam: Rows
-    gam: Rows
+    lam: Rows = field(repr=False)
+    gam: Rows = field(repr=False)
     rate: Fraction | None = field(default=None, kw_only=True)
     source: str = field(default="", kw_only=True)
 

@@ -51,11 +51,12 @@ def largest_eigenvalue(X: Tensor, *, seed: int | torch.Generator = 0) -> float:
 
 
 def bound_near(A: Tensor, theta: float, *, rows: int) -> float:
-    """The least of theta (1 + m), m = 1e-9, 2e-9, 4e-9, ..., that is proven to be no less than any eigenvalue of A (p, p).
+    """The least of theta (1 + m), m = 1e-9, 2e-9, 4e-9, ..., that is proven to lie below no eigenvalue of A (p, p).
 
     A is the Gram matrix of a design with `rows` rows and columns, whose sums it was computed by.
 
-    >>> round(bound_near(torch.diag(torch.tensor([1.0, 2.0]).double()), 1.0, rows=4), 1)  # from a guess that is no bound
+    >>> A = torch.diag(torch.tensor([1.0, 2.0]).double())
+    >>> round(bound_near(A, 1.0, rows=4), 1)  # from a guess that is no bound
     2.1
     """
     rounding = 4 * rows * torch.finfo(A.dtype).eps * float(A.trace()) / theta

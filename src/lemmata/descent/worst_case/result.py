@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
@@ -37,21 +37,21 @@ class WorstCase(Estimate):
     name: str
     bound: Fraction
     lower: float
-    H: np.ndarray
+    H: np.ndarray = field(repr=False)
     L: float
     mu: float
     of: Measure
     given: Given
-    pairs: np.ndarray
-    multipliers: np.ndarray
-    gram: np.ndarray
-    values: np.ndarray
+    pairs: np.ndarray = field(repr=False)
+    multipliers: np.ndarray = field(repr=False)
+    gram: np.ndarray = field(repr=False)
+    values: np.ndarray = field(repr=False)
     solver: str
     support: str
     iterations: int
     time: float
     residual: float
-    worst: WorstFunction | None
+    worst: WorstFunction | None = field(repr=False)
 
     @property
     def steps(self) -> int:
