@@ -18,7 +18,7 @@ from lemmata.curvature.hessian import pulled
 from lemmata.curvature.linear.choice import choose, fitted
 from lemmata.curvature.linear.graph import Forward
 from lemmata.curvature.linear.operator import CurvatureOperator, summed
-from lemmata.curvature.linear.target import Apply
+from lemmata.curvature.linear.target import Recorded
 from lemmata.curvature.linear.ways import finite
 from lemmata.linalg.operator import LinearOperator
 from lemmata.objective import Objective, Subject
@@ -105,7 +105,7 @@ class PulledBend:
 
         return pull
 
-    def recorded(self, batch: int) -> tuple[Apply, Apply]:
+    def recorded(self, batch: int) -> tuple[Recorded, Recorded]:
         """J v, then B, then J^T, each from a recorded graph."""
         theta = {name: p.requires_grad_() for name, p in self.objective.parameters.items()}
         leaves, (x, y) = list(theta.values()), self.objective.batches[batch]
@@ -116,7 +116,7 @@ class PulledBend:
         bend, bend_many = pulled([self.bend(point, y, *self.bend.constants(batch))], [point])  # B is symmetric
         pull, pull_many = pulled([z], leaves)
 
-        def chain(push: Apply, bend: Apply, pull: Apply) -> Apply:
+        def chain(push: Recorded, bend: Recorded, pull: Recorded) -> Recorded:
             def apply(tangents: Sequence[Tensor]) -> Sequence[Tensor | None]:
                 (bent,) = bend(push(tangents))  # type: ignore[arg-type]
                 return [None] * len(leaves) if bent is None else pull([bent])
@@ -133,12 +133,12 @@ def pulled_to(z: Tensor, leaves: Sequence[Tensor], u: Tensor) -> Sequence[Tensor
     return torch.autograd.grad(z, leaves, u, create_graph=u.requires_grad, materialize_grads=True)
 
 
-def pushed(z: Tensor, leaves: Sequence[Tensor]) -> tuple[Apply, Apply]:
+def pushed(z: Tensor, leaves: Sequence[Tensor]) -> tuple[Recorded, Recorded]:
     """J v from one recorded graph: J^T u is linear in u, and its transposed derivative by u is J."""
     u = torch.zeros_like(z).requires_grad_()
     apply, many = pulled(pulled_to(z, leaves, u), [u])
 
-    def filled(apply: Apply, leading: int) -> Apply:
+    def filled(apply: Recorded, leading: int) -> Recorded:
         def outputs(tangents: Sequence[Tensor]) -> list[Tensor]:
             (out,) = apply(tangents)
             return [u.new_zeros(*tangents[0].shape[:leading], *u.shape) if out is None else out]

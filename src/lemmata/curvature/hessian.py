@@ -20,7 +20,7 @@ from torch import Tensor
 from lemmata.curvature.linear.choice import choose, fitted
 from lemmata.curvature.linear.graph import Forward
 from lemmata.curvature.linear.operator import CurvatureOperator, summed
-from lemmata.curvature.linear.target import Apply
+from lemmata.curvature.linear.target import Recorded
 from lemmata.curvature.linear.ways import finite
 from lemmata.objective import Objective, Subject
 
@@ -108,7 +108,7 @@ class Slope:
 
         return slope
 
-    def recorded(self, batch: int) -> tuple[Apply, Apply]:
+    def recorded(self, batch: int) -> tuple[Recorded, Recorded]:
         """The gradient by the columns, pulled back to the rows: the Hessian is symmetric."""
         theta = {name: p.requires_grad_() for name, p in self.objective.parameters.items()}
         x, y = self.objective.batches[batch]
@@ -118,7 +118,7 @@ class Slope:
         return pulled(slope, [theta[name] for name in self.rows])
 
 
-def pulled(outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[Apply, Apply]:
+def pulled(outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[Recorded, Recorded]:
     """The transposed derivative of outputs by leaves, from one recorded graph: on one vector, and on many."""
     moving = [i for i, output in enumerate(outputs) if output.requires_grad]
 

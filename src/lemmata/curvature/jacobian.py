@@ -21,7 +21,7 @@ from lemmata.curvature.linear.choice import choose, fitted
 from lemmata.curvature.linear.graph import Forward
 from lemmata.curvature.linear.operator import CurvatureOperator, parted
 from lemmata.curvature.linear.products import Products
-from lemmata.curvature.linear.target import Apply
+from lemmata.curvature.linear.target import Recorded
 from lemmata.curvature.linear.ways import finite
 from lemmata.objective import Objective, Subject
 
@@ -103,7 +103,7 @@ class Outputs:
 
         return outputs
 
-    def recorded(self, batch: int) -> tuple[Apply, Apply]:
+    def recorded(self, batch: int) -> tuple[Recorded, Recorded]:
         """J v by the derivative of J^T u."""
         theta = {name: p.requires_grad_() for name, p in self.objective.parameters.items()}
         z = self.objective.outputs(theta, self.inputs(batch))
@@ -140,7 +140,7 @@ class Pull:
 
         return pull
 
-    def recorded(self, batch: int) -> tuple[Apply, Apply]:
+    def recorded(self, batch: int) -> tuple[Recorded, Recorded]:
         """J^T u from the graph of the outputs."""
         theta = {name: p.requires_grad_() for name, p in self.objective.parameters.items()}
         z = self.objective.outputs(theta, self.inputs(batch))

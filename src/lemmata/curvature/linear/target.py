@@ -11,6 +11,7 @@ from lemmata.objective import Objective
 
 Output: TypeAlias = Tensor | tuple[Tensor, Tensor] | None  # a tangent, the two factors of one, or zero
 Apply: TypeAlias = Callable[[Sequence[Tensor]], Sequence[Output]]
+Recorded: TypeAlias = Callable[[Sequence[Tensor]], Sequence[Tensor | None]]  # of autograd, which leaves no factors
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,6 @@ class Target(Protocol):
         """F of (*moving, *still), computed with this network: a tensor to be checked for being finite, then outputs."""
         ...
 
-    def recorded(self, batch: int) -> tuple[Apply, Apply]:
+    def recorded(self, batch: int) -> tuple[Recorded, Recorded]:
         """The derivative at a batch on one tangent and on many, by autograd's own recorded graphs."""
         ...
