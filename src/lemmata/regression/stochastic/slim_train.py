@@ -101,7 +101,7 @@ def slim_train(
     `seed` determines the order of the samples; the module's own initial weights are its own. The intercept is penalised
     with the weights. Raises `InvalidInput` for shapes that do not fit, NaN, and training that overflows.
 
-    >>> x = torch.linspace(-1, 1, 200).double()[:, None]
+    >>> x, _ = torch.linspace(-1, 1, 200).double()[:, None], torch.manual_seed(0)
     >>> features = nn.Sequential(nn.Linear(1, 8, dtype=torch.float64), nn.Tanh())
     >>> fit = slim_train(features, x, torch.sin(4 * x), epochs=20, lr=0.01)
     >>> bool(fit.train_loss[-1] < 0.1 * fit.train_loss[0])
