@@ -13,6 +13,7 @@ from torch import nn
 from torch.func import hessian
 
 from lemmata import descent, nets
+from lemmata.conformance import ScalarConformance
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.objective import Objective
 
@@ -151,3 +152,13 @@ def test_the_plot_shows_the_path_and_the_constant():
     figure = descent.smoothness(linear(), way="path").plot()
     assert [series.label for series in figure.panels[0].series] == ["largest curvature", "smallest curvature"]
     assert descent.smoothness(linear()).plot().panels[0].series == []
+
+
+class TestSmoothness(ScalarConformance):
+    """Of a network: the largest curvature on a path, whose eigenvalues have a tolerance of 1e-3."""
+
+    repeats = 1e-6  # products with the Hessian are linearised in the way that is fastest on the day
+    tolerance = 1e-2
+
+    def instrument(self, subject):
+        return descent.smoothness(subject)

@@ -124,3 +124,9 @@ def test_what_cannot_be_trained_is_refused():
     diverging = nn.Sequential(nn.Linear(2, 3), nn.ReLU()).double()
     with pytest.raises(InvalidInput, match="take smaller steps"):
         slim_train(diverging, x, 1e200 * y, batch=5, epochs=50, optimiser=lambda p: torch.optim.SGD(p, lr=1e200))
+
+
+def test_samples_that_the_features_do_not_take_are_named():
+    x, y = peaks(20)
+    with pytest.raises(InvalidInput, match=r"cannot be computed of x of shape \(20, 3\)"):
+        slim_train(features(), torch.cat([x, x[:, :1]], 1), y)

@@ -198,8 +198,11 @@ def _check(network: nn.Module, x: Tensor, y: Tensor, batch: int, epochs: int) ->
         raise InvalidInput("the data hold NaN or infinity; remove or replace those samples")
     if not 1 <= batch <= len(x) or epochs < 1:
         raise InvalidInput(f"batch = {batch} of {len(x)} samples, epochs = {epochs}; both must be 1 or more")
-    with torch.no_grad():
-        Z = network(x[:1])
+    try:
+        with torch.no_grad():
+            Z = network(x[:1])
+    except RuntimeError as error:
+        raise InvalidInput(f"the features cannot be computed of x of shape {tuple(x.shape)}: {error}") from error
     if Z.ndim != 2 or len(Z) != 1:
         raise InvalidInput(f"the features of one sample have shape {tuple(Z.shape)}; expected (1, m)")
     if Z.dtype != y.dtype:
