@@ -129,4 +129,4 @@ def test_what_cannot_be_trained_is_refused():
 def test_samples_that_the_features_do_not_take_are_named():
     x, y = peaks(20)
     with pytest.raises(InvalidInput, match=r"cannot be computed of x of shape \(20, 3\)"):
-        slim_train(features(), torch.cat([x, x[:, :1]], 1), y)
+        slim_train(features(), torch.cat([x, x[:, :1]], 1), y, batch=10)
