@@ -128,3 +128,13 @@ def test_thinning_keeps_ends_and_short_lines():
         assert (kept[0], kept[-1]) == (0, 2999)
         assert len(kept) <= 100
     assert len(thinned(x[:50], log=True, most=100)) == 50
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.02, 1.08), (3.1e-4, 4.4e-4), (1.0, 1.9)])
+def test_a_short_stretch_of_a_log_axis_has_numbers(low, high, tmp_path):
+    series = [Series(label="curve", x=np.arange(5), y=np.geomspace(low, high, 5))]
+    panel = Panel(x=Axis(label="x", ticks=("a", "b", "c", "d", "e")), y=Axis(label="y", log=True), series=series)
+    drawn = render(Figure(name="f", title="t", caption="c", panels=[panel]), tmp_path / "f.pdf")
+    (page,) = PdfReader(io.BytesIO(drawn.read_bytes())).pages
+    found = [float(word.strip("y")) for word in page.extract_text().split() if word[:1].isdigit()]
+    assert sum(0.9 * low <= value <= 1.1 * high for value in found) >= 2

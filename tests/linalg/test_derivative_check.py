@@ -212,3 +212,13 @@ def test_draws_itself():
     assert labels[1] == "h^1"
     assert labels[-1] == "rounding of f"
     assert "WRONG" in check_gradient(value, lambda w: 2 * gradient(w), w).plot().caption
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_derivative_that_is_not_finite_is_refused(wrong):
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    bad = torch.tensor([1.0, wrong], dtype=torch.float64)
+    with pytest.raises(InvalidInput, match="first derivative along a direction is not finite"):
+        check_gradient(lambda x: (x**4).sum(), lambda x: 4 * x**3 * bad, x)
+    with pytest.raises(InvalidInput, match="second derivative"):
+        check_gradient(lambda x: (x**4).sum(), lambda x: 4 * x**3, x, hvp=lambda x, v: 12 * x**2 * v * bad)

@@ -268,12 +268,26 @@ def _between(value: float) -> str:
     return f"{value:g}" if leading in (2, 5) else ""
 
 
+def _named(low: float, high: float) -> int:
+    """How many of 1, 2 and 5 times a power of ten lie in view."""
+    if not 0 < low < high < np.inf:
+        return 2
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    values = np.outer(powers, (1, 2, 5))
+    return int(((values >= low) & (values <= high)).sum())
+
+
 def _name_powers(axis: Any, described: Axis) -> None:
     """Write 0.1, 1, 10 for powers of ten, and what lies between where few powers are in sight."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     if described.log:
         low, high = axis.get_view_interval()
+        if _named(low, high) < 2:  # so short a stretch has none of 1, 2, 5 times a power: evenly spaced numbers
+            axis.set_major_locator(MaxNLocator(4))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.5g}"))
+            axis.set_minor_formatter(NullFormatter())
+            return
         axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
         between = FuncFormatter(lambda value, _: _between(value)) if high / low < 50 else NullFormatter()
         axis.set_minor_formatter(between)

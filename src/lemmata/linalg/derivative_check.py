@@ -172,6 +172,9 @@ def _check(
     for d, v in enumerate(directions):
         rounding[d] = _noise(f, x, v, start)
         Jv, vHv = first(v), None if second is None else second(v)
+        if not math.isfinite(norm(Jv)) or not (vHv is None or math.isfinite(norm(vHv))):
+            what = "first" if not math.isfinite(norm(Jv)) else "second"
+            raise InvalidInput(f"the {what} derivative along a direction is not finite at x; it cannot be right")
         changes = ((t, f(x + t * v) - start) for t in h.tolist())
         remainders[:, d] = np.stack([_remainders(change, t, Jv, vHv) for t, change in changes], -1)
     if not (remainders[0] > CLEAR * rounding[:, None]).any(1).all():
