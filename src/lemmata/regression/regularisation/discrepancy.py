@@ -8,8 +8,8 @@ refused by name. With factor > 1 the error tends to 0 with the noise at the best
 the solution is no smoother than x = A' w (saturation: Groetsch, 1984; Engl, Hanke and Neubauer, 1996, section 4.3);
 for CGLS without that bound.
 
-Cost: O(q) a step of the root finding. Fails where |e| is not known: a level that is a third too low can put the answer
-at lam = 0, or nowhere. It oversmooths by a little, since x also fits some of the noise: |b - A x_best|^2 is about
+Cost: O(q) a step of the root finding. Fails where |e| is not known: a level that is a few per cent too low can put the
+answer at lam = 0, or nowhere. It oversmooths by a little, since x also fits some of the noise: |b - A x_best|^2 is about
 sigma^2 (m - freedom), less than |e|^2.
 """
 
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 def discrepancy(path: Path, noise: float, *, factor: float = 1.0) -> Choice:
     """The parameter at which the residual norm is `factor` times `noise`, the norm of the noise in b (Frobenius).
 
-    A discrete path gives the least filtering (fewest components, fewest steps) whose residual is no larger. Nothing
-    is random.
+    A discrete path gives the fewest components or steps whose residual is no larger. Nothing is random. Near the
+    floor of the residual a norm told too small by a few per cent is fatal: the noise is fitted, and the solution's
+    error may grow by orders of magnitude. Where the norm is only estimated (sigma sqrt(m)), take `factor` > 1, 1.1 say
+    (Morozov's tau).
 
     Raises `InvalidInput` for noise or a factor that is negative, zero or not finite, and for noise out of reach: above
     what x = 0 leaves, or below the part of b that no x fits.
