@@ -39,7 +39,10 @@ BODIES = {
     "relu of images": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.ReLU()), (7, 1, 2, 3)),
     "linear": (lambda: nn.Sequential(nn.Linear(3, 2), nn.Identity()), (7, 3)),
     "two layers": (lambda: nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3), nn.SiLU()), (7, 3)),
-    "convolution": (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Tanh()), (5, 1, 5, 4)),
+    "convolution": (
+        lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Tanh(), nn.Flatten()),
+        (5, 1, 5, 4),
+    ),
 }
 CLOSED = ("tanh", "sigmoid without bias", "relu of images", "linear")
 

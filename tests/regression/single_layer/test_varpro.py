@@ -157,7 +157,7 @@ def test_digits_take_lbfgs_on_all_parameters():
 
 def test_features_of_a_convolution():
     digits = datasets.load("digits").subset(150)
-    features = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.Tanh()).eval()
+    features = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.Tanh(), nn.Flatten()).eval()
     x = digits.x.reshape(-1, 1, 8, 8)
     fit = varpro(features, x, digits.y, loss="cross_entropy", ridge=1e-3, method="gauss-newton", iterations=6)
     assert fit.history.value[-1] < 0.5 * fit.history.value[0]
@@ -259,6 +259,10 @@ LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
         ((3, X, torch.zeros(6, 1, 1)), "give .n,. or .n, k."),
         ((0, X, T), "0 tanh units"),
         ((3, torch.zeros(6, 2, 2), T), "vectors"),
+        ((3, X.numpy(), T), "x is a ndarray; give a torch tensor"),
+        ((nn.Sequential(nn.Linear(2, 4), nn.Unflatten(1, (2, 2))), X, T), r"are \(2, 2, 2\); give \(n, m\)"),
+        ((nn.Sequential(nn.Linear(3, 4), nn.Tanh()), X, T), "cannot be computed of x of shape"),
+        ((nn.Sequential(nn.Embedding(3, 4), nn.Flatten()), X, T), "cannot be computed of x of shape"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(arguments, message):

@@ -176,16 +176,37 @@ def test_what_is_not_known_is_refused():
     data = finite_sum(torch.eye(3).double(), torch.ones(3).double())
     with pytest.raises(InvalidInput, match="no closed form"):
         exact_moments(data, torch.ones(3), 0.1, marks=[1])
+    with pytest.raises(InvalidInput, match="mu = -1; the theorem wants it positive"):
+        constant_gap_bound(0.1, mu=-1.0, L=2, variance=1, first_gap=1, marks=[1])
+    for of in (exact_moments, mean_square_bound):
+        with pytest.raises(InvalidInput, match=r"start of shape \(3,\); expected \(2,\)"):
+            of(problem, torch.ones(3), 0.1, marks=[1])
+        with pytest.raises(InvalidInput, match="at least one is wanted"):
+            of(problem, torch.ones(2), 0.1, marks=[])
     with pytest.raises(InvalidInput, match="they must be 0 or more"):
         exact_moments(problem, torch.ones(2), 0.1, marks=[])
 
 
 @pytest.mark.parametrize(
-    "options", [{"c": 0.0}, {"c": -1.0}, {"c": math.nan}, {"c": 1.0, "k0": -1.0}, {"c": 1.0, "power": math.inf}]
+    "options",
+    [
+        {"c": 0.0},
+        {"c": -1.0},
+        {"c": math.nan},
+        {"c": torch.ones(0)},
+        {"c": 1.0, "k0": -1.0},
+        {"c": 1.0, "power": math.inf},
+        {"c": 1.0, "power": -0.5},
+    ],
 )
 def test_step_sizes_are_checked(options):
     with pytest.raises(InvalidInput, match="finite numbers"):
         StepSizes(**options)
+
+
+def test_steps_are_counted_from_one():
+    with pytest.raises(InvalidInput, match="counted from 1"):
+        StepSizes(1.0)(0)
 
 
 def test_conditions_of_robbins_and_monro():

@@ -109,12 +109,15 @@ def test_closed_form_is_the_minimum_of_minimise():
 
 def test_figure_shows_the_bound_and_the_truth():
     figure = sample_average_approximation(STREAM, N).plot()
-    assert {line.label for line in figure.panels[0].references} == {"mean", "95 % bound of the gap", "true gap"}
+    lines = {line.label: line.role for line in figure.panels[0].references}
+    lines |= {series.label: series.role for series in figure.panels[0].series[1:]}
+    assert lines == {"mean": "control", "95 % bound of the gap": "theory", "true gap": "paper"}
 
 
 def test_what_cannot_be_done_is_refused():
     for options, message in (
         ({"n": 0}, "n = 0"),
+        ({"n": 2.5}, "n = 2.5; it must be an integer"),
         ({"replications": 1}, "replications = 1"),
         ({"candidate": torch.zeros(3)}, "candidate of shape"),
         ({"start": torch.full((4,), torch.nan)}, "start of shape"),

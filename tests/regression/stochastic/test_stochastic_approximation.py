@@ -187,6 +187,8 @@ def test_a_network_is_trained_by_samples():
 def test_a_run_that_overflows_has_infinite_distance():
     run = stochastic_approximation(STREAM, START, step=1e3, iterations=300, repeats=2)
     assert bool(run.distance[:, -1].isinf().all())
+    assert not run.final().converged
+    assert stochastic_approximation(STREAM, START, step=1e-3, iterations=3, repeats=2).final().converged
 
 
 def test_figure_draws_measurement_and_theory():
@@ -199,6 +201,12 @@ def test_figure_draws_measurement_and_theory():
     ("options", "message"),
     [
         ({"iterations": 0}, "iterations = 0"),
+        ({"iterations": 10.5}, "iterations = 10.5; it must be an integer"),
+        ({"repeats": 2.5}, "repeats = 2.5; it must be an integer"),
+        ({"marks": []}, "at least one is wanted"),
+        ({"marks": [1.5]}, "integers"),
+        ({"start": [0.0, 1.0]}, "start is a list; give a torch tensor"),
+        ({"step": [0.1, 0.2]}, "c a list; give a number"),
         ({"batch": 0}, "batch = 0"),
         ({"repeats": 0}, "repeats = 0"),
         ({"seed": []}, "no seeds"),
@@ -226,6 +234,7 @@ def test_unknown_rules_and_losses_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((np.ones((3, 2)), torch.ones(3)), "x is a ndarray; give a torch tensor"),
         ((torch.ones(0, 2), torch.ones(0)), "expected \\(n, d\\)"),
         ((torch.ones(3, 2), torch.ones(2)), "expected \\(n, d\\)"),
         ((torch.ones(3, 2) * torch.nan, torch.ones(3)), "NaN or infinity"),
@@ -247,6 +256,8 @@ def test_bad_data_are_refused(arguments, message):
         (lambda: noisy_quadratic(torch.tensor([1.0, 0.0])), "must be positive definite"),
         (lambda: noisy_quadratic(torch.tensor([[1.0, 2.0], [0.0, 1.0]])), "symmetric"),
         (lambda: noisy_quadratic(torch.ones(2), torch.tensor([1.0, -1.0])), "positive semidefinite"),
+        (lambda: noisy_quadratic(torch.ones(2), torch.ones(3)), "S of shape \\(3,\\) beside H 2 x 2"),
+        (lambda: noisy_quadratic([1.0, 2.0]), "H is a list"),
         (lambda: noisy_quadratic(torch.ones(2), 1.0, torch.ones(3)), "expected \\(2,\\)"),
         (lambda: linear_regression(torch.ones(2), torch.ones(2), noise=-1.0), "not a standard deviation"),
     ],

@@ -195,6 +195,7 @@ class Body:
 
     def __init__(self, module: nn.Module, x: Tensor):
         load_forward_mode()
+        _check_features(module, x)
         self._module, self.x, self.n = module, x, len(x)
         self._shapes = {name: p.shape for name, p in module.named_parameters()}
         self.start = torch.cat([p.detach().flatten() for p in module.parameters()])
@@ -204,7 +205,7 @@ class Body:
         """H (n, m) of these inputs, differentiable by theta."""
         sizes = [shape.numel() for shape in self._shapes.values()]
         parts = zip(self._shapes.items(), theta.split(sizes), strict=True)
-        return functional_call(self._module, {name: part.view(shape) for (name, shape), part in parts}, (x,)).flatten(1)
+        return functional_call(self._module, {name: part.view(shape) for (name, shape), part in parts}, (x,))
 
     def at(self, theta: Tensor) -> BodyPoint:
         """Evaluate at theta, keeping the graph for pulls."""
@@ -251,6 +252,23 @@ class BodyPoint:
         return jacrev(lambda theta: self.body.evaluate(theta, self.body.x).T @ R, chunk_size=columns)(
             self.theta.detach()
         )
+
+
+def _check_features(module: nn.Module, x: Tensor) -> None:
+    """Refuse a module that cannot be computed of x, or that gives no (n, m)."""
+    try:
+        with torch.no_grad():
+            H = module(x[:2])
+    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+        raise InvalidInput(
+            f"the features cannot be computed of x of shape {tuple(x.shape)} in float64: {error}; "
+            "give a module that takes such inputs"
+        ) from error
+    shape = tuple(H.shape) if isinstance(H, Tensor) else type(H).__name__
+    if not isinstance(H, Tensor) or H.ndim != 2 or len(H) != min(len(x), 2) or not H.shape[1]:
+        raise InvalidInput(f"the features of {min(len(x), 2)} samples are {shape}; give (n, m), by an nn.Flatten, say")
+    if H.dtype != torch.float64:
+        raise InvalidInput(f"the features of float64 inputs are {H.dtype}; give a module that keeps its inputs' type")
 
 
 def _flops(module: nn.Module, x: Tensor) -> float:

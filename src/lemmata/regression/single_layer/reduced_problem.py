@@ -70,7 +70,10 @@ def _ridges(ridge: float | tuple[float, float], loss: str) -> tuple[float, float
 
 def _checked(x: Tensor, y: Tensor, loss: str) -> tuple[Tensor, Tensor]:
     """Inputs and targets in float64 (labels as they are)."""
-    if len(x) != len(y) or len(x) == 0 or x.ndim < 2:
+    for name, part in (("x", x), ("y", y)):
+        if not isinstance(part, Tensor):
+            raise InvalidInput(f"{name} is a {type(part).__name__}; give a torch tensor")
+    if x.ndim < 2 or not y.ndim or len(x) != len(y) or len(x) == 0:
         raise InvalidInput(f"x of shape {tuple(x.shape)} and y of shape {tuple(y.shape)}; give (n, ...) and n targets")
     if not x.is_floating_point():
         raise InvalidInput(f"x holds {x.dtype}; give floating-point inputs")

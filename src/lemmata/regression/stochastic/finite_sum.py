@@ -24,6 +24,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.regression.stochastic.checks import check_tensors
 from lemmata.regression.stochastic.problem import Draws, StochasticProblem
 
 Loss = Literal["mse", "logistic", "cross_entropy"]
@@ -50,7 +51,7 @@ def finite_sum(
     """
     _check(x, y, loss, ridge)
     x = torch.cat([x, torch.ones_like(x[:, :1])], 1) if intercept else x
-    model = _Linear(x, y if loss != "mse" else y.to(x.dtype), loss, ridge)
+    model = _Linear(x, y.to(x.dtype if loss == "mse" else torch.int64), loss, ridge)
     top = _spectrum(x)
     smooth, longest = SMOOTHNESS[loss], float(x.square().sum(1).max())
     problem = StochasticProblem(
@@ -177,6 +178,7 @@ def _spectrum(x: Tensor) -> tuple[float, float]:
 def _check(x: Tensor, y: Tensor, loss: str, ridge: float) -> None:
     if loss not in SMOOTHNESS:
         raise UnknownName("loss", loss, SMOOTHNESS)
+    check_tensors(x=x, y=y)
     if x.ndim != 2 or y.shape != x.shape[:1] or not x.numel() or not x.is_floating_point():
         raise InvalidInput(f"x {x.dtype} of shape {tuple(x.shape)}, y of shape {tuple(y.shape)}; expected (n, d), (n,)")
     if not (x.isfinite().all() and y.isfinite().all()):

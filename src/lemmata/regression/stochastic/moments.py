@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.regression.stochastic.checks import check_counts, check_point, sorted_marks
 from lemmata.regression.stochastic.problem import StochasticProblem
 from lemmata.regression.stochastic.step_sizes import StepSizes, as_steps
 
@@ -74,9 +75,9 @@ def exact_moments(
         raise InvalidInput(f"no closed form for the moments on {problem.name!r}; take a quadratic or a linear stream")
     assert problem.minimiser is not None
     assert problem.covariance is not None
-    marks = sorted(set(marks))
-    if not marks or marks[0] < 0 or batch < 1:
-        raise InvalidInput(f"marks {marks[:3]} and batch {batch}; they must be 0 or more, and 1 or more")
+    marks = sorted_marks(marks)
+    check_counts(batch=batch)
+    check_point("start", start, problem.size)
     values, V = torch.linalg.eigh(problem.hessian.double().cpu())
     star = problem.minimiser.double().cpu()
     noise = torch.einsum("pi,pq,qi->i", V, problem.covariance.double().cpu(), V).numpy()

@@ -23,6 +23,7 @@ import torch
 from torch import Generator, Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.regression.stochastic.checks import check_point, check_tensors
 
 Draws = tuple[Tensor, ...]
 
@@ -75,6 +76,8 @@ def noisy_quadratic(H: Tensor, S: Tensor | float = 1.0, minimiser: Tensor | None
     p = len(H)
     given = torch.as_tensor(S).to(H)
     S = _symmetric("S", given.expand(p) if given.ndim == 0 else given)
+    if len(S) != p:
+        raise InvalidInput(f"S of shape {tuple(given.shape)} beside H {p} x {p}; give ({p}, {p}), ({p},) or a number")
     root = _root(S)
     star = torch.zeros(p, dtype=H.dtype, device=H.device) if minimiser is None else _vector(minimiser, H)
 
@@ -156,6 +159,7 @@ def _normal(shape: tuple[int, ...], generator: Generator, like: Tensor) -> Tenso
 
 
 def _symmetric(name: str, matrix: Tensor) -> Tensor:
+    check_tensors(**{name: matrix})
     matrix = torch.diag(matrix) if matrix.ndim == 1 else matrix
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix) or not matrix.is_floating_point():
         raise InvalidInput(f"{name} of shape {tuple(matrix.shape)}, {matrix.dtype}; expected floating (p, p) or (p,)")
@@ -182,6 +186,5 @@ def _root(matrix: Tensor) -> Tensor:
 
 
 def _vector(minimiser: Tensor, H: Tensor) -> Tensor:
-    if minimiser.shape != (len(H),) or not minimiser.isfinite().all():
-        raise InvalidInput(f"minimiser of shape {tuple(minimiser.shape)}; expected ({len(H)},), finite")
+    check_point("minimiser", minimiser, len(H))
     return minimiser.to(H)

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.regression.stochastic.checks import check_counts, check_point, sorted_marks
 from lemmata.regression.stochastic.problem import StochasticProblem
 from lemmata.regression.stochastic.step_sizes import StepSizes, as_steps
 
@@ -60,7 +61,9 @@ def mean_square_bound(
             "wants mu > 0 and the others finite: add a ridge, or use `exact_moments`"
         )
     assert problem.minimiser is not None
-    marks = sorted(set(marks))
+    marks = sorted_marks(marks)
+    check_counts(batch=batch)
+    check_point("start", start, problem.size)
     delta = float((start.to(problem.minimiser) - problem.minimiser).square().sum())
     noise, additive = problem.noise / batch, problem.name == "noisy quadratic"
     bounds, wanted = ([delta] if marks[0] == 0 else []), set(marks)
@@ -98,6 +101,7 @@ def harmonic_gap_bound(
     >>> harmonic_gap_bound(StepSizes(2.0, 3), mu=1.0, L=2.0, variance=1.0, first_gap=1.0, marks=[0, 12]).tolist()
     [1.0, 0.25]
     """
+    _check_constants(mu, L, variance, first_gap, growth)
     beta, gamma = float(steps.c), float(steps.k0)
     if float(steps.power) != 1 or not beta * mu > 1 or steps(1) > (1 + 1e-12) / (L * growth) or gamma <= 0:
         raise InvalidInput(
@@ -116,10 +120,20 @@ def constant_gap_bound(
     >>> constant_gap_bound(0.5, mu=1.0, L=2.0, variance=1.0, first_gap=1.0, marks=[0, 100]).tolist()
     [1.0, 0.5]
     """
+    _check_constants(mu, L, variance, first_gap, growth)
     if not 0 < step <= (1 + 1e-12) / (L * growth):
         raise InvalidInput(f"step = {step:g}; the theorem wants one in (0, 1 / (L M_G)] = (0, {1 / (L * growth):g}]")
     floor = step * L * variance / (2 * mu)
     return floor + (1 - step * mu) ** np.asarray(marks, dtype=float) * (first_gap - floor)
+
+
+def _check_constants(mu: float, L: float, variance: float, first_gap: float, growth: float) -> None:
+    for name, value in (("mu", mu), ("L", L), ("growth", growth)):
+        if not 0 < value < math.inf:
+            raise InvalidInput(f"{name} = {value:g}; the theorem wants it positive and finite")
+    for name, value in (("variance", variance), ("first_gap", first_gap)):
+        if not 0 <= value < math.inf:
+            raise InvalidInput(f"{name} = {value:g}; the theorem wants it finite, and 0 or more")
 
 
 def limit_covariance(problem: StochasticProblem, c: float | None = None) -> Tensor:

@@ -29,6 +29,7 @@ from lemmata.errors import InvalidInput
 from lemmata.estimate import Estimate
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.regression.minimise import minimise
+from lemmata.regression.stochastic.checks import check_counts, check_point
 from lemmata.regression.stochastic.problem import Draws, StochasticProblem
 from lemmata.regression.stochastic.rates import limit_gap
 from lemmata.regression.stochastic.seeds import Seed, generators
@@ -81,15 +82,18 @@ class SampleAverage:
         gaps = self.candidate_gaps.double().cpu().sort().values.numpy()
         share = (np.arange(len(gaps)) + 0.5) / len(gaps)
         lines = [
-            Reference(label="mean", value=float(self.optimality_gap.value), axis="x", role="theory"),
-            Reference(label="95 % bound of the gap", value=self.gap_bound(), axis="x", role="control"),
+            Reference(label="95 % bound of the gap", value=self.gap_bound(), axis="x", role="theory"),
         ]
+        mean = float(self.optimality_gap.value)
         if self.true_gap is not None:
             lines.append(Reference(label="true gap", value=self.true_gap, axis="x", role="paper"))
         panel = Panel(
             x=Axis(label="f_n(candidate) - v_n, gap on a sample"),
             y=Axis(label="share of replications below", limits=(0, 1)),
-            series=[Series(label="replications", x=gaps, y=share, style="points")],
+            series=[
+                Series(label="replications", x=gaps, y=share, style="points"),
+                Series(label="mean", x=[mean, mean], y=[0, 1], role="control"),
+            ],
             references=lines,
         )
         caption = f"{len(gaps)} sample problems of n = {self.n} on {self.problem.name}."
@@ -130,8 +134,8 @@ def sample_average_approximation(
     >>> found.true_gap < found.gap_bound(), found.value_bound() < problem.minimum
     (True, True)
     """
-    if n < 1 or replications < 2:
-        raise InvalidInput(f"n = {n}, replications = {replications}; at least 1 and 2 are wanted")
+    check_counts(n=n)
+    check_counts(2, replications=replications)
     seeds = generators(seed, replications + 1 if candidate is None else replications)
     origin = _given("start", start, problem)
     solved = _Solver(problem, origin, method, tolerance)
@@ -208,6 +212,5 @@ def _drawn(problem: StochasticProblem, n: int, seeds: list[Generator]) -> Draws:
 def _given(name: str, theta: Tensor | None, problem: StochasticProblem) -> Tensor:
     if theta is None:
         return torch.zeros(problem.size, dtype=problem.dtype, device=problem.device)
-    if theta.shape != (problem.size,) or not theta.isfinite().all():
-        raise InvalidInput(f"{name} of shape {tuple(theta.shape)}; expected ({problem.size},), finite")
+    check_point(name, theta, problem.size)
     return theta.to(problem.device, problem.dtype).detach()

@@ -6,6 +6,7 @@ import torch
 from torch import Generator
 
 from lemmata.errors import InvalidInput
+from lemmata.regression.stochastic.checks import check_counts
 
 Seed = int | Sequence[int] | Generator
 
@@ -19,8 +20,7 @@ def generators(seed: Seed, repeats: int) -> list[Generator]:
     (3, 2)
     """
     if isinstance(seed, int | Generator):
-        if repeats < 1:
-            raise InvalidInput(f"repeats = {repeats}; it must be 1 or more")
+        check_counts(repeats=repeats)
         mother = seed if isinstance(seed, Generator) else torch.Generator().manual_seed(seed)
         seed = torch.randint(2**62, (repeats,), generator=mother, device=mother.device).tolist()
     if not len(seed):

@@ -6,8 +6,8 @@ get far enough, and sum mu_k^2 < infinity, or the noise is not averaged out: 1/2
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import cast
 
 import torch
@@ -30,14 +30,19 @@ class StepSizes:
     power: float | Tensor = 1.0
 
     def __post_init__(self):
-        for name, least, value in (("c", 0.0, self.c), ("k0", -1.0, self.k0), ("power", -math.inf, self.power)):
+        for name, least, value in (("c", 0.0, self.c), ("k0", -1.0, self.k0), ("power", 0.0, self.power)):
+            if not isinstance(value, Real | Tensor):
+                raise InvalidInput(f"step sizes with {name} a {type(value).__name__}; give a number or a tensor (S,)")
             number = torch.as_tensor(value)
-            if number.ndim > 1 or not (number.isfinite() & (number > least)).all():
-                bound = f" above {least:g}" if math.isfinite(least) else ""
-                raise InvalidInput(f"step sizes with {name} = {value}; finite numbers{bound} are wanted, one or (S,)")
+            enough = number >= 0 if name == "power" else number > least
+            if number.ndim > 1 or not number.numel() or not (number.isfinite() & enough).all():
+                bound = "of 0 or more" if name == "power" else f"above {least:g}"
+                raise InvalidInput(f"step sizes with {name} = {value}; finite numbers {bound} are wanted, one or (S,)")
 
     def __call__(self, k: int) -> float | Tensor:
         """Give the step size of step k = 1, 2, ...: a number, or (S,)."""
+        if k < 1:
+            raise InvalidInput(f"step {k}; steps are counted from 1")
         return self.c / (k + self.k0) ** self.power
 
     def take(self, n: int) -> Tensor:

@@ -13,6 +13,7 @@ constant step stops at a floor in proportion to it; high accuracy costs ten time
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import Estimate
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
+from lemmata.regression.stochastic.checks import check_counts, check_tensors, sorted_marks
 from lemmata.regression.stochastic.moments import Moments, exact_moments
 from lemmata.regression.stochastic.problem import Draws, StochasticProblem
 from lemmata.regression.stochastic.rates import mean_square_bound
@@ -71,13 +73,17 @@ class StochasticRun:
         return self.marks * self.batch
 
     def final(self, quantity: str = "gap") -> Estimate:
-        """The mean over runs of a measured quantity after the last step, with its standard error."""
+        """The mean over runs of a measured quantity after the last step, with its standard error.
+
+        It has `converged=False` where a run has overflowed.
+        """
         values = getattr(self, quantity, None)
         if values is None:
             raise InvalidInput(f"{quantity!r} was not measured on {self.problem.name!r}, whose minimum is not known")
         last = values[:, -1].double()
         error = float(last.std() / len(last) ** 0.5) if len(last) > 1 else 0.0
-        return Estimate(float(last.mean()), stderr=error, n=len(last), cost=float(self.cost))
+        finite = bool(last.isfinite().all()) and math.isfinite(error)
+        return Estimate(float(last.mean()), stderr=error, n=len(last), converged=finite, cost=float(self.cost))
 
     def plot(self) -> Figure:
         """Draw distance and gap of iterates and averages against the steps, with bands, and what theory says."""
@@ -265,6 +271,7 @@ class _Recorder:
 
 def _started(problem: StochasticProblem, start: Tensor | None, repeats: int) -> Tensor:
     theta = torch.zeros(problem.size, dtype=problem.dtype, device=problem.device) if start is None else start
+    check_tensors(start=theta)
     if theta.shape not in ((problem.size,), (repeats, problem.size)) or not theta.isfinite().all():
         wanted = f"({problem.size},) or ({repeats}, {problem.size})"
         raise InvalidInput(f"start of shape {tuple(theta.shape)}; expected {wanted}, finite")
@@ -272,17 +279,14 @@ def _started(problem: StochasticProblem, start: Tensor | None, repeats: int) -> 
 
 
 def _marks(marks: Sequence[int] | None, iterations: int) -> np.ndarray:
-    spread = np.unique(np.geomspace(1, iterations, 60).round().astype(int)) if marks is None else np.unique(marks)
+    spread = np.unique(np.geomspace(1, iterations, 60).round().astype(int)) if marks is None else sorted_marks(marks)
     if spread[0] < 0 or spread[-1] > iterations:
         raise InvalidInput(f"marks from {spread[0]} to {spread[-1]}; they must lie between 0 and {iterations}")
     return np.union1d(spread, [iterations]).astype(int)
 
 
 def _check(iterations: int, batch: int, average_from: int, each: int) -> None:
-    if batch < 1 or each < 1:
-        raise InvalidInput(f"batch = {batch}, each = {each}; both must be 1 or more")
-    if iterations < 1:
-        raise InvalidInput(f"iterations = {iterations}; it must be 1 or more")
+    check_counts(batch=batch, each=each, iterations=iterations)
     if not 0 <= average_from < iterations:
         raise InvalidInput(f"average_from = {average_from}; it must lie between 0 and {iterations - 1}")
 
