@@ -401,3 +401,21 @@ def test_iterates_come_one_by_one():
     x = torch.zeros(20).double()
     values = [point.value for point in itertools.islice(lbfgs(f, Point(x, *f(x))), 5)]
     assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: (x.detach() ** 2).sum(), "does not depend on x"),
+        (lambda x: torch.tensor(1.0), "does not depend on x"),
+        (lambda x: x**2, r"shape \(6,\)"),
+        (lambda x: 1.0, "gives a float"),
+    ],
+)
+def test_functions_that_cannot_be_differentiated(function, message):
+    with pytest.raises(InvalidInput, match=message):
+        minimise(function, START)
+
+
+def test_a_gradient_of_zero_is_no_independence():
+    assert minimise(lambda x: x.square().sum(), 0 * START).converged

@@ -131,7 +131,7 @@ class NonlinearLeastSquares:
         return r.square().sum() / 2, pull(r)[0]
 
     def hvp(self, v: Tensor, x: Tensor) -> Tensor:
-        """The full Hessian times v."""
+        """The full Hessian at x times v; `linalg.check_gradient` takes (x, v): give it `lambda x, v: F.hvp(v, x)`."""
         return self.hessian(x)(v)
 
     def ggn_vp(self, v: Tensor, x: Tensor) -> Tensor:
@@ -207,10 +207,22 @@ def _of_function(function: Callable[[Tensor], Tensor], like: Tensor | None) -> S
     shape = (-1,) if like is None else tuple(like.shape)
 
     def flat(x: Tensor) -> Tensor:
-        return function(x.reshape(shape))
+        value = function(x.reshape(shape))
+        if not isinstance(value, Tensor) or value.ndim or not value.is_floating_point():
+            what = f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise InvalidInput(
+                f"f gives a {what}; it must give a floating tensor of shape (), as .sum() does, made of x by torch; "
+                "for least squares of a residual vector take NonlinearLeastSquares(residual)"
+            )
+        return value
 
     def value_and_gradient(x: Tensor) -> tuple[Tensor, Tensor]:
         gradient, value = torch.func.grad_and_value(flat)(x)
+        if not gradient.any() and not _depends(flat, x):
+            raise InvalidInput(
+                f"f = {float(value):.4g} does not depend on x through autograd; compute it by torch from x itself, "
+                "without detach(), .data, no_grad() or NumPy"
+            )
         return value, gradient
 
     def hessian(x: Tensor) -> Product:
@@ -218,3 +230,11 @@ def _of_function(function: Callable[[Tensor], Tensor], like: Tensor | None) -> S
         return lambda v: pull(v)[0]
 
     return SmoothFunction(value_and_gradient, hessian=hessian)
+
+
+def _depends(function: Callable[[Tensor], Tensor], x: Tensor) -> bool:
+    """Whether autograd finds a way from the value back to x, even one along which the derivative is 0."""
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        value = function(x)
+    return value.requires_grad and torch.autograd.grad(value, x, allow_unused=True)[0] is not None
