@@ -291,3 +291,21 @@ class TestLogistic(TestSoftmax):
         fit = LogisticRegression(C=1 / (len(x) * ridge), tol=1e-10, max_iter=10_000)
         fit.fit(x.numpy(), y.clamp(max=1).numpy())
         return flat([torch.from_numpy(fit.coef_.T.copy()), torch.from_numpy(fit.intercept_)])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x, y: (x, y[:, None]), r"shape \(60, 1\)"),
+        (lambda x, y: (x, y[:1]), r"shape \(1,\)"),
+        (lambda x, y: (x, y.tolist()), "y is a list"),
+        (lambda x, y: (x * math.nan, y), "x holds NaN"),
+        (lambda x, y: (x[:, 1:], y), r"x has shape \(60, 4\)"),
+        (lambda x, y: (x.float(), y), "x is torch.float32"),
+        (lambda x, y: (x.numpy(), y), "x is a ndarray"),
+    ],
+)
+def test_samples_that_do_not_fit_are_not_judged(spoil, message):
+    x, y = problem()
+    with pytest.raises(InvalidInput, match=message):
+        softmax_regression(x, y, ridge=1.0).accuracy(*spoil(x, y))

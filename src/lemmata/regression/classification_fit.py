@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
 from lemmata.regression.minimum import History, descent_figure
 
@@ -44,7 +45,20 @@ class ClassificationFit:
         return self.gradient_norm <= self.tolerance
 
     def scores(self, x: Tensor) -> Tensor:
-        """The logits X W + b (n, k) of features (n, p)."""
+        """The logits X W + b (n, k) of features (n, p), of the type of the weights; `InvalidInput` for others."""
+        W = self.weights
+        if not isinstance(x, Tensor):
+            raise InvalidInput(f"x is a {type(x).__name__}; give a torch tensor (n, {len(W)})")
+        if x.ndim != 2 or x.shape[1] != len(W) or len(x) == 0:
+            raise InvalidInput(
+                f"x has shape {tuple(x.shape)}; the fit wants features (n, {len(W)}), with a sample at least"
+            )
+        if x.dtype != W.dtype or x.device != W.device:
+            raise InvalidInput(
+                f"x is {x.dtype} on {x.device}, the weights {W.dtype} on {W.device}; bring them together"
+            )
+        if not bool(x.isfinite().all()):
+            raise InvalidInput("x holds NaN or infinity; remove or replace those samples")
         return torch.addmm(self.intercept, x, self.weights)
 
     def probabilities(self, x: Tensor) -> Tensor:
@@ -61,7 +75,11 @@ class ClassificationFit:
 
     def accuracy(self, x: Tensor, y: Tensor) -> float:
         """The share of samples whose most likely class is theirs."""
-        return float((self.predict(x) == y).double().mean())
+        found = self.predict(x)
+        if not isinstance(y, Tensor) or y.shape != found.shape or y.device != found.device:
+            what = f"of shape {tuple(y.shape)} on {y.device}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+            raise InvalidInput(f"y is {what}; give a tensor of labels of shape ({len(found)},) on {found.device}")
+        return float((found == y).double().mean())
 
     def plot(self) -> Figure:
         """Draw the objective above the least that it can be, and the gradient norm, against cost."""
