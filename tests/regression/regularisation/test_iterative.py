@@ -16,7 +16,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import static
 from lemmata.linalg.operator import LinearOperator
 from lemmata.phantoms.ill_posed import ill_posed
-from lemmata.regression.regularisation import iterative, ridge_path
+from lemmata.regression.regularisation import cross_validation, iterative, ridge_path, tikhonov, total_variation
 
 
 @pytest.mark.parametrize("method", ["cgls", "landweber"])
@@ -150,7 +150,7 @@ def test_what_is_refused():
     with pytest.raises(InvalidInput, match="3 steps leave a residual"):
         found.stop(1e-9)
     for options, message in (
-        ({"iterations": 0}, "at least one step"),
+        ({"iterations": 0}, "whole number of at least 1"),
         ({"iterations": 10**8}, "take fewer steps"),
         ({"method": "landweber", "step": -1.0}, "step = -1"),
         ({"method": "landweber", "step": 100.0, "iterations": 50}, "diverges"),
@@ -163,3 +163,26 @@ def test_what_is_refused():
         iterative(A * math.nan, b)
     with pytest.raises(InvalidInput, match="zero on the vectors tried"):
         iterative(0 * A, b, method="landweber")
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda A, b: iterative(A, b, iterations=2.5), r"iterations = 2\.5"),
+        (lambda A, b: iterative(A, b, iterations=5).at(1000), "stops = 1000"),
+        (lambda A, b: iterative(A, b, iterations=5).at(-1), "stops = -1"),
+        (lambda A, b: iterative(A, b, iterations=5).at(torch.tensor([1, 2])), r"stops of shape \(2,\)"),
+        (lambda A, b: iterative(A, b, iterations=5).errors(torch.ones(1)), r"truth has shape \(1,\)"),
+        (lambda A, b: iterative(A.numpy(), b), "A is a ndarray"),
+        (lambda A, b: iterative(A, b.numpy()), "b is a ndarray"),
+        (lambda A, b: tikhonov(A.numpy(), b, 1.0), "A is a ndarray"),
+        (lambda A, b: tikhonov(A, b.numpy(), 1.0), "b is a ndarray"),
+        (lambda A, b: tikhonov(A, b, 1.0, L=A.numpy()), "L is a ndarray"),
+        (lambda A, b: total_variation(b.numpy(), 1.0), "b is a ndarray"),
+        (lambda A, b: total_variation(b, 1.0, A=A.numpy()), "A is a ndarray"),
+        (lambda A, b: cross_validation(A, b, folds=2.5), r"folds = 2\.5"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(ask, message):
+    with pytest.raises(InvalidInput, match=message):
+        ask(*random_system())

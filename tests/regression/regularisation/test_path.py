@@ -21,7 +21,14 @@ from tests.regression.regularisation.systems import F64, normal_equations, rando
 from lemmata.errors import InvalidInput
 from lemmata.figures import static
 from lemmata.phantoms.ill_posed import ill_posed
-from lemmata.regression.regularisation import StandardForm, bias_variance, ridge_path, tikhonov, truncated_svd_path
+from lemmata.regression.regularisation import (
+    StandardForm,
+    bias_variance,
+    ridge_path,
+    tikhonov,
+    truncated_svd,
+    truncated_svd_path,
+)
 from lemmata.regression.regularisation.differences import differences
 from lemmata.regression.regularisation.gcv import gcv_function
 from lemmata.regression.regularisation.l_curve import curvature
@@ -338,3 +345,35 @@ def test_data_that_make_no_sense():
         truncated_svd_path(0 * A, b)
     with pytest.raises(InvalidInput, match="intersect"):
         ridge_path(A - A.mean(1, keepdim=True), b, L=differences(7, 1))
+
+
+@pytest.mark.parametrize(("factor", "low", "high"), [(1.0, 1e3, math.inf), (1.1, 0.0, 0.2)])
+def test_a_norm_told_too_small_is_fatal_and_a_factor_mends_it(factor, low, high):
+    problem = ill_posed("shaw", 64)
+    path = truncated_svd_path(problem.A, problem.noisy(0.01, seed=0)[:, 0])
+    found = path.discrepancy(0.01 * float(problem.b.norm()), factor=factor)
+    assert low < float((found.x - problem.x).norm() / problem.x.norm()) < high
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("ridge", -1.0), ("ridge", math.nan), ("truncated", 2.5), ("truncated", -1), ("truncated", 99)]
+)
+def test_a_value_off_the_path_is_refused(kind, value):
+    path = (ridge_path if kind == "ridge" else truncated_svd_path)(*random_system())
+    with pytest.raises(InvalidInput, match=re.escape(str(value))):
+        path.solution(value)
+    with pytest.raises(InvalidInput, match=re.escape(str(value))):
+        path.residual(value)
+
+
+def test_components_are_counted_in_whole_numbers():
+    A, b = random_system()
+    with pytest.raises(InvalidInput, match=r"2\.5"):
+        truncated_svd(A, b, 2.5)
+    assert truncated_svd_path(A, b).solution(0).norm() == 0
+
+
+def test_data_of_zeros_are_not_drawn():
+    A, b = random_system()
+    with pytest.raises(InvalidInput, match="b is zero"):
+        ridge_path(A, 0 * b).plot()

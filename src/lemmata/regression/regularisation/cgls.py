@@ -21,6 +21,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.linalg.operator import LinearOperator
+from lemmata.regression.regularisation.linear_system import require_tensor
 
 
 class Step(NamedTuple):
@@ -38,6 +39,8 @@ class Step(NamedTuple):
 
 def operator(A: Tensor | LinearOperator, name: str = "A") -> LinearOperator:
     """A as an operator with an adjoint, or a refusal."""
+    if not isinstance(A, LinearOperator):
+        require_tensor(A, name)
     found = A if isinstance(A, LinearOperator) else LinearOperator.of(A)
     if found.adjoint is None:
         raise InvalidInput(f"{name} has no adjoint; construct the operator with adjoint=...")

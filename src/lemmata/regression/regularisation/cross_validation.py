@@ -57,8 +57,8 @@ def cross_validation(
     (torch.Size([4, 200]), True)
     """
     columns = dense_system(A, b)[1]
-    if not 2 <= folds <= len(b):
-        raise InvalidInput(f"folds = {folds} for {len(b)} rows; take between 2 and as many")
+    if not (isinstance(folds, int) and 2 <= folds <= len(b)):
+        raise InvalidInput(f"folds = {folds} for {len(b)} rows; take a whole number between 2 and as many")
     whole = ridge_path(A, b, values, L=L)
     generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
     order = torch.randperm(len(b), generator=generator).to(b.device)

@@ -8,8 +8,8 @@ refused by name. With factor > 1 the error tends to 0 with the noise at the best
 the solution is no smoother than x = A' w (saturation: Groetsch, 1984; Engl, Hanke and Neubauer, 1996, section 4.3);
 for CGLS without that bound.
 
-Cost: O(q) a step of the root finding. Fails where |e| is not known: a level that is a few per cent too low can put the
-answer at lam = 0, or nowhere. It oversmooths by a little, since x also fits some of the noise: |b - A x_best|^2 is about
+Cost: O(q) a step of the root finding. Fails where |e| is not known: a level a few per cent too low can put the answer
+at lam = 0, or nowhere. It oversmooths by a little, since x also fits some of the noise: |b - A x_best|^2 is about
 sigma^2 (m - freedom), less than |e|^2.
 """
 

@@ -34,7 +34,13 @@ from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.linalg.operator import LinearOperator
 from lemmata.regression.regularisation.cgls import Step, operator, steps
 from lemmata.regression.regularisation.filters import Landweber
-from lemmata.regression.regularisation.linear_system import dense_system, positive, right_hand_side
+from lemmata.regression.regularisation.linear_system import (
+    dense_system,
+    positive,
+    require_tensor,
+    right_hand_side,
+    whole,
+)
 
 Method = Literal["cgls", "landweber"]
 BYTES = 2**29
@@ -82,11 +88,22 @@ class Iterates:
 
     def at(self, stops: int | Tensor) -> Tensor:
         """The iterates (n, k) after these numbers of steps, one for each right-hand side."""
-        k = torch.as_tensor(stops, device=self.x.device).expand(self.x.shape[2])
+        k, taken = torch.as_tensor(stops, device=self.x.device), len(self.x) - 1
+        if k.is_floating_point() or k.numel() == 0 or int(k.min()) < 0 or int(k.max()) > taken:
+            raise InvalidInput(f"stops = {stops}; give whole numbers of steps, from 0 to the {taken} taken")
+        if k.ndim > 1 or k.numel() not in (1, self.x.shape[2]):
+            raise InvalidInput(
+                f"stops of shape {tuple(k.shape)}; give one, or one for each of {self.x.shape[2]} columns"
+            )
+        k = k.expand(self.x.shape[2])
         return self.x[k, :, torch.arange(len(k), device=self.x.device)].T
 
     def errors(self, truth: Tensor) -> Tensor:
         """|x_k - truth| after each step, (T + 1, k), for the truth (n,) or (n, k)."""
+        require_tensor(truth, "truth")
+        n, k = self.x.shape[1:]
+        if tuple(truth.shape) not in ((n,), (n, 1), (n, k)):
+            raise InvalidInput(f"truth has shape {tuple(truth.shape)}; it must be ({n},) or ({n}, {k})")
         return (self.x - (truth if truth.ndim == 2 else truth[:, None])).norm(dim=1)
 
     def filter_factors(self, s: Tensor) -> Tensor:
@@ -139,8 +156,7 @@ def iterative(
     """
     if method not in get_args(Method):
         raise UnknownName("method", method, get_args(Method))
-    if iterations < 1:
-        raise InvalidInput(f"iterations = {iterations}; at least one step is wanted")
+    iterations = whole(iterations, "iterations", 1)
     op = operator(dense_system(A, b)[0] if isinstance(A, Tensor) else A)
     columns = right_hand_side(op, b)
     needed = (iterations + 1) * op.shape[1] * columns.shape[1] * columns.element_size()

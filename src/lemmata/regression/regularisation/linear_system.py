@@ -28,6 +28,7 @@ def dense_system(A: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 def right_hand_side(A: Tensor | LinearOperator, b: Tensor) -> Tensor:
     """The right-hand side as (m, k), of the type of A and on its device."""
+    require_tensor(b, "b")
     if b.ndim not in (1, 2) or b.shape[0] != A.shape[0] or not b.numel():
         raise InvalidInput(f"b has shape {tuple(b.shape)}; with A of shape {tuple(A.shape)} it must be ({A.shape[0]},)")
     if b.dtype != A.dtype or b.device != A.device:
@@ -36,8 +37,15 @@ def right_hand_side(A: Tensor | LinearOperator, b: Tensor) -> Tensor:
     return b.detach().reshape(len(b), -1)
 
 
+def require_tensor(value: object, name: str) -> None:
+    """Refuse what is no tensor."""
+    if not isinstance(value, Tensor):
+        raise InvalidInput(f"{name} is a {type(value).__name__}; give a torch tensor, as torch.as_tensor({name})")
+
+
 def require_finite(tensor: Tensor, name: str) -> None:
-    """Refuse whole numbers, NaN and infinity."""
+    """Refuse what is no tensor, whole numbers, NaN and infinity."""
+    require_tensor(tensor, name)
     if not tensor.is_floating_point():
         raise InvalidInput(f"{name} holds {tensor.dtype}; give floating numbers, as {name}.double()")
     if not tensor.isfinite().all():
@@ -53,6 +61,18 @@ def positive(value: float, name: str) -> float:
     if not (value > 0 and math.isfinite(value)):
         raise InvalidInput(f"{name} = {value}; it must be positive and finite")
     return float(value)
+
+
+def whole(value: float, name: str, least: int, most: float = math.inf) -> int:
+    """Refuse what is no whole number from least to most.
+
+    >>> whole(3.0, "k", 1, 5)
+    3
+    """
+    if not (math.isfinite(value) and value == int(value) and least <= value <= most):
+        bound = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+        raise InvalidInput(f"{name} = {value}; it must be a whole number {bound}")
+    return int(value)
 
 
 def parameters(values: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ spectrum. Fails as the decomposition does (`StandardForm`). For sparse or matrix
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -24,8 +25,8 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.linalg.operator import LinearOperator
-from lemmata.regression.regularisation.filters import Filter, Ridge
-from lemmata.regression.regularisation.linear_system import dense_system, parameters, right_hand_side
+from lemmata.regression.regularisation.filters import Filter, Ridge, Truncation
+from lemmata.regression.regularisation.linear_system import dense_system, parameters, positive, right_hand_side, whole
 from lemmata.regression.regularisation.standard_form import StandardForm
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class Path:
         return x if self.b.ndim == 2 else x[:, 0]
 
     def solution(self, value: float) -> Tensor:
-        """The solution x at any one value of the parameter, (n,) or (n, k)."""
+        """The solution x at any one value of the parameter, (n,) or (n, k).
+
+        Raises `InvalidInput` for a lam that is not positive and finite, and for a count that is no whole number, is
+        negative, or above the number of components that are above rounding.
+        """
         x = self.form.solution(self._columns, self.factors(self._one(value)).inverse[0])
         return x if self.b.ndim == 2 else x[:, 0]
 
@@ -137,6 +142,11 @@ class Path:
         return self.b if self.b.ndim == 2 else self.b[:, None]
 
     def _one(self, value: float) -> Tensor:
+        if self.filter.continuous:
+            value = positive(value, self.filter.parameter)
+        else:
+            most = self.form.rank if isinstance(self.filter, Truncation) else math.inf
+            value = whole(value, self.filter.parameter, 0, most)
         return torch.tensor([value], dtype=torch.float64, device=self.b.device)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def draw(path: Path, truth: Tensor | None, noise: float | None) -> Figure:
     """The figure of a path; see `Path.plot`."""
+    if not path.b.any():
+        raise InvalidInput("b is zero: x = 0 at every value of the parameter, and there is nothing to draw; check b")
     chosen = path.gcv()
     corner = _corner(path)
     sigma = noise if noise is not None else _estimated_noise(path, chosen)

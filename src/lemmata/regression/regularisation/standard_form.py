@@ -82,6 +82,11 @@ class StandardForm:
         return self.Q.shape[1]
 
     @property
+    def rank(self) -> int:
+        """The number of (generalised) singular values above rounding."""
+        return int((self.s > torch.finfo(self.s.dtype).eps * max(self.shape) * self.s[0]).sum())
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(m, n), the shape of A."""
         return len(self.U), len(self.X)

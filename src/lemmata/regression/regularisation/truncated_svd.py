@@ -31,12 +31,14 @@ def truncated_svd_path(
     (tensor([1., 0.], dtype=torch.float64), tensor([0.5000, 0.0000], dtype=torch.float64))
     """
     form, b = decomposed(A, b, L)
-    rank = int((form.s > torch.finfo(form.s.dtype).eps * max(form.shape) * form.s[0]).sum())
+    rank = form.rank
     if not rank:
         raise InvalidInput("A is zero: there is no component to keep")
     most = rank if most is None else most
-    if not 1 <= most <= rank:
-        raise InvalidInput(f"most = {most} components; there are {rank} above rounding, take between 1 and as many")
+    if not (most == int(most) and 1 <= most <= rank):
+        raise InvalidInput(
+            f"most = {most} components; there are {rank} above rounding, take a whole number from 1 to as many"
+        )
     return along(form, b, Truncation(), torch.arange(1, most + 1))
 
 
