@@ -106,3 +106,23 @@ def test_what_cannot_be_is_refused():
             lr_scheduler(optimizer, silver(3), L=L)
     with pytest.raises(UnknownName, match="ending"):
         lr_scheduler(optimizer, silver(3), L=1.0, after="stop")
+
+
+@pytest.mark.parametrize(("make", "says"), [
+    (lambda x: torch.optim.SGD(x, lr=1.0, momentum=0.9), "momentum = 0.9"),
+    (lambda x: torch.optim.SGD(x, lr=1.0, momentum=0.9, nesterov=True), "momentum"),
+    (lambda x: torch.optim.SGD(x, lr=1.0, weight_decay=0.1), "weight_decay = 0.1"),
+    (lambda x: torch.optim.SGD(x, lr=1.0, dampening=0.1), "dampening"),
+    (lambda x: torch.optim.SGD(x, lr=1.0, maximize=True), "maximize"),
+    (lambda x: torch.optim.SGD([{"params": x, "momentum": 0.5}], lr=1.0), "momentum = 0.5"),
+    (torch.optim.Adam, "Adam.*torch.optim.SGD"),
+])  # fmt: skip
+def test_only_plain_gradient_descent_is_taken(make, says):
+    with pytest.raises(InvalidInput, match=says):
+        lr_scheduler(make([torch.nn.Parameter(torch.ones(1))]), silver(3), L=1.0)
+
+
+@pytest.mark.parametrize("L", [None, "1", [1.0, 2.0]])
+def test_the_constant_is_a_number(L):
+    with pytest.raises(InvalidInput, match="L = "):
+        lr_scheduler(problem()[1], silver(3), L=L)

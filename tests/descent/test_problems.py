@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from lemmata import data
+from lemmata import data, descent
 from lemmata.descent import problems
 from lemmata.descent.problems import problem as problem_file
 from lemmata.descent.problems.design import bound_near, largest_eigenvalue, smallest_eigenvalue
@@ -317,6 +317,16 @@ BAD = [
     (lambda: problems.quadratic([1.0, -0.5]), "-0.5 < 0: the quadratic is not convex"),
     (lambda: problems.quadratic([1.0]).at(torch.ones(2)), "1 variables"),
     (lambda: problems.quadratic([1.0], x0=torch.tensor([float("inf")])), "infinity"),
+    (lambda: problems.quadratic([1.0, 2.0], x0=torch.ones(1)), "2 variables"),
+    (lambda: problems.least_squares(X, torch.zeros(8), x0=torch.ones(5)), "2 variables"),
+    (lambda: problems.logistic(X, Y, 0.1, x0=np.ones(2)), "ndarray; give a tensor"),
+    (lambda: problems.logistic(X.numpy(), Y, 0.1), "ndarray; give a tensor"),
+    (lambda: problems.softmax(X, Y.numpy(), 0.1), "ndarray; give a tensor"),
+    (lambda: problems.least_squares(X, np.zeros(8)), "ndarray; give a tensor"),
+    (lambda: problems.huber([-1.0, 1.0]), "none negative"),
+    (lambda: problems.huber([]), "one or more"),
+    (lambda: problems.huber([1.0], L=-1.0), "L = -1.0"),
+    (lambda: descent.problem((torch.nn.Linear(2, 2, dtype=F64), "cross_entropy", (X, Y.long())), L=-1.0), "L = -1.0"),
 ]
 
 

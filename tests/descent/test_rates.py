@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lemmata import data, descent
 from lemmata.descent import Guarantee, Schedule, problems, schedules
-from lemmata.errors import UnknownName
+from lemmata.errors import LemmataError, UnknownName
 from lemmata.figures import static
 
 F64 = torch.float64
@@ -175,3 +175,25 @@ def test_the_figure_has_a_panel_a_method_and_one_for_all():
     assert len(rates.plot(["Nesterov"]).panels) == 2
     with pytest.raises(UnknownName, match="Nesterov"):
         rates.plot(["Nesterow"])
+
+
+def test_a_divergent_method_has_no_bound_and_its_missing_worst_case_stops_nothing():
+    found = descent.compare([schedules.constant(h=3.0), schedules.nesterov()], problems.quadratic([1.0, 0.1]), 30)
+    row = str(found).splitlines()[2]
+    assert "none" in row
+    assert row.endswith("  -")
+    assert str(found).splitlines()[3].endswith("  yes")
+
+
+@pytest.mark.parametrize(("methods", "n", "exact", "says"), [
+    (schedules.nesterov(), 5, "none", "give a list"),
+    ("nesterov", 5, "none", "give a list"),
+    (["nesterov"], 5, "none", "no Method"),
+    ([schedules.nesterov()], 5.5, "none", "n = 5.5"),
+    ([schedules.nesterov()], 5, "x", "'x'"),
+    ([schedules.nesterov()], 5, [1.5], "1.5"),
+    ([schedules.nesterov()], 5, 3, "exact = 3"),
+])  # fmt: skip
+def test_comparisons_that_cannot_be_are_refused(methods, n, exact, says):
+    with pytest.raises(LemmataError, match=says):
+        descent.compare(methods, problems.quadratic([1.0]), n, exact=exact)

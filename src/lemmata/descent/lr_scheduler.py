@@ -13,13 +13,13 @@ where the guarantee puts them, however long the loop goes on.
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lemmata.descent.method import Schedule
+from lemmata.descent.numbers import is_positive
 from lemmata.errors import InvalidInput, UnknownName
 
 After = Literal["stay", "repeat", "descend"]
@@ -32,8 +32,8 @@ def lr_scheduler(
 
     `after` says what follows the last step of a schedule that is not cyclic: "stay" (rate 0), "repeat" (from its first
     step), "descend" (steps 1/L). Its state is saved and loaded as that of any scheduler. Raises `InvalidInput` for an
-    L that is not positive and finite, for a method with momentum (`optimizer` takes those), and `UnknownName` for
-    another `after`.
+    L that is not positive and finite, for a method with momentum (`optimizer` takes those), for an optimiser other than
+    plain `torch.optim.SGD`, and `UnknownName` for another `after`.
 
     >>> import torch
     >>> from lemmata.descent import silver
@@ -53,7 +53,8 @@ class StepSizes(LRScheduler):
     ):
         if not isinstance(schedule, Schedule):
             raise InvalidInput(f"{schedule!r:.80} is no Schedule; methods with momentum run by `descent.optimizer`")
-        if not 0 < L < math.inf:
+        _require_plain(optimizer)
+        if not is_positive(L):
             raise InvalidInput(f"L = {L}; it must be positive and finite: `descent.smoothness` estimates it")
         if after not in ("stay", "repeat", "descend"):
             raise UnknownName("ending", after, ("stay", "repeat", "descend"))
@@ -82,3 +83,18 @@ class StepSizes(LRScheduler):
         if state.pop("steps", None) != self.schedule.steps.tolist():
             raise InvalidInput(f"the state is that of other steps than {self.schedule.name}'s; load it into its own")
         super().load_state_dict(state)
+
+
+def _require_plain(optimizer: Any) -> None:
+    """Refuse what does not take the steps x - lr g, of which alone something is proven."""
+    if not isinstance(optimizer, SGD):
+        raise InvalidInput(
+            f"the optimiser is a {type(optimizer).__name__}; a schedule is of gradient descent: take torch.optim.SGD"
+        )
+    for group in optimizer.param_groups:
+        for option in ("momentum", "dampening", "weight_decay", "nesterov", "maximize"):
+            if group.get(option):
+                raise InvalidInput(
+                    f"the optimiser has {option} = {group[option]}; a schedule is of plain gradient descent: leave "
+                    f"{option} out (a penalty belongs into the objective)"
+                )

@@ -32,6 +32,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from lemmata.descent.numbers import is_positive
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 
@@ -127,7 +128,7 @@ class Method:
 
     def start(self, x0: V, *, L: float = 1.0) -> State[V]:
         """Begin at x0, an array or tensor of any shape, which is never written to."""
-        if not 0 < L < float("inf"):
+        if not is_positive(L):
             raise InvalidInput(f"L = {L}; it must be positive and finite: estimate the gradient's Lipschitz constant")
         return State(x0, x0, L=L)
 

@@ -16,17 +16,20 @@ Cost: that of the runs, and of the exact worst cases that have no closed form, o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lemmata.descent.method import Given, Guarantee, Measure, Method
 from lemmata.descent.problems.problem import Problem
 from lemmata.descent.run import Run, run_all
+from lemmata.descent.schedules.length import whole
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.estimate import NotConverged
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.figures.figure import Role
 from lemmata.figures.style import thinned
@@ -113,7 +116,7 @@ class Rates:
             rows.append(
                 f"{rate.name:32.32} {rate.n:5d} {measured:10.3e} "
                 + (f"{bound:10.3e} {float(rate.slack[:, -1].min()):7.3g}" if proven else f"{'none':>10} {'':7}")
-                + ("  yes" if rate.holds.all() else f"  NO: step {int(np.argmin(rate.holds))}")
+                + f"  {_kept(rate)}"
             )
         note = "" if self.guaranteed else "\nL is an estimate: nothing is guaranteed."
         return f"{self.problem.name}\n" + "\n".join([head, *rows]) + note
@@ -147,7 +150,8 @@ def compare(
     """Run the methods for n steps each (its own length where that is less) and hold each against what is proven of it.
 
     `exact` says after how many steps the exact worst case is wanted where no closed form is known: "auto" takes a few
-    up to 15, "none" none. Nothing is random. Raises `InvalidInput` as `run` does, and for two methods of one name.
+    up to 15, "none" none; one that is not found is left out. Nothing is random. Raises `InvalidInput` as `run` does,
+    for what is no list of methods, and for two methods of one name.
 
     >>> from lemmata.descent import Guarantee, Schedule, problems
     >>> proven = Guarantee("gap", "distance", lambda k: 1 / (4 * k + 2), where="Drori and Teboulle (2014)", tight=True)
@@ -156,12 +160,38 @@ def compare(
     >>> found.holds, round(float(found["constant"].slack[0, 10]), 9)
     (True, 1.0)
     """
+    methods = list(methods) if isinstance(methods, Iterable) and not isinstance(methods, str) else methods
+    _checked(methods, problem, exact)
     names = [method.name for method in methods]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidInput(f"two methods are called {twice!r}; give each a name of its own")
     runs = run_all(methods, problem, n)
     return Rates(problem=problem, rates=tuple(_rate(run, exact) for run in runs))
+
+
+def _kept(rate: Rate) -> str:
+    """What the table says of a bound; "-" where nothing is proven."""
+    if not np.isfinite(rate.bound).any():
+        return "-"
+    return "yes" if rate.holds.all() else f"NO: step {int(np.argmin(rate.holds))}"
+
+
+def _checked(methods: Any, problem: Any, exact: Any) -> None:
+    """Refuse what is no list of methods on a problem."""
+    if isinstance(methods, Method | str) or not isinstance(methods, Iterable):
+        raise InvalidInput(f"the methods are {methods!r:.80}; give a list, such as [descent.nesterov()]")
+    for method in methods:
+        if not isinstance(method, Method):
+            raise InvalidInput(f"{method!r:.80} is no Method; make one, such as descent.nesterov()")
+    if not isinstance(problem, Problem):
+        raise InvalidInput(f"{problem!r:.80} is no Problem; make one by descent.problems or descent.problem")
+    if isinstance(exact, str) and exact not in ("auto", "none"):
+        raise UnknownName("choice of exact", exact, ("auto", "none"))
+    if not isinstance(exact, Iterable):
+        raise InvalidInput(f"exact = {exact!r:.80}; give numbers of steps, [5, 10], or 'auto' or 'none'")
+    for k in () if isinstance(exact, str) else exact:
+        whole(k, "a number of steps in exact")
 
 
 def proven(guarantee: Guarantee | None, run: Run) -> np.ndarray:
@@ -220,7 +250,8 @@ def _worst(run: Run, of: Measure, given: Given, at: Sequence[int]) -> np.ndarray
 
     unit = _unit(of, given, run)
     for k in at:
-        found[:, k] = worst_case(run.method.matrix(k), of=of, given=given).value * unit
+        with suppress(NotConverged):  # rounding hides it, as where the steps diverge
+            found[:, k] = worst_case(run.method.matrix(k), of=of, given=given).value * unit
     return found
 
 

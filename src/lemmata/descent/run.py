@@ -21,6 +21,7 @@ from torch import Tensor
 
 from lemmata.descent.method import Method, State
 from lemmata.descent.problems.problem import Problem
+from lemmata.descent.schedules.length import whole
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
 
@@ -160,8 +161,7 @@ def _length(method: Method, n: int | None, *, alone: bool) -> int:
         if method.length is None:
             raise InvalidInput(f"{method.name} has no end; say for how many steps it should run")
         return method.length
-    if n < 1:
-        raise InvalidInput(f"n = {n} steps; take at least 1")
+    n = whole(n)
     if method.length is not None and n > method.length:
         if alone:
             raise InvalidInput(f"{method.name} has {method.length} steps, {n} are asked for; make it for {n} steps")

@@ -49,7 +49,7 @@ def recursion(steps, Delta, eps, cycles, start):
 
 @settings(deadline=None)
 @given(
-    st.lists(st.floats(0.5, 20), min_size=1, max_size=7),
+    st.lists(st.floats(0.5, 1.99), min_size=1, max_size=7),
     st.floats(1e-5, 1.0),
     st.floats(0, 0.2),
     st.floats(1e-8, 0.5),
@@ -147,6 +147,16 @@ def test_long_steps_with_slack_are_certified(k):
     assert verification.holds
     assert float(verification.eps) <= EPS
     assert float(verification.rate) == pytest.approx(pattern.steps.mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize(("steps", "says"), [
+    ([1.5, -1.0], "positive"), ([1.5, 0.0], "positive"), ([1.5, float("nan")], "positive"), ([], "positive"),
+    (["a"], "numbers"), ([1.5, 50.0], r"24.5 >= 1"), ([2.0], "1 >= 1"), ([1.0, 300.0], "gains nothing"),
+])  # fmt: skip
+def test_patterns_that_no_certificate_can_be_of_are_refused(steps, says):
+    """The last has the factor 0 at curvature 1, and is far from straightforward at 1/2."""
+    with pytest.raises(InvalidInput, match=says):
+        straightforward("any", steps, Delta=1e-3, where="test")
 
 
 def test_long_steps_as_published_are_a_limit():

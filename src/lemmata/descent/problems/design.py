@@ -9,6 +9,8 @@ bounded by the Frobenius norm, which is loose by up to min(n, d), unless `proven
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,7 @@ MARGIN = 1e-9  # relative: what the bound may lie above the eigenvalue
 
 def checked(x: Tensor, *, what: str) -> Tensor:
     """The design as a matrix of floats (n, d): images are flattened, float64 unless it is floating already."""
+    require_tensor(x, what=f"{what}: x")
     if x.ndim < 2 or not x.numel():
         raise InvalidInput(f"{what}: x of shape {tuple(x.shape)} is no set of examples; give (n, d), neither zero")
     x = x.flatten(1)
@@ -31,6 +34,12 @@ def checked(x: Tensor, *, what: str) -> Tensor:
     if not x.any():
         raise InvalidInput(f"{what}: x is zero everywhere, and the function constant")
     return x
+
+
+def require_tensor(value: Any, *, what: str) -> None:
+    """Refuse what is no tensor, as arrays and lists are not."""
+    if not isinstance(value, Tensor):
+        raise InvalidInput(f"{what} is a {type(value).__name__}; give a tensor, torch.as_tensor(...)")
 
 
 def largest_eigenvalue(X: Tensor, *, seed: int | torch.Generator = 0) -> float:

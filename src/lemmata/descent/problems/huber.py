@@ -26,7 +26,8 @@ def huber(steps: Sequence[float] | np.ndarray | Tensor | None = None, *, thresho
           dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Problem:  # fmt: skip
     """The worst function for gradient descent with these `steps` (N,), in units of 1/L; or that of a `threshold`.
 
-    Raises `InvalidInput` unless exactly one of the two is given, and for a threshold that is not positive.
+    Raises `InvalidInput` unless exactly one of the two is given, for a threshold that is not positive, and for
+    steps that are none or negative.
 
     >>> worst = huber([1.0] * 10)
     >>> x = worst.x0
@@ -38,9 +39,10 @@ def huber(steps: Sequence[float] | np.ndarray | Tensor | None = None, *, thresho
     if (steps is None) == (threshold is None):
         raise InvalidInput("huber wants either the steps whose worst function it should be, or a threshold")
     if steps is not None:
-        total = float(np.sum(np.asarray(steps, dtype=float)))
-        if not 0 <= total < float("inf"):
-            raise InvalidInput(f"the steps sum to {total}; a schedule has a finite sum, not negative")
+        h = np.asarray(steps, dtype=float)
+        total = float(h.sum())
+        if h.ndim != 1 or not len(h) or not np.isfinite(total) or h.min() < 0:
+            raise InvalidInput(f"the steps are {h!r:.60}; give one or more, none negative, with a finite sum")
         threshold = 1 / (2 * total + 1)
     if threshold is None or not 0 < threshold < float("inf"):
         raise InvalidInput(f"threshold = {threshold} must be positive and finite")

@@ -15,8 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lemmata.descent.problems.design import checked
-from lemmata.descent.problems.problem import Bracket, Problem
+from lemmata.descent.problems.design import checked, require_tensor
+from lemmata.descent.problems.problem import Bracket, Problem, start_of
 from lemmata.errors import InvalidInput
 
 
@@ -31,6 +31,7 @@ def least_squares(A: Tensor, b: Tensor, ridge: float = 0.0, *, x0: Tensor | None
     [1.0, 1.0, 1.0]
     """
     A = checked(A, what="least squares")
+    require_tensor(b, what="least squares: b")
     if b.shape != (len(A),) or not b.isfinite().all():
         raise InvalidInput(f"least squares: b of shape {tuple(b.shape)} for A {tuple(A.shape)}; give finite (n,)")
     if not 0 <= ridge < float("inf"):
@@ -65,6 +66,7 @@ def least_squares(A: Tensor, b: Tensor, ridge: float = 0.0, *, x0: Tensor | None
     full = len(S) == A.shape[1] or ridge > 0
     return Problem(
         name=f"least squares, {n} equations", value=value, gradient=gradient,
-        x0=A.new_zeros(A.shape[1]) if x0 is None else x0.to(A), L=float(curvature[0]), mu=least if full else 0.0,
+        x0=start_of(x0, A.new_zeros(A.shape[1]), what="least squares"),
+        L=float(curvature[0]), mu=least if full else 0.0,
         minimum=Bracket(f - norm**2 / (2 * least), f), nearest=nearest, radius=norm / least, per_point=2 * n,
     )  # fmt: skip

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lemmata.descent.problems.design import DENSE, checked, largest_eigenvalue
+from lemmata.descent.problems.design import DENSE, checked, largest_eigenvalue, require_tensor
 from lemmata.descent.problems.minimum import newton
-from lemmata.descent.problems.problem import Problem
+from lemmata.descent.problems.problem import Problem, start_of
 from lemmata.errors import InvalidInput
 from lemmata.linalg.cg import cg
 from lemmata.linalg.operator import LinearOperator
@@ -74,9 +74,9 @@ def logistic(
     found = newton(value, gradient, direction, X.new_zeros(X.shape[1]), tolerance=accuracy(X, L, ridge))
     return Problem(
         name=f"logistic regression, {n} examples", value=value, gradient=gradient,
-        x0=X.new_zeros(X.shape[1]) if x0 is None else x0.to(X), L=L, mu=ridge, minimum=found.bracket(ridge),
-        nearest=found.x.expand_as, radius=found.radius(ridge), L_kind="bound", mu_kind="bound",
-        minimum_kind="bound", per_point=2 * n,
+        x0=start_of(x0, X.new_zeros(X.shape[1]), what="logistic regression"), L=L, mu=ridge,
+        minimum=found.bracket(ridge), nearest=found.x.expand_as, radius=found.radius(ridge),
+        L_kind="bound", mu_kind="bound", minimum_kind="bound", per_point=2 * n,
     )  # fmt: skip
 
 
@@ -86,6 +86,7 @@ def signs(y: Tensor) -> Tensor:
     >>> signs(torch.tensor([0, 1, 1]))
     tensor([-1,  1,  1])
     """
+    require_tensor(y, what="the labels")
     if y.ndim != 1:
         raise InvalidInput(f"labels of shape {tuple(y.shape)}; give one each, (n,)")
     y = y.long() if y.dtype == torch.bool else y

@@ -20,8 +20,10 @@ from torch import Tensor
 
 from lemmata.curvature import hessian, top_eigenvalues
 from lemmata.descent.constants import Constant, require_convex, smoothness, strong_convexity
+from lemmata.descent.numbers import is_positive
 from lemmata.descent.problems.minimum import Direction, newton
-from lemmata.descent.problems.problem import Bracket, Function, Kind, Problem
+from lemmata.descent.problems.problem import Bracket, Function, Kind, Problem, start_of
+from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
 from lemmata.linalg.cg import cg
 from lemmata.linalg.operator import LinearOperator
@@ -52,6 +54,10 @@ def problem(
     (8, 'bound', 0.1, True)
     """
     objective = Objective.of(subject)
+    if L is not None and not is_positive(L):
+        raise InvalidInput(f"L = {L!r}; a Lipschitz constant is positive and finite: leave L out to have it found")
+    if mu is not None and mu != 0 and not is_positive(mu):
+        raise InvalidInput(f"mu = {mu!r}; a modulus of strong convexity is 0 or more, and finite: leave mu out")
     draw = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
     smooth = _given(L) or smoothness(objective, ridge=ridge, seed=draw)
     start = objective.vector(objective.parameters)
@@ -70,7 +76,7 @@ def problem(
     modulus, kind = _modulus(objective, found.x, smooth, strong, ridge=ridge, seed=draw)
     return Problem(
         name=f"{type(objective.model).__name__}, {objective.n} examples", value=value, gradient=gradient,
-        x0=start if x0 is None else x0.to(start), L=float(smooth.value), mu=float(strong.value),
+        x0=start_of(x0, start, what="the problem"), L=float(smooth.value), mu=float(strong.value),
         minimum=found.bracket(modulus) if found.gradient_norm else Bracket(found.value, found.value),
         nearest=found.x.expand_as, radius=found.radius(modulus), L_kind=smooth.kind,
         mu_kind=strong.kind, minimum_kind=kind, per_point=4 * objective.size,

@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from lemmata.descent.numbers import is_positive
 from lemmata.errors import InvalidInput
 
 Kind = Literal["exact", "bound", "estimate"]
@@ -42,6 +43,21 @@ class Bracket(NamedTuple):
     def width(self) -> float:
         """The length of the interval."""
         return self.high - self.low
+
+
+def start_of(x0: Tensor | None, default: Tensor, *, what: str) -> Tensor:
+    """The start as a tensor alike to `default` (d,), which stands in for none; refused if it is of another length.
+
+    >>> start_of(torch.ones(3, 2), torch.zeros(2), what="halves").shape
+    torch.Size([3, 2])
+    """
+    if x0 is None:
+        return default
+    if not isinstance(x0, Tensor):
+        raise InvalidInput(f"{what}: the start is a {type(x0).__name__}; give a tensor, torch.as_tensor(x0)")
+    if x0.shape[-1:] != default.shape:
+        raise InvalidInput(f"{what}: a start of shape {tuple(x0.shape)}; the function has {len(default)} variables")
+    return x0.to(default)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -82,13 +98,15 @@ class Problem:
     per_point: int = 1
 
     def __post_init__(self):
+        if not isinstance(self.x0, Tensor):
+            raise InvalidInput(f"{self.name}: the start is a {type(self.x0).__name__}; give a tensor (d,) or (S, d)")
         if self.x0.ndim not in (1, 2) or not self.x0.is_floating_point() or not self.x0.numel():
             raise InvalidInput(
                 f"{self.name}: the start is {self.x0.dtype} of shape {tuple(self.x0.shape)}; give floats (d,) or (S, d)"
             )
         if not self.x0.isfinite().all():
             raise InvalidInput(f"{self.name}: the start holds NaN or infinity")
-        if not 0 < self.L < float("inf"):
+        if not is_positive(self.L):
             raise InvalidInput(f"{self.name}: L = {self.L} is no Lipschitz constant; it must be positive and finite")
         if not 0 <= self.mu <= self.L * (1 + 1e-9):
             raise InvalidInput(f"{self.name}: mu = {self.mu:g} must lie between 0 and L = {self.L:g}")
@@ -127,9 +145,7 @@ class Problem:
         >>> problems.quadratic([1.0, 2.0]).at(torch.ones(3, 2)).D.shape
         torch.Size([3])
         """
-        if x0.shape[-1:] != (self.d,):
-            raise InvalidInput(f"{self.name}: a start of shape {tuple(x0.shape)}; the function has {self.d} variables")
-        return replace(self, x0=x0.to(self.x0))
+        return replace(self, x0=start_of(x0, self.starts[0], what=self.name))
 
     def value_at(self, x: Tensor) -> Tensor:
         """The value at points (..., d), in blocks that fit into the memory."""

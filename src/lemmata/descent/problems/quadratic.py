@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lemmata.descent.problems.problem import Bracket, Problem
+from lemmata.descent.problems.problem import Bracket, Problem, start_of
 from lemmata.errors import InvalidInput
 
 
@@ -35,7 +35,7 @@ def quadratic(spectrum: Sequence[float] | Tensor, *, x0: Tensor | None = None) -
         name=f"quadratic, {len(values)} variables",
         value=lambda x: (values * x.square()).sum(-1) / 2,
         gradient=lambda x: values * x,
-        x0=torch.ones_like(values) if x0 is None else x0.to(values),
+        x0=start_of(x0, torch.ones_like(values), what="quadratic"),
         L=float(values.max()),
         mu=float(values.min()),
         minimum=Bracket(0.0, 0.0),

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, one_hot
 
-from lemmata.descent.problems.design import checked, largest_eigenvalue
+from lemmata.descent.problems.design import checked, largest_eigenvalue, require_tensor
 from lemmata.descent.problems.logistic import accuracy
 from lemmata.descent.problems.minimum import newton
-from lemmata.descent.problems.problem import Problem
+from lemmata.descent.problems.problem import Problem, start_of
 from lemmata.errors import InvalidInput
 from lemmata.linalg.cg import cg
 from lemmata.linalg.operator import LinearOperator
@@ -40,6 +40,7 @@ def softmax(
     (3, 0.88125, True)
     """
     X = checked(x, what="softmax regression")
+    require_tensor(y, what="softmax regression: y")
     if y.shape != (len(X),) or y.is_floating_point() or y.min() < 0 or y.max() < 1:
         raise InvalidInput(
             f"softmax regression: labels {y.dtype} of shape {tuple(y.shape)} for {len(X)} examples; give whole numbers "
@@ -84,7 +85,7 @@ def softmax(
     found = newton(value, gradient, direction, X.new_zeros(K * d), tolerance=accuracy(X, L, ridge))
     return Problem(
         name=f"softmax regression, {n} examples, {K} classes", value=value, gradient=gradient,
-        x0=X.new_zeros(K * d) if x0 is None else x0.to(X), L=L, mu=ridge, minimum=found.bracket(ridge),
+        x0=start_of(x0, X.new_zeros(K * d), what="softmax regression"), L=L, mu=ridge, minimum=found.bracket(ridge),
         nearest=found.x.expand_as, radius=found.radius(ridge), L_kind="bound", mu_kind="bound",
         minimum_kind="bound", per_point=3 * n * K,
     )  # fmt: skip

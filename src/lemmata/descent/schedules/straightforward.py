@@ -33,6 +33,8 @@ from lemmata.descent.method import Guarantee, Schedule
 from lemmata.descent.schedules.between import GAP_AT_START, growth
 from lemmata.errors import InvalidInput
 
+CURVATURES = 400  # of the quadratics that a pattern is tried on, evenly spaced up to 1
+
 
 def straightforward(
     name: str, steps: Sequence[float] | np.ndarray, *, Delta: float, eps: float = 0.0, where: str, source: str = ""
@@ -41,18 +43,43 @@ def straightforward(
 
     The guarantee is of the gap given the level set's radius R, at every n: at the ends of cycles by the theorem, in
     between by what a step can at most do. ``guarantee.bound(n, start)`` takes a known start (f_0 - f*)/(L R^2), by
-    default 1/2. Raises `InvalidInput` unless 0 < Delta and 0 <= eps < S/t.
+    default 1/2. Raises `InvalidInput` unless 0 < Delta and 0 <= eps < S/t, for steps that are not positive, and for
+    those that no certificate can be of, since a cycle gains nothing on some f = c x^2 / 2.
 
     >>> pattern = straightforward("t = 3", [1.5, 4.9, 1.5], Delta=1e-3, where="a certificate")
     >>> round(pattern.guarantee.bound(3 * 10**5) * 3 * 10**5 * 7.9 / 3, 3)  # tends to 1
     1.003
     """
-    steps = np.asarray(steps, dtype=float)
+    steps = _possible(name, steps)
     t, S = len(steps), float(steps.sum())
     if not Delta > 0 or not 0 <= eps < S / t:
         raise InvalidInput(f"{name}: Delta = {Delta}, eps = {eps}; expected Delta > 0 and 0 <= eps < {S / t:.6g}")
     bound = _bound(steps, S, min(Delta, 1 / (2 * S)), eps)
     return Schedule(name, steps, cyclic=True, guarantee=Guarantee("gap", "level", bound, where), source=source)
+
+
+def _possible(name: str, steps: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The steps (t,), refused where they cannot be straightforward."""
+    try:
+        steps = np.asarray(steps, dtype=float)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{name}: the steps are {steps!r:.80}; give numbers (t,)") from None
+    if steps.ndim != 1 or not len(steps) or not np.isfinite(steps).all() or steps.min() <= 0:
+        raise InvalidInput(f"{name}: the steps are {steps!r:.80}; give positive, finite ones (t,), in units of 1/L")
+    curvature = np.arange(1, CURVATURES + 1) / CURVATURES
+    with np.errstate(divide="ignore"):
+        factor = np.log(np.abs(1 - np.outer(curvature, steps))).sum(1)
+    worst = int(factor.argmax())
+    if factor[worst] >= 0:
+        raise InvalidInput(
+            f"{name}: on f = {curvature[worst]:g} x^2 / 2 a cycle multiplies x by {_exp(factor[worst]):.6g} >= 1 and "
+            f"gains nothing; shorten the longest step, {steps.max():g} (`descent.certify` says to what)"
+        )
+    return steps
+
+
+def _exp(exponent: float) -> float:
+    return math.exp(exponent) if exponent < 700 else math.inf
 
 
 def _bound(steps: np.ndarray, S: float, Delta: float, eps: float) -> Callable[..., float]:
