@@ -132,6 +132,10 @@ labels = torch.arange(20) % 3
         ((x, y[:5], 3), "expected \\(n, d\\)"),
         ((x * torch.nan, y, 3), "no NaN"),
         ((x.long(), y, 3), "must be floating"),
+        ((x.numpy(), y, 3), "x is a ndarray; give a torch tensor"),
+        ((x[:1], y[:1], 3), "n = 1 sample"),
+        ((x, y > 0, 3), "labels are int64"),
+        ((x, y, 2.5), "width = 2.5; numbers of hidden units are integers"),
         ((x, y, 0), "at least one unit"),
         ((x, y, []), "at least one unit"),
         ((x, labels[:, None], 3), "labels are \\(n,\\)"),
@@ -156,6 +160,7 @@ def test_bad_data_are_refused(arguments, message):
         ({"loss": "cross_entropy"}, InvalidInput, "give a number"),
         ({"loss": "cross_entropy", "ridge": 1.0}, InvalidInput, "integer labels"),
         ({"hidden": (torch.zeros(1, 4, 2), torch.zeros(1, 4))}, InvalidInput, "expected \\(R, 3, 2\\)"),
+        ({"test": x}, InvalidInput, "give a pair of tensors"),
         ({"test": (x[:, :1], y)}, InvalidInput, "are not like the training data"),
         ({"activation": lambda z: z / 0}, InvalidInput, "NaN or infinity"),
     ],
@@ -163,6 +168,12 @@ def test_bad_data_are_refused(arguments, message):
 def test_bad_options_are_refused(options, error, message):
     with pytest.raises(error, match=message):
         extreme_learning_machine(x, y, 3, **options)
+
+
+@pytest.mark.parametrize("wrong", [x[:, :1], x.float(), x.numpy(), x[0]])
+def test_predictions_at_other_inputs_are_refused(wrong):
+    with pytest.raises(InvalidInput, match=r"give a torch tensor torch.float64 of shape \(n, 2\)"):
+        extreme_learning_machine(x, y, 3).predict(wrong)
 
 
 def test_unknown_width_is_refused():

@@ -174,6 +174,9 @@ def test_what_cannot_be_solved_is_refused():
         ((A, B[:5]), "A of shape"),
         ((A[:0], B[:0]), "A of shape"),
         ((A * torch.nan, B), "NaN or infinity"),
+        ((A.numpy(), B), "A is a ndarray; give a torch tensor"),
+        ((A, B.float()), "give both one floating dtype"),
+        ((A.long(), B.long()), "give both one floating dtype"),
     ):
         with pytest.raises(InvalidInput, match=message):
             sampled_tikhonov(*arguments, batch=5)
@@ -181,6 +184,11 @@ def test_what_cannot_be_solved_is_refused():
         ({"batch": 0}, "blocks of 0 rows"),
         ({"batch": 61}, "blocks of 61 rows"),
         ({"batch": 5, "memory": -1}, "memory = -1"),
+        ({"batch": 5, "memory": 1.5}, "memory = 1.5; it must be an integer"),
+        ({"batch": 5.0}, "batch = 5.0; it must be an integer"),
+        ({"batch": 5, "epochs": 0}, "epochs = 0"),
+        ({"batch": 5, "start": torch.zeros(3)}, "start of shape"),
+        ({"batch": 5, "truth": torch.zeros(3)}, "truth of shape"),
         ({"batch": 5, "ridge": 0.0}, "finite and positive"),
         ({"batch": 5, "pooled": 0.5}, "pooled = 0.5"),
     ):

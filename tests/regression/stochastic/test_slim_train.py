@@ -111,12 +111,22 @@ def test_what_cannot_be_trained_is_refused():
         ((phi, x, y[:5]), "expected n samples"),
         ((phi, x, torch.arange(20)), "floating targets"),
         ((phi, x * torch.nan, y), "NaN or infinity"),
+        ((phi, x.numpy(), y), "x is a ndarray; give a torch tensor"),
+        ((3, x, y), "features are a int; give a torch module"),
         ((phi, x, y.float()), "make them one dtype"),
         ((nn.Flatten(0), x, y), "expected \\(1, m\\)"),
     ):
         with pytest.raises(InvalidInput, match=message):
             slim_train(*arguments, batch=5)
-    for options, message in (({"batch": 21}, "batch = 21"), ({"epochs": 0}, "epochs = 0")):
+    for options, message in (
+        ({"batch": 21}, "batch = 21"),
+        ({"epochs": 0}, "epochs = 0"),
+        ({"batch": 5, "lr": -1.0}, "lr = -1.0; it must be finite and positive"),
+        ({"batch": 5, "lr": np.nan}, "lr = nan"),
+        ({"batch": 5, "weight_decay": -1.0}, "weight_decay = -1.0"),
+        ({"batch": 5, "test": x}, "give a pair of tensors"),
+        ({"batch": 5, "test": (x[:, :1], y)}, "expected those of the training data"),
+    ):
         with pytest.raises(InvalidInput, match=message):
             slim_train(phi, x, y, **options)
     with pytest.raises(UnknownName, match="unknown optimiser"):
@@ -130,3 +140,5 @@ def test_samples_that_the_features_do_not_take_are_named():
     x, y = peaks(20)
     with pytest.raises(InvalidInput, match=r"cannot be computed of x of shape \(20, 3\)"):
         slim_train(features(), torch.cat([x, x[:, :1]], 1), y, batch=10)
+    with pytest.raises(InvalidInput, match=r"cannot be computed of x of shape \(20, 1\)"):
+        slim_train(features(), x, y, batch=10, epochs=1).predict(x[:, :1])

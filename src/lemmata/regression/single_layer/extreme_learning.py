@@ -18,8 +18,9 @@ so fast in low dimension that the numerical rank, which is reported, stays far b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Literal
 
 import torch
@@ -71,6 +72,9 @@ class ExtremeLearning:
 
     def predict(self, x: Tensor, width: int | None = None, *, draws: slice = slice(None)) -> Tensor:
         """Give the outputs (R, n, k) of all draws, or some, at x (n, d), of the widest layer or of `width` units."""
+        if not isinstance(x, Tensor) or x.shape[1:] != self.K.shape[2:] or x.dtype != self.K.dtype:
+            what = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+            raise InvalidInput(f"x is {what}; give a torch tensor {self.K.dtype} of shape (n, {self.K.shape[2]})")
         place = len(self.widths) - 1 if width is None else self._place(width)
         m = self.widths[place]
         H = self.activation(x @ self.K[draws, :m].mT + self.b[draws, None, :m])
@@ -136,8 +140,12 @@ def extreme_learning_machine(
     >>> fit.train_loss.shape, bool((fit.train_loss[1] < 1e-6).all()), bool((fit.rank[1] <= 20).all())
     (torch.Size([2, 3]), True, True)
     """
-    widths = tuple(sorted({width} if isinstance(width, int) else set(width)))
+    widths = _widths(width)
+    if intercept and isinstance(x, Tensor) and x.ndim and len(x) == 1:
+        raise InvalidInput("n = 1 sample, which the intercept alone fits; give two or more, or intercept=False")
     _check(x, y, widths, ridge, loss)
+    if test is not None:
+        _check_alike(test, (x, y))
     x, y = x.detach(), y.detach()
     classes = None if y.is_floating_point() else int(y.max()) + 1
     targets = _targets(y, classes, x.dtype)
@@ -158,7 +166,6 @@ def extreme_learning_machine(
     train = _scores(found, x, y, targets if loss == "mse" else None, together)
     if test is None:
         return replace(found, train_loss=train[0], train_error=train[1])
-    _check_alike(test, (x, y))
     test_targets = _targets(test[1], classes, x.dtype)
     tested = _scores(found, *test, test_targets if loss == "mse" else None, together)
     return replace(found, train_loss=train[0], train_error=train[1], test_loss=tested[0], test_error=tested[1])
@@ -238,8 +245,10 @@ def _targets(y: Tensor, classes: int | None, dtype: torch.dtype) -> Tensor:
 
 def _drawn(x: Tensor, m: int, scale: float, repeats: int, seed: int | Generator) -> tuple[Tensor, Tensor]:
     """K (R, m, d) ~ N(0, scale^2 / d) and b (R, m) ~ N(0, scale^2), drawn one hidden layer after the other."""
-    if repeats < 1 or not (math.isfinite(scale) and scale > 0):
-        raise InvalidInput(f"repeats = {repeats} and scale = {scale}; they must be 1 or more, and positive")
+    if not isinstance(repeats, Integral) or repeats < 1 or not (math.isfinite(scale) and scale > 0):
+        raise InvalidInput(
+            f"repeats = {repeats} and scale = {scale}; they must be an integer of 1 or more, and positive"
+        )
     generator = seed if isinstance(seed, Generator) else torch.Generator().manual_seed(seed)
     d = x.shape[1]
     drawn = torch.randn(repeats, m, d + 1, generator=generator, dtype=torch.float64, device=generator.device)
@@ -263,6 +272,14 @@ def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
     return ACTIVATIONS[activation]
 
 
+def _widths(width: int | Sequence[int]) -> tuple[int, ...]:
+    """The different widths in order."""
+    given = list(width) if isinstance(width, Iterable) else [width]
+    if not all(isinstance(one, Integral) for one in given):
+        raise InvalidInput(f"width = {width}; numbers of hidden units are integers")
+    return tuple(sorted({int(one) for one in given}))
+
+
 def _check(x: Tensor, y: Tensor, widths: tuple[int, ...], ridge: Choice, loss: str) -> None:
     if loss not in ("mse", "cross_entropy"):
         raise UnknownName("loss", loss, ("mse", "cross_entropy"))
@@ -281,15 +298,22 @@ def _check(x: Tensor, y: Tensor, widths: tuple[int, ...], ridge: Choice, loss: s
 
 
 def _check_data(x: Tensor, y: Tensor) -> None:
-    if x.ndim != 2 or len(x) != len(y) or not len(x) or not x.shape[1]:
+    for name, part in (("x", x), ("y", y)):
+        if not isinstance(part, Tensor):
+            raise InvalidInput(f"{name} is a {type(part).__name__}; give a torch tensor")
+    if x.ndim != 2 or not y.ndim or len(x) != len(y) or not len(x) or not x.shape[1]:
         raise InvalidInput(f"x of shape {tuple(x.shape)}, y of shape {tuple(y.shape)}; expected (n, d) and n targets")
     if not x.is_floating_point() or not (x.isfinite().all() and y.isfinite().all()):
         raise InvalidInput(f"x is {x.dtype} and must be floating; x and y must hold no NaN and no infinity")
+    if not y.is_floating_point() and y.dtype != torch.int64:
+        raise InvalidInput(f"y is {y.dtype}; labels are int64, by y.long(), and targets floating")
     if not y.is_floating_point() and y.ndim != 1:
         raise InvalidInput(f"integer y of shape {tuple(y.shape)}; labels are (n,), or convert the targets to floating")
 
 
 def _check_alike(test: tuple[Tensor, Tensor], train: tuple[Tensor, Tensor]) -> None:
+    if not isinstance(test, tuple | list) or len(test) != 2:
+        raise InvalidInput(f"test is a {type(test).__name__}; give a pair of tensors (x, y)")
     _check_data(*test)
     if any(a.shape[1:] != b.shape[1:] or a.dtype != b.dtype for a, b in zip(test, train, strict=True)):
         shapes = ", ".join(str(tuple(part.shape)) for part in (*test, *train))

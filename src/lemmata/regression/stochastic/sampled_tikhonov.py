@@ -40,6 +40,7 @@ from torch import Generator, Tensor
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.regression.stochastic.checks import check_counts, check_tensors
 
 Choice = Literal["sgcv", "next"] | float
 CHOICES = ("sgcv", "next")
@@ -66,8 +67,8 @@ class RecursiveTikhonov:
             raise UnknownName("choice of the penalty", ridge, CHOICES)
         if not isinstance(ridge, str) and not (math.isfinite(ridge) and ridge > 0):
             raise InvalidInput(f"ridge = {ridge}; the penalty added at each step is finite and positive")
-        if memory is not None and memory < 0:
-            raise InvalidInput(f"memory = {memory}; it is a number of blocks, 0 or more, or None for all")
+        if memory is not None:
+            check_counts(0, memory=memory)
         if not 1 <= pooled < math.inf:
             raise InvalidInput(f"pooled = {pooled}; a criterion is pooled over 1 block or more")
         self.X, self.memory, self.ridge = X, memory, ridge
@@ -210,10 +211,17 @@ def sampled_tikhonov(
     >>> torch.allclose(found.X, dense)
     True
     """
+    check_tensors(A=A, B=B)
+    check_counts(epochs=epochs)
     A, targets = A.detach(), (B[:, None] if B.ndim == 1 else B).detach()
     if A.ndim != 2 or targets.ndim != 2 or len(A) != len(targets) or not A.numel() or not 1 <= batch <= len(A):
         raise InvalidInput(f"A of shape {tuple(A.shape)}, B of shape {tuple(B.shape)}, blocks of {batch} rows")
+    check_counts(batch=batch)
+    if not A.is_floating_point() or A.dtype != targets.dtype:
+        raise InvalidInput(f"A is {A.dtype} and B {targets.dtype}; give both one floating dtype, by .double(), say")
     shape = (A.shape[1], targets.shape[1])
+    for name, given in (("start", start), ("truth", truth)):
+        _check_solution(name, given, shape)
     X = A.new_zeros(shape) if start is None else start.to(A).reshape(shape)
     state = RecursiveTikhonov(X, memory=memory, ridge=ridge, pooled=pooled)
     generator = seed if isinstance(seed, Generator) else torch.Generator().manual_seed(seed)
@@ -228,6 +236,14 @@ def sampled_tikhonov(
     penalties, criteria, residuals, errors = np.array(rows).T
     found = state.X[:, 0] if B.ndim == 1 else state.X
     return SampledTikhonov(found, penalties, criteria, residuals, None if truth is None else errors, float(epochs))
+
+
+def _check_solution(name: str, X: Tensor | None, shape: tuple[int, int]) -> None:
+    if X is None:
+        return
+    check_tensors(**{name: X})
+    if X.shape not in ((shape, shape[:1]) if shape[1] == 1 else (shape,)) or not X.isfinite().all():
+        raise InvalidInput(f"{name} of shape {tuple(X.shape)}; expected {shape}, finite")
 
 
 def _right_vectors(M: Tensor) -> tuple[Tensor, Tensor]:

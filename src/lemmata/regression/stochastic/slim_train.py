@@ -31,6 +31,7 @@ from torch import Generator, Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.regression.stochastic.checks import check_counts, check_tensors
 from lemmata.regression.stochastic.sampled_tikhonov import Choice, RecursiveTikhonov
 
 Rule = Literal["adam", "sgd"] | Callable[[list[nn.Parameter]], torch.optim.Optimizer]
@@ -56,9 +57,10 @@ class SlimFit:
     criteria: np.ndarray
 
     def predict(self, x: Tensor) -> Tensor:
-        """Give the outputs (n, k) at x."""
+        """Give the outputs (n, k) at x. Raises `InvalidInput` for an x that the features do not take."""
+        check_tensors(x=x)
         with torch.no_grad():
-            return self.features(x) @ self.weights + self.intercept
+            return _features(self.features, x) @ self.weights + self.intercept
 
     def plot(self) -> Figure:
         """Draw the losses epoch by epoch, and the penalty step by step."""
@@ -107,9 +109,18 @@ def slim_train(
     >>> bool(fit.train_loss[-1] < 0.1 * fit.train_loss[0])
     True
     """
+    if not isinstance(features, nn.Module):
+        raise InvalidInput(f"features are a {type(features).__name__}; give a torch module from (n, ...) to (n, m)")
+    check_tensors(x=x, y=y)
+    check_counts(batch=batch, epochs=epochs)
+    for name, value, fits in (("lr", lr, lr > 0), ("weight_decay", weight_decay, weight_decay >= 0)):
+        if not (fits and math.isfinite(value)):
+            raise InvalidInput(f"{name} = {value}; it must be finite and {'positive' if name == 'lr' else '0 or more'}")
     targets = y[:, None] if y.ndim == 1 else y
     network = copy.deepcopy(features)
-    _check(network, x, targets, batch, epochs)
+    _check(network, x, targets, batch)
+    if test is not None:
+        test = _checked_test(test, x, targets)
     generator = seed if isinstance(seed, Generator) else torch.Generator().manual_seed(seed)
     mover = _optimiser(network, optimiser, lr)
     with torch.no_grad():
@@ -176,7 +187,7 @@ def _losses(
         return float(torch.stack(parts).sum()) / y.numel()
 
     with torch.no_grad():
-        return loss(x, y), math.nan if test is None else loss(test[0], test[1].reshape(len(test[1]), -1))
+        return loss(x, y), math.nan if test is None else loss(*test)
 
 
 def _optimiser(network: nn.Module, rule: Rule | None, lr: float) -> torch.optim.Optimizer | None:
@@ -190,19 +201,37 @@ def _optimiser(network: nn.Module, rule: Rule | None, lr: float) -> torch.optim.
     return torch.optim.Adam(moved, lr=lr) if rule == "adam" else torch.optim.SGD(moved, lr=lr, momentum=0.9)
 
 
-def _check(network: nn.Module, x: Tensor, y: Tensor, batch: int, epochs: int) -> None:
-    if not len(x) or len(x) != len(y) or y.ndim != 2 or not y.is_floating_point():
+def _features(network: nn.Module, x: Tensor, rows: int | None = None) -> Tensor:
+    """The features of the first samples, or all."""
+    try:
+        return network(x[:rows])
+    except RuntimeError as error:
+        raise InvalidInput(f"the features cannot be computed of x of shape {tuple(x.shape)}: {error}") from error
+
+
+def _checked_test(test: tuple[Tensor, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The test data, with targets (n, k)."""
+    if not isinstance(test, tuple | list) or len(test) != 2:
+        raise InvalidInput(f"test is a {type(test).__name__}; give a pair of tensors (x, y)")
+    check_tensors(**{"test x": test[0], "test y": test[1]})
+    a, b = test[0], test[1][:, None] if test[1].ndim == 1 else test[1]
+    if not a.numel() or a.shape[1:] != x.shape[1:] or b.shape != (len(a), y.shape[1]) or a.dtype != x.dtype:
+        shapes = f"x {a.dtype} of shape {tuple(a.shape)}, y of shape {tuple(b.shape)}"
+        wanted = f"x {x.dtype} (n, {', '.join(map(str, x.shape[1:]))}) and y (n, {y.shape[1]})"
+        raise InvalidInput(f"test data with {shapes}; expected those of the training data, {wanted}")
+    return a, b
+
+
+def _check(network: nn.Module, x: Tensor, y: Tensor, batch: int) -> None:
+    if not x.ndim or not y.ndim or not len(x) or len(x) != len(y) or y.ndim != 2 or not y.is_floating_point():
         shapes = f"x of shape {tuple(x.shape)}, y {y.dtype} of shape {tuple(y.shape)}"
         raise InvalidInput(f"{shapes}; expected n samples and floating targets (n, k) or (n,)")
     if not (x.isfinite().all() and y.isfinite().all()):
         raise InvalidInput("the data hold NaN or infinity; remove or replace those samples")
-    if not 1 <= batch <= len(x) or epochs < 1:
-        raise InvalidInput(f"batch = {batch} of {len(x)} samples, epochs = {epochs}; both must be 1 or more")
-    try:
-        with torch.no_grad():
-            Z = network(x[:1])
-    except RuntimeError as error:
-        raise InvalidInput(f"the features cannot be computed of x of shape {tuple(x.shape)}: {error}") from error
+    if batch > len(x):
+        raise InvalidInput(f"batch = {batch} of {len(x)} samples; take at most all of them")
+    with torch.no_grad():
+        Z = _features(network, x, 1)
     if Z.ndim != 2 or len(Z) != 1:
         raise InvalidInput(f"the features of one sample have shape {tuple(Z.shape)}; expected (1, m)")
     if Z.dtype != y.dtype:
