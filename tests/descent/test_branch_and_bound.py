@@ -210,7 +210,7 @@ def test_published_steps_are_improved(N):
 
 
 def test_what_cannot_be_is_refused():
-    for arguments, told in (((0,), "1 to 4"), ((5,), "1 to 4")):
+    for arguments, told in (((0,), "1 to 4"), ((2.5,), "n = 2.5"), ((5,), "1 to 4")):
         with pytest.raises(InvalidInput, match=told):
             optimal(*arguments)
     for options, told in (({"tolerance": 0.0}, "tolerance"), ({"boxes": 0}, "boxes"), ({"programs": -1}, "programs")):

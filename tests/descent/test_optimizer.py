@@ -147,6 +147,8 @@ def test_what_cannot_be_is_refused():
         ({"method": descent.nesterov(), "L": 0.0}, "smoothness"),
         ({"method": descent.nesterov(), "L": float("inf")}, "smoothness"),
         ({"method": descent.nesterov(), "n": 0}, "n = 0"),
+        ({"method": "nesterov"}, "'nesterov'; make one"),
+        ({"method": descent.nesterov(), "L": None}, "L = None"),
         ({"method": descent.dominant(3), "n": 4}, "which has 3"),
         ({"method": descent.heavy_ball(0.5)}, "average"),
     ):

@@ -119,6 +119,8 @@ BAD = [
     ({"steps": N, "error": np.full(2000, np.nan)}, r"not finite|points"),
     ({"steps": N, "error": 1 / N, "window": (10, 12)}, "3 points"),
     ({"steps": N, "error": 1 / N, "level": 1.0}, "level"),
+    ({"steps": N, "error": noisy(3), "resamples": 0}, "resamples = 0"),
+    ({"steps": N, "error": np.where(N == 1001, np.nan, 1 / N)}, "not finite"),
 ]
 
 

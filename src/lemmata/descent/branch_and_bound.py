@@ -97,8 +97,8 @@ def optimal(
     """
     if of not in ("gap", "gradient"):
         raise UnknownName("measure", of, ("gap", "gradient"))
-    if not 1 <= n <= LARGEST:
-        raise InvalidInput(f"n = {n}; boxes of 1 to {LARGEST} steps can be searched (`dominant` has every length)")
+    if n not in range(1, LARGEST + 1):
+        raise InvalidInput(f"n = {n!r}; boxes of 1 to {LARGEST} steps can be searched (`dominant` has every length)")
     tolerance = TOLERANCE[n] if tolerance is None else tolerance
     boxes = BOXES[of][n] if boxes is None else boxes
     if not 0 < tolerance < 1 or boxes < 1 or programs < 0:

@@ -11,7 +11,6 @@ than the gradient's Lipschitz constant over all parameters together.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lemmata.descent.method import Method
+from lemmata.descent.numbers import is_positive
 from lemmata.descent.schedules.heavy_ball import AveragedHeavyBall
+from lemmata.descent.schedules.length import whole
 from lemmata.descent.schedules.polyak import PolyakStep
 from lemmata.errors import InvalidInput
 
@@ -48,10 +49,13 @@ class FixedSteps(Optimizer):
     """The optimiser that `optimizer` makes."""
 
     def __init__(self, params: Any, method: Method, *, L: float = 1.0, n: int | None = None):
+        if not isinstance(method, Method):
+            raise InvalidInput(f"the method is {method!r:.80}; make one, such as descent.nesterov()")
+        n = None if n is None else whole(n)
         if n is None and isinstance(method, AveragedHeavyBall):
             raise InvalidInput(f"{method.name} ends on an average: say after how many steps, n = ...")
-        if n is not None and (n < 1 or (method.length is not None and n > method.length)):
-            raise InvalidInput(f"n = {n} steps of {method.name}, which has {method.length or 'any number'}")
+        if n is not None and method.length is not None and n > method.length:
+            raise InvalidInput(f"n = {n} steps of {method.name}, which has {method.length}")
         self.method, self.n = method, n
         super().__init__(params, {"L": L, "k": 0})
 
@@ -59,7 +63,7 @@ class FixedSteps(Optimizer):
         """Add parameters, with an L of their own if `param_group` has one; they begin at their own step 0."""
         super().add_param_group(param_group)
         L = self.param_groups[-1]["L"]
-        if not 0 < L < math.inf:
+        if not is_positive(L):
             raise InvalidInput(f"L = {L}; it must be positive and finite: `descent.smoothness` estimates it")
 
     @torch.no_grad()

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import norm
 
+from lemmata.descent.schedules.length import whole
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import Estimate
 from lemmata.figures import Axis, Figure, Panel, Series
@@ -119,6 +120,7 @@ def fit_rate(
         raise UnknownName("model", str(model), ("auto", "power", "geometric"))
     if not 0 < level < 1:
         raise InvalidInput(f"confidence level {level} is not between 0 and 1; take 0.95, say")
+    resamples = whole(resamples, "resamples")
     n, e = _windowed(*_checked(steps, error), window, floor)
     logs = np.log(e)
     residuals = {kind: _residual(_axis(n, kind), logs) for kind in ("power", "geometric")}
@@ -160,13 +162,18 @@ def _windowed(
     """The points of the window, thinned to be even in log n."""
     kept = n > 0
     if window is None:
-        below = np.flatnonzero(~(e > floor).all(0) & kept)
+        below = np.flatnonzero((e <= floor).any(0) & kept)
         last = n[below[0] - 1] if len(below) and below[0] > 0 else n[-1]
         first, last = float(last) / 10, float(last)
     else:
         first, last = window
     kept &= (n >= first * (1 - 1e-12)) & (n <= last)
     n, e = n[kept], e[:, kept]
+    if not ((e > 0) & np.isfinite(e)).all():
+        raise InvalidInput(
+            f"an error in the window is {e.min():g} or not finite; a rate is that of positive errors: end the window "
+            "before they reach the rounding, or give `floor`"
+        )
     if len(n) > MOST:
         wanted = np.geomspace(n[0], n[-1], MOST)
         chosen = np.unique(np.abs(np.log(n)[None] - np.log(wanted)[:, None]).argmin(1))
@@ -175,11 +182,6 @@ def _windowed(
         raise InvalidInput(
             f"{len(n)} points between steps {first:g} and {last:g} above the floor; a rate wants {FEWEST} or "
             "more: take a wider window or a longer run"
-        )
-    if not ((e > 0) & np.isfinite(e)).all():
-        raise InvalidInput(
-            f"an error in the window is {e.min():g} or not finite; a rate is that of positive errors: end the window "
-            "before they reach the rounding, or give `floor`"
         )
     return n, e
 

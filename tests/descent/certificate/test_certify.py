@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata.descent import Schedule
+from lemmata.descent import Schedule, nesterov
 from lemmata.descent.certificate import (
     NotStraightforward,
     Refutation,
@@ -181,3 +181,18 @@ def test_a_delta_out_of_range_is_refused(Delta):
 def test_a_delta_too_large_is_not_called_a_refutation():
     with pytest.raises(NotConverged, match="smaller Delta"):
         certify([1.5, 4.9, 1.5], "1/100")
+
+
+@pytest.mark.parametrize("steps", [5, nesterov(), "1.5", np.ones((1, 1))])
+def test_what_is_no_row_of_steps_is_refused(steps):
+    with pytest.raises(InvalidInput, match="give numbers"):
+        certify(steps)
+
+
+def test_what_is_no_certificate_is_refused():
+    with pytest.raises(InvalidInput, match="no Certificate; make one by certify"):
+        verify([1.5, 4.9, 1.5])
+
+
+def test_a_threshold_is_the_decimal_that_it_prints_as():
+    assert certify([1.5, 4.9, 1.5], 0.001).Delta == Fraction(1, 1000)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lemmata.descent import constant, worst_case
+from lemmata.descent import constant, heavy_ball, worst_case
 from lemmata.errors import InvalidInput
 
 
@@ -56,3 +56,10 @@ def test_impossible_numbers_are_refused():
     for mu in (-0.1, 1.0):
         with pytest.raises(InvalidInput, match="mu"):
             constant(3, mu=mu)
+
+
+def test_a_word_is_no_number():
+    with pytest.raises(InvalidInput, match=r"h = 'best'.*'optimal'"):
+        constant(5, "best")
+    with pytest.raises(InvalidInput, match="momentum = 'x'"):
+        heavy_ball("x")

@@ -29,6 +29,12 @@ from lemmata.estimate import NotConverged
     ([1.0], {"n": 1.5}, "n = 1.5"),
     (np.eye(2), {"n": 3}, "matrix for 2 steps and n = 3"),
     (np.ones(150), {"solver": "clarabel"}, r"N = 150 is too large for solver='clarabel'.*forecast"),
+    ([1.0], {"given": "level"}, "'level'.*'distance' or 'gap'"),
+    ([1.0], {"seconds": np.nan}, "seconds = nan"),
+    ([1.0], {"tolerance": 0.0}, "tolerance = 0.0"),
+    ([1.0], {"tolerance": -1.0}, "tolerance = -1.0"),
+    ("nesterov", {"n": 5}, "'nesterov'; give a Method"),
+    (1.0, {}, "give a Method"),
     (np.ones(60), {"memory": 10**5}, "GiB"),
 ])  # fmt: skip
 def test_invalid_input(method, options, message):

@@ -18,3 +18,13 @@ def test_run_function_and_proof_are_drawn():
 
 def test_figures_are_rendered(tmp_path):
     assert worst_case([1.5, 1.5], mu=0.1, of="gradient").plot().save(tmp_path / "worst.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("steps", [[2.0], [1.5, 1.5]])
+def test_where_bound_and_run_meet_the_axis_shows_it(steps):
+    """With the step 2 the worst run stays where it is, on the bound."""
+    found = worst_case(steps)
+    panel = found.plot().panels[0]
+    low, high = panel.y.limits
+    assert low < 0.6 * found.value < 1.9 * found.value < high
+    assert low < panel.series[0].y.min() <= panel.series[0].y.max() < high

@@ -12,7 +12,7 @@ minimiser and the t + 1 iterates. They are rational, so a machine checks them wi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -157,8 +157,19 @@ def decimal_steps(steps: Any) -> tuple[Fraction, ...]:
     (Fraction(3, 2), Fraction(49, 10))
     """
     steps = getattr(steps, "steps", steps)  # a schedule
+    if isinstance(steps, str) or not isinstance(steps, Iterable) or getattr(steps, "ndim", 1) != 1:
+        raise InvalidInput(f"the steps are {steps!r:.80}; give numbers (t,), or a Schedule")
     numbers = steps.tolist() if isinstance(steps, np.ndarray) else list(steps)
-    return tuple(exact(repr(h) if isinstance(h, float) else h, "a step") for h in numbers)
+    return tuple(decimal(h, "a step") for h in numbers)
+
+
+def decimal(number: Any, what: str) -> Fraction:
+    """Give a number as `exact` does, but a float as the shortest decimal that denotes it.
+
+    >>> decimal(0.001, "Delta")
+    Fraction(1, 1000)
+    """
+    return exact(repr(float(number)) if isinstance(number, float) else number, what)
 
 
 def _square(rows: Sequence[Sequence[Any]], name: str, n: int) -> Rows:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lemmata.descent.certificate.certificate import Certificate, decimal_steps, exact
+from lemmata.descent.certificate.certificate import Certificate, decimal, decimal_steps
 from lemmata.descent.certificate.program import Program
 from lemmata.descent.certificate.rational import rationalise
 from lemmata.descent.certificate.solver import minimise
@@ -25,8 +25,8 @@ def generate(steps: Any, Delta: Any, *, iterations: int = 60, tolerance: float =
     """Give a verified certificate for the pattern `steps` and this Delta, from one semidefinite program.
 
     `steps` (t,) are numbers, fractions or a `Schedule`, in units of 1/L; a float is read as the decimal that it prints
-    as. `tolerance` and `iterations` go to Clarabel. The certificate's claimed rate is the proven one, rounded down to
-    a multiple of 1e-12. Nothing is random.
+    as, and so is Delta. `tolerance` and `iterations` go to Clarabel. The certificate's claimed rate is the proven one,
+    rounded down to a multiple of 1e-12. Nothing is random.
 
     Raises `InvalidInput` for a pattern that is empty, longer than 40, or has a step that is not positive, and for a
     Delta outside (0, 1 / (2 sum h)]; `NotConverged` where what the solver gave does not verify: the pattern is not
@@ -36,7 +36,7 @@ def generate(steps: Any, Delta: Any, *, iterations: int = 60, tolerance: float =
     >>> verify(certificate).holds, float(certificate.average - certificate.rate) < 1e-9
     (True, True)
     """
-    exactly, Delta = pattern(steps), exact(Delta, "Delta")
+    exactly, Delta = pattern(steps), decimal(Delta, "Delta")
     total = sum(exactly, Fraction(0))
     if not 0 < 2 * total * Delta <= 1:
         raise InvalidInput(f"Delta = {float(Delta):.6g} is not in (0, {float(1 / (2 * total)):.6g}], 1 / (2 sum h)")

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from lemmata.descent.certificate.certificate import Certificate
 from lemmata.descent.certificate.conditions import flows, quadratic_form
+from lemmata.errors import InvalidInput
 from lemmata.linalg.definite import is_positive_definite, is_positive_semidefinite, rational_matrix
 
 if TYPE_CHECKING:
@@ -68,13 +69,16 @@ def verify(certificate: Certificate) -> Verification:
     """Check conditions (a) to (d) in exact arithmetic, and that the claimed rate, if there is one, is proven.
 
     The conditions are looked at in three turns (equalities; signs; definiteness and rate), all of each, and the first
-    turn with a failure ends it. Nothing is random and nothing is raised: what is wrong is in `failures`.
+    turn with a failure ends it. Nothing is random. What is wrong is in `failures`; raised is `InvalidInput`
+    for what is no certificate.
 
     >>> from lemmata.descent.certificate import published
     >>> result = verify(published(3))
     >>> result.holds, result.rate, result.eps
     (True, Fraction(79, 30), Fraction(0, 1))
     """
+    if not isinstance(certificate, Certificate):
+        raise InvalidInput(f"{certificate!r:.80} is no Certificate; make one by certify(steps), or load one")
     failures = _equalities(certificate) or _signs(certificate)
     if failures:
         return Verification(certificate.steps, certificate.Delta, None, None, failures)

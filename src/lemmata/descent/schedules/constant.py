@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from lemmata.descent.method import Guarantee, Schedule
+from lemmata.descent.numbers import is_positive
 from lemmata.descent.schedules.length import whole
 from lemmata.errors import InvalidInput
 
@@ -43,8 +44,8 @@ def constant(n: int | None = None, h: float | Literal["optimal"] = 1.0, *, mu: f
         if n is None:
             raise InvalidInput("the optimal constant step depends on the number of steps; give n")
         h = _balanced(n, mu)
-    if not 0 < h < math.inf:
-        raise InvalidInput(f"h = {h} in units of 1/L; it must be positive and finite")
+    if not is_positive(h):
+        raise InvalidInput(f"h = {h!r} in units of 1/L; it must be positive and finite, or 'optimal'")
     guarantee = Guarantee("gap", "distance", _exact(h, mu), KIM, tight=True, mu=mu) if h < 2 else None
     name = f"constant step {h:.4g}" + (f", mu = {mu:g} L" if mu else "")
     return Schedule(name, np.full(n or 1, h), cyclic=n is None, guarantee=guarantee, source="Cauchy (1847)")

@@ -25,6 +25,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from lemmata.descent.method import Coefficients, Guarantee, Method, State
+from lemmata.descent.numbers import is_positive
 from lemmata.errors import InvalidInput
 
 GHADIMI = (
@@ -54,11 +55,11 @@ def heavy_ball(
         return _for_quadratics(mu)
     if momentum == "increasing":
         return _increasing(1.0 if step is None else step)
-    if not 0 <= momentum < 1:
-        raise InvalidInput(f"momentum = {momentum}; it must lie in [0, 1), or be 'increasing'")
+    if isinstance(momentum, str) or not 0 <= momentum < 1:
+        raise InvalidInput(f"momentum = {momentum!r}; it must lie in [0, 1), or be 'increasing'")
     step = 1 - momentum if step is None else step
-    if not 0 < step < math.inf:
-        raise InvalidInput(f"step = {step} in units of 1/L; it must be positive")
+    if not is_positive(step):
+        raise InvalidInput(f"step = {step!r} in units of 1/L; it must be positive")
     name = f"heavy ball, momentum {momentum:g}"
     if output == "last":
         return HeavyBall(name, source="Polyak (1964)", momentum=momentum, step=step)

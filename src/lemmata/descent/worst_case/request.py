@@ -12,6 +12,7 @@ from typing import Any, get_args
 import numpy as np
 
 from lemmata.descent.method import Given, Measure, Method, Schedule
+from lemmata.descent.numbers import is_positive
 from lemmata.descent.worst_case.bound import Statement
 from lemmata.descent.worst_case.program import Program
 from lemmata.errors import InvalidInput, UnknownName
@@ -35,9 +36,11 @@ class Request:
             raise UnknownName("measure", of, get_args(Measure))
         if given not in get_args(Given):
             raise UnknownName("condition", given, get_args(Given))
-        if not (np.isfinite(L) and L > 0):
+        if given == "level":
+            raise InvalidInput("given = 'level': a level set is no measure of a program; take 'distance' or 'gap'")
+        if not is_positive(L):
             raise InvalidInput(f"L = {L}; the Lipschitz constant of the gradient is a positive number")
-        if not (np.isfinite(mu) and mu >= 0):
+        if mu != 0 and not is_positive(mu):
             raise InvalidInput(f"mu = {mu}; functions that are not convex have no worst case here: take 0 <= mu < L")
         if mu >= L:
             raise InvalidInput(
@@ -80,7 +83,12 @@ def _matrix(method: Any, n: int | None) -> tuple[str, np.ndarray]:
         if count is None:
             raise InvalidInput(f"{method.name} runs for any number of steps; say how many: worst_case(method, n)")
         return method.name, _checked(np.asarray(method.matrix(_counted(count)), dtype=float))
-    given = np.asarray(method, dtype=float)
+    try:
+        given = np.asarray(None if isinstance(method, str) else method, dtype=float)
+    except (TypeError, ValueError):
+        given = np.array(np.nan)
+    if not given.ndim:
+        raise InvalidInput(f"the method is {method!r:.80}; give a Method, steps (N,) or a matrix H (N, N)")
     if given.ndim == 1:
         given = given if n is None else given[: _counted(n)]
         if n is not None and len(given) < n:

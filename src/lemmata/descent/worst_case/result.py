@@ -111,11 +111,14 @@ class WorstCase(Estimate):
         asked = run.gaps if self.of == "gap" else np.sum(run.gradients**2, axis=1)
         granted = float(np.sum((worst.x0 - worst.minimiser) ** 2)) if self.given == "distance" else float(run.gaps[0])
         given = "D²" if self.given == "distance" else "(f₀ - f*)"
+        drawn = np.maximum(asked / granted, 1e-300)
+        positive = np.append(drawn[drawn > 1e-16 * float(self.bound)], float(self.bound))
+        limits = (0.5 * float(positive.min()), 2 * float(positive.max()))  # bound and run may be equal to rounding
         return Panel(
             title="the worst run",
             x=Axis(label="step k"),
-            y=Axis(label=f"{QUANTITY[self.of]} over {given}", log=True),
-            series=[Series(label="worst run", x=np.arange(self.steps + 1), y=np.maximum(asked / granted, 1e-300))],
+            y=Axis(label=f"{QUANTITY[self.of]} over {given}", log=True, limits=limits),
+            series=[Series(label="worst run", x=np.arange(self.steps + 1), y=drawn)],
             references=[Reference(label="proven bound at N", value=float(self.bound), role="theory")],
         )
 

@@ -26,13 +26,14 @@ from typing import get_args
 import numpy as np
 
 from lemmata.descent.method import Given, Measure, Method
+from lemmata.descent.numbers import is_positive
 from lemmata.descent.worst_case.bound import rigorous_bound
 from lemmata.descent.worst_case.program import Program
 from lemmata.descent.worst_case.request import Request
 from lemmata.descent.worst_case.result import WorstCase
 from lemmata.descent.worst_case.solving import Answer, Choice, answer
 from lemmata.descent.worst_case.worst_function import Envelope, OnALine, WorstFunction
-from lemmata.errors import UnknownName
+from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
 
 ACCEPTED = 1e-4  # relative: what the truth must at least be known to
@@ -72,6 +73,9 @@ def worst_case(
     """
     if solver not in get_args(Choice):
         raise UnknownName("solver", solver, get_args(Choice))
+    for name, limit in (("tolerance", tolerance), ("seconds", seconds), ("memory", memory)):
+        if not is_positive(limit) and not (name != "tolerance" and limit == np.inf):
+            raise InvalidInput(f"{name} = {limit!r}; it must be positive, and no NaN")
     started = time.process_time()
     request = Request.read(method, n, L=L, mu=mu, of=of, given=given)
     found = answer(request, solver=solver, tolerance=tolerance, seconds=seconds, memory=memory)
