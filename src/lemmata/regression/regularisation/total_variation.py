@@ -105,8 +105,8 @@ def total_variation(
 
     With an A that is badly conditioned and a small lam it can take many thousand iterations: for 60 points under a
     Gaussian blur of standard deviation 4 and lam = 1e-2 some 5000, for one of 6 and lam = 1e-3 more than the 10000 that
-    are allowed. Then allow more `iterations`, take a larger `tolerance` (1e-3 took the latter 2750), or use the `best` of
-    `NotConverged`, whose `gap` bounds how far its objective is from the minimum.
+    are allowed. Then allow more `iterations`, take a larger `tolerance` (1e-3 took the latter 2750), or use the `best`
+    of `NotConverged`, whose `gap` bounds how far its objective is from the minimum.
 
     Raises `InvalidInput` for what cannot be used (NaN, empty data, more than two axes, a lam that is not positive, an
     A that annihilates constants), and `NotConverged` with the best x.

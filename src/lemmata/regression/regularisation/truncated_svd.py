@@ -35,11 +35,11 @@ def truncated_svd_path(
     if not rank:
         raise InvalidInput("A is zero: there is no component to keep")
     most = rank if most is None else most
-    if not (most == int(most) and 1 <= most <= rank):
+    if not (1 <= most <= rank and most == int(most)):
         raise InvalidInput(
             f"most = {most} components; there are {rank} above rounding, take a whole number from 1 to as many"
         )
-    return along(form, b, Truncation(), torch.arange(1, most + 1))
+    return along(form, b, Truncation(), torch.arange(1, int(most) + 1))
 
 
 def truncated_svd(
