@@ -1,6 +1,6 @@
 """Checks of arguments that several functions here share. Cost: none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -43,6 +43,8 @@ def check_point(name: str, point: Any, size: int) -> None:
 
 def sorted_marks(marks: Sequence[int]) -> list[int]:
     """The different marks in order. Raises `InvalidInput` where there is none, or one that counts no steps."""
+    if not isinstance(marks, Iterable):
+        raise InvalidInput(f"marks = {marks}; give a list of steps")
     found = sorted(set(marks))
     if not found or found[0] < 0 or any(int(mark) != mark for mark in found):
         raise InvalidInput(f"marks {found[:3]}; at least one is wanted, and they must be 0 or more, integers")

@@ -287,7 +287,8 @@ def _marks(marks: Sequence[int] | None, iterations: int) -> np.ndarray:
 
 def _check(iterations: int, batch: int, average_from: int, each: int) -> None:
     check_counts(batch=batch, each=each, iterations=iterations)
-    if not 0 <= average_from < iterations:
+    check_counts(0, average_from=average_from)
+    if average_from >= iterations:
         raise InvalidInput(f"average_from = {average_from}; it must lie between 0 and {iterations - 1}")
 
 
