@@ -1,5 +1,6 @@
 """Kernels of networks: the infinite-width limit, the empirical tangent kernel, and what a kernel says of training."""
 
+from lemmata.kernels.dynamics import ActivationFlips, Distance, activation_flips, distance_from_initialisation
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
-__all__ = ["KernelMatrix"]
+__all__ = ["ActivationFlips", "Distance", "KernelMatrix", "activation_flips", "distance_from_initialisation"]
