@@ -17,12 +17,13 @@ parameters and 24 samples; override `model`, `data` and `loss` where it wants an
 for that override `truth`, which is held against `lemmata.phantoms`.
 
 Solvers of regressions, which take samples and targets, have `SolverConformance` and `LeastSquaresConformance`; methods
-that minimise a smooth function have `MinimiserConformance`.
+that minimise a smooth function have `MinimiserConformance`; kernels, which take samples twice, `KernelConformance`.
 """
 
 from lemmata.conformance.comparing import flat, require
 from lemmata.conformance.estimate import EstimateConformance, ScalarConformance
 from lemmata.conformance.instrument import InstrumentConformance
+from lemmata.conformance.kernel import KernelConformance
 from lemmata.conformance.minimiser import MinimiserConformance
 from lemmata.conformance.schedule import ScheduleConformance
 from lemmata.conformance.solver import LeastSquaresConformance, SolverConformance
@@ -30,6 +31,7 @@ from lemmata.conformance.solver import LeastSquaresConformance, SolverConformanc
 __all__ = [
     "EstimateConformance",
     "InstrumentConformance",
+    "KernelConformance",
     "LeastSquaresConformance",
     "MinimiserConformance",
     "ScalarConformance",
