@@ -41,6 +41,7 @@ def contents(arrays: Arrays) -> str:
         if array is None:
             continue
         values = np.round(array * 1e6) if array.dtype.kind == "f" else array
+        fits = np.abs(values).max(initial=0) < 2**31
         total.update(f"{array.shape}".encode())
-        total.update(np.ascontiguousarray(values, dtype="<i4").tobytes())
+        total.update(np.ascontiguousarray(values, dtype="<i4" if fits else "<i8").tobytes())
     return total.hexdigest()

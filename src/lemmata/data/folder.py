@@ -99,14 +99,23 @@ def digest(name: str, data_dir: str | os.PathLike[str] | None = None, *, verify:
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[Found]:
-    """Every dataset and set of weights known by name, and whether it is here.
+    """Every dataset and set of weights known by name, and whether it is here; the tables of PMLB count as one.
 
     Names and sizes are looked at; contents are not read.
 
     >>> [entry.name for entry in available() if entry.found][:3]
-    ['mnist-5k', 'digits', 'mnist1d']
+    ['mnist-5k', 'digits', 'iris']
     """
-    return [_look(source, data_dir) for source in (*sources.SOURCES.values(), *sources.WEIGHTS.values())]
+    single = [_look(source, data_dir) for source in (*sources.SOURCES.values(), *sources.WEIGHTS.values())]
+    return [*single, _look_at_all("pmlb", list(sources.PMLB.values()), data_dir)]
+
+
+def _look_at_all(name: str, family: list[Source], data_dir: str | os.PathLike[str] | None) -> Found:
+    looks = [_look(source, data_dir) for source in family]
+    absent = [look for look in looks if not look.found]
+    if not absent:
+        return Found(name, True, looks[0].where, "")
+    return Found(name, False, "", f"{len(absent)} of {len(looks)} tables are missing; the first: {absent[0].reason}")
 
 
 def _look(source: Source, data_dir: str | os.PathLike[str] | None) -> Found:

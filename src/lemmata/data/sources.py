@@ -1,8 +1,8 @@
 """The table of datasets known by name: what each holds, its checksums, and where it can be had.
 
-Adding a dataset is adding a row here and a reader (`module:function`). Readers take the folder of the files (None for
-sources that need none) and give numpy arrays. The digest of a source that lives in files is made of their published
-md5 sums; the others declare the sha256 of their contents.
+Adding a dataset is adding a row here and a reader (`module:function`, or `module:function:file` where it reads several
+files alike). Readers take the folder of the files (None for sources that need none) and give numpy arrays. The digest
+of a source that lives in files is made of their published md5 sums; the others declare the sha256 of their contents.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
+from lemmata.data.pmlb_tables import TABLES
 from lemmata.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class Source:
 
     def read(self, folder=None) -> Arrays:
         """Read the arrays; only here is the reader's module imported."""
-        module, function = self.reader.split(":")
-        return getattr(import_module(module), function)(folder)
+        module, function, *file = self.reader.split(":")
+        return getattr(import_module(module), function)(folder, *file)
 
 
 def combined(files: Iterable[File]) -> str:
@@ -160,6 +161,38 @@ DIGITS = Source(
     contents="cc9885eeb1ae88b1bbb7de90208569337cb70133b6c75b423dd042fe99e4799a",
 )
 
+CLASSIC = "lemmata.data.packaged_tables:read"
+
+IRIS = Source(
+    name="iris",
+    title="150 irises, 4 measurements, 3 species; comes with scikit-learn",
+    classes=3,
+    reader=f"{CLASSIC}:iris.csv",
+    reference="Fisher (1936), The use of multiple measurements in taxonomic problems, doi:10.24432/C56C76",
+    package="sklearn",
+    contents="86f4d4041b3e8e0ceb2e90f1e991937249a6d50c619d99d174b278d22f8a0fbd",
+)
+
+WINE = Source(
+    name="wine",
+    title="178 wines, 13 measurements, 3 cultivars; comes with scikit-learn",
+    classes=3,
+    reader=f"{CLASSIC}:wine_data.csv",
+    reference="Aeberhard, Forina (1992), Wine, doi:10.24432/C5PC7J",
+    package="sklearn",
+    contents="11d2a0aab4dcce27eb407c3da181cdfa90884eb44d6a1d6da7700d829083b42f",
+)
+
+BREAST_CANCER = Source(
+    name="breast-cancer",
+    title="569 tumours, 30 measurements, malignant or benign; comes with scikit-learn",
+    classes=2,
+    reader=f"{CLASSIC}:breast_cancer.csv",
+    reference="Wolberg, Mangasarian, Street, Street (1995), Breast cancer Wisconsin (diagnostic), doi:10.24432/C5DW2B",
+    package="sklearn",
+    contents="8dfb21d7e79c9511c82a9eb9d011b9152b44196d899148f91c85caa86369d338",
+)
+
 MNIST1D = Source(
     name="mnist1d",
     title="MNIST-1D: 4,000 + 1,000 generated signals of length 40",
@@ -184,14 +217,28 @@ RESNET56_CIFAR10 = Source(
 )
 
 WEIGHTS = {source.name: source for source in (RESNET56_CIFAR10,)}
-SOURCES = {source.name: source for source in (MNIST_5K, DIGITS, MNIST1D, MNIST, FASHION_MNIST, CIFAR10)}
+EMBEDDED = (MNIST_5K, DIGITS, IRIS, WINE, BREAST_CANCER, MNIST1D)
+SOURCES = {source.name: source for source in (*EMBEDDED, MNIST, FASHION_MNIST, CIFAR10)}
+
+PMLB = {
+    f"pmlb/{table.name}": Source(
+        name=f"pmlb/{table.name}",
+        title=f"PMLB table {table.name}: {table.samples:,} samples, {table.features} features",
+        classes=table.classes,
+        reader=f"lemmata.data.pmlb:read:{table.name}.tsv.gz",
+        reference="Olson, La Cava, Orzechowski, Urbanowicz, Moore (2017), PMLB, doi:10.1186/s13040-017-0154-4",
+        folders=("pmlb",),
+        files=(File(f"{table.name}.tsv.gz", table.md5, table.size),),
+    )
+    for table in TABLES
+}
 
 
 def names() -> list[str]:
-    """The datasets that `load` knows, those that need no files first.
+    """The datasets that `load` knows, those that need no files first; the tables of PMLB (`PMLB`) come on top.
 
     >>> names()
-    ['mnist-5k', 'digits', 'mnist1d', 'mnist', 'fashion-mnist', 'cifar10']
+    ['mnist-5k', 'digits', 'iris', 'wine', 'breast-cancer', 'mnist1d', 'mnist', 'fashion-mnist', 'cifar10']
     """
     return list(SOURCES)
 
@@ -199,13 +246,14 @@ def names() -> list[str]:
 def find(name: str) -> Source:
     """The table's row for a name, or `UnknownName` with the nearest one.
 
-    >>> find("cifar10").classes
-    10
+    >>> find("cifar10").classes, find("pmlb/glass").classes
+    (10, 5)
     """
+    known = PMLB if name.startswith("pmlb") else SOURCES
     try:
-        return SOURCES[name]
+        return known[name]
     except KeyError:
-        raise UnknownName("dataset", name, SOURCES) from None
+        raise UnknownName("dataset", name, known) from None
 
 
 def find_weights(name: str) -> Source:
