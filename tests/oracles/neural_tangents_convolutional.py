@@ -40,7 +40,9 @@ def content() -> dict[str, Any]:
 def cases(images: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     for name, x in images.items():
         for readout, layers in READOUTS.items():
-            if name == "small" and readout == "local-average" or name == "square" and readout == "local-average-same":
+            if (name == "small" and readout == "local-average") or (
+                name == "square" and readout == "local-average-same"
+            ):
                 continue
             for convolutions in (1, 2, 4):
                 law = {"images": name, "readout": readout, "convolutions": convolutions}
