@@ -1,6 +1,16 @@
 """Kernels of networks: the infinite-width limit, the empirical tangent kernel, and what a kernel says of training."""
 
+from lemmata.kernels.analytic import FullyConnected, analytic_nngp, analytic_ntk
 from lemmata.kernels.dynamics import ActivationFlips, Distance, activation_flips, distance_from_initialisation
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
-__all__ = ["ActivationFlips", "Distance", "KernelMatrix", "activation_flips", "distance_from_initialisation"]
+__all__ = [
+    "ActivationFlips",
+    "Distance",
+    "FullyConnected",
+    "KernelMatrix",
+    "activation_flips",
+    "analytic_nngp",
+    "analytic_ntk",
+    "distance_from_initialisation",
+]
