@@ -1,0 +1,104 @@
+"""Kernels against recorded values of neural-tangents 0.6.5 in float64: `tests/oracles/neural_tangents_record.py`.
+
+Both sides round. 1e-11 of a matrix's largest entry is what up to six layers of elementary functions leave; where
+neural-tangents takes the arc cosine of a cosine that rounds to 1, on the diagonal of tangent kernels with a kink, its
+own error is 1e-8, and the tolerance there 1e-7.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lemmata.kernels import FullyConnected, analytic_nngp, analytic_ntk
+from lemmata.kernels.analytic import Rectifier
+from lemmata.kernels.empirical import empirical_ntk
+
+ORACLES = Path(__file__).parents[1] / "oracles"
+KINKED = ("relu", "leaky_relu", "abs")
+ACTIVATIONS = {"leaky_relu": Rectifier(0.1), "sine": "sin", "cosine": "cos"}  # where names or defaults differ
+UNNAMED = {
+    "sigmoid_like": lambda h: (torch.special.erf(h / 2.4020563531719796) + 1) / 2,
+    "gaussian": lambda h: torch.exp(-h.square()),
+}
+
+
+def recorded(name: str) -> dict:
+    return json.loads((ORACLES / f"neural_tangents_0.6.5_{name}.json").read_text())
+
+
+def tensor(values) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def agrees(found: torch.Tensor, wanted, tolerance: float = 1e-11) -> None:
+    wanted = tensor(wanted)
+    assert found.shape == wanted.shape
+    assert float((found - wanted).abs().max()) <= tolerance * float(wanted.abs().max())
+
+
+# ---- fully-connected nets --------------------------------------------------------------------------------------------
+
+FULLY_CONNECTED = recorded("fully_connected")
+
+
+def law(case: dict, **options) -> FullyConnected:
+    activation = case["activation"]
+    return FullyConnected(
+        case.get("depth") or case["blocks"] + 2,  # a first layer, the blocks, and a last one
+        activation=UNNAMED.get(activation) or ACTIVATIONS.get(activation, activation),
+        weight_variance=case["weight_variance"],
+        bias_variance=case["bias_variance"],
+        **options,
+    )
+
+
+def label(case: dict) -> str:
+    size = f"{case['depth']} layers" if "depth" in case else f"{case['blocks']} blocks"
+    return f"{case['activation']}, {size}, variances {case['weight_variance']} {case['bias_variance']}"
+
+
+@pytest.mark.parametrize("kind", ["plain", "residual", "layer_norm"])
+def test_kernels_of_fully_connected_nets(kind: str):
+    x = tensor(FULLY_CONNECTED["x"])
+    for case in FULLY_CONNECTED[kind]:
+        if case["activation"] in UNNAMED:
+            continue
+        options = {} if kind == "plain" else {kind: True}
+        network = law(case, **options)
+        agrees(analytic_nngp(x, network=network).values, case["nngp"])
+        ntk = analytic_ntk(x, network=network).values
+        agrees(ntk, case["ntk"], 1e-7 if case["activation"] in KINKED else 1e-11)
+        apart = ~torch.eye(5, dtype=torch.bool)
+        agrees(ntk[apart], tensor(case["ntk"])[apart].tolist())
+        agrees(analytic_ntk(x[:2], x[2:], network=network).values, tensor(case["ntk"])[:2, 2:].tolist())
+
+
+# ---- empirical kernels -----------------------------------------------------------------------------------------------
+
+EMPIRICAL = recorded("empirical")
+NETWORKS = {
+    "mlp": lambda: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 7), nn.ReLU(), nn.Linear(7, 3)),
+    "cnn": lambda: nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 5, 3, padding=1, stride=2), nn.Tanh(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_empirical_kernels(name: str):
+    case = EMPIRICAL[name]
+    model, x, z = NETWORKS[name]().double(), tensor(case["x"]), tensor(case["z"])
+    with torch.no_grad():
+        for parameter, weights in zip(model.parameters(), case["weights"], strict=True):
+            parameter.copy_(tensor(weights))
+        agrees(model(x), case["f_x"])
+    for second, key in ((None, "ntk_xx"), (z, "ntk_xz")):
+        wanted = tensor(case[key])
+        agrees(empirical_ntk(model, x, second).values, case[key])
+        trace = wanted.diagonal(dim1=2, dim2=3).sum(-1)
+        agrees(empirical_ntk(model, x, second, outputs="trace").values, (trace / 3).tolist())
+        agrees(empirical_ntk(model, x, second, outputs="sum").values, (wanted.sum((2, 3)) / 3).tolist())
