@@ -24,7 +24,7 @@ __all__ = [
     "cnn_gp",
     "cntk",
     "distance_from_initialisation",
+    "empirical_ntk",
     "kernel_ridge",
     "one_vs_all",
-    "empirical_ntk",
 ]

@@ -39,6 +39,7 @@ def cntk(
 ) -> KernelMatrix:
     """The CNTK of images x (n, C, P, Q) with z (m, C, P, Q), or with themselves: values (n, m) in the dtype of x.
 
+    >>> import torch
     >>> x = torch.randn(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     >>> kernel = cntk(x, network=Convolutional(depth=3, readout="average"))
     >>> kernel.symmetric, bool(kernel.eigenvalues.min() > 0)
@@ -60,6 +61,7 @@ def cnn_gp(
 ) -> KernelMatrix:
     """The CNN-GP kernel, of the net at initialisation: arguments and result as those of `cntk`.
 
+    >>> import torch
     >>> x = torch.ones(2, 1, 3, 3)
     >>> float(cnn_gp(x, network=Convolutional(depth=2)).values[0, 1] * 9)
     49.0...
