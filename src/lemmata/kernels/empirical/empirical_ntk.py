@@ -12,7 +12,8 @@ Sources: Jacot, Gabriel, Hongler (2018); Novak, Sohl-Dickstein, Schoenholz (2022
 Mohamadi, Bae, Sutherland (2023) for the sum of logits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -57,8 +58,8 @@ def empirical_ntk(
     >>> kernel = empirical_ntk(model, x)                    # of a linear model: x_i . x_j times the identity
     >>> kernel.values[0, 1], empirical_ntk(model, x, outputs="trace").values
     (tensor([[1., 0.], [0., 1.]]), tensor([[1., 1.], [1., 2.]]))
-    >>> kernel.ways["weight"].name
-    'product of Grams'
+    >>> kernel.ways["weight"].name                       # C = 2: so small that it hardly matters
+    'per-sample gradients'
     """
     if outputs not in OUTPUTS:
         raise UnknownName("kind of outputs", str(outputs), OUTPUTS)
@@ -74,7 +75,8 @@ def empirical_ntk(
     block, chunk = _blocks(_held(f, plan, ways, size), whole, memory, max(n, m))
     K = torch.zeros(n * R, m * R, dtype=dtype, device=f.objective.device)
     with torch.no_grad():
-        _fill(K, f, x.detach(), None if z is None else z.detach(), ways, size, block, chunk)
+        take = partial(side, f, ways=ways, size=size, chunk=chunk)
+        _fill(K, x.detach(), None if z is None else z.detach(), take, R, block)
         if outputs == "trace":
             K /= C
     values = K.view(n, R, m, R).transpose(1, 2) if outputs == "full" else K
@@ -121,40 +123,34 @@ def _held(f: SampleWise, layers: list[Layer], ways: Ways, size: Size) -> tuple[i
     return max(transient, 1), max(kept, 1)
 
 
-def _fill(
-    K: Tensor, f: SampleWise, x: Tensor, z: Tensor | None, ways: Ways, size: Size, block: int, chunk: int
-) -> None:
-    """Add up the layers' shares, block by block of samples, and mirror them where there is one set of samples."""
-    R = size.R
-    for i, part in zip(range(0, len(x), block), x.split(block), strict=True):
-        left = side(f, part, ways, size, chunk)
-        rows = K[i * R : (i + len(part)) * R]
-        if z is not None:
-            for j, other in zip(range(0, len(z), block), z.split(block), strict=True):
-                right = side(f, other, ways, size, chunk)
-                _add(rows[:, j * R : (j + len(other)) * R], left, right, R)
-            continue
-        for j in range(0, i, block):
-            _add(rows[:, j * R : (j + block) * R], left, side(f, x[j : j + block], ways, size, chunk), R)
-        _add(rows[:, i * R : (i + len(part)) * R], left, left, R, lower=True)
-    if z is None:
-        for i, j in _tiles(len(K), len(K), lower=True):
-            K[j, i] = K[i, j].T.contiguous()
+def _fill(K: Tensor, x: Tensor, z: Tensor | None, take: Callable[[Tensor], Side], R: int, block: int) -> None:
+    """Set the kernel (n R, m R) from blocks of samples; half of them, and the mirror, where both sides are the same."""
+    for i in range(0, len(x), block):
+        left = take(x[i : i + block])
+        others = range(0, i + 1 if z is None else len(z), block)
+        for j in others:
+            same = z is None and j == i
+            right = left if same else take((x if z is None else z)[j : j + block])
+            n, m = len(x[i : i + block]), len((x if z is None else z)[j : j + block])
+            for I, J in _tiles(n, m, max(1, TILE // R), lower=same):  # noqa: E741
+                tile = _tile(left, right, I, J, K.new_zeros((I.stop - I.start) * R, (J.stop - J.start) * R))
+                rows, columns = (i + I.start) * R, (j + J.start) * R
+                K[rows : rows + len(tile), columns : columns + tile.shape[1]] = tile
+                if z is None and rows != columns:
+                    K[columns : columns + tile.shape[1], rows : rows + len(tile)] = tile.T
 
 
-def _add(out: Tensor, left: Side, right: Side, R: int, lower: bool = False) -> None:
-    """Add the shares of all layers, tile by tile; only on and below the diagonal where both sides are the same."""
-    n, m = (size // R for size in out.shape)
-    for I, J in _tiles(n, m, lower=lower, step=max(1, TILE // R)):  # noqa: E741
-        tile = out.new_zeros((I.stop - I.start) * R, (J.stop - J.start) * R)
-        for names, kept in left.items():
-            kept.add(tile, right[names], I, J)
-        out[I.start * R : I.stop * R, J.start * R : J.stop * R] = tile
+def _tile(left: Side, right: Side, I: slice, J: slice, tile: Tensor) -> Tensor:  # noqa: E741
+    """The shares of all layers, while the tile is in the cache."""
+    for names, kept in left.items():
+        kept.add(tile, right[names], I, J)
+    return tile
 
 
-def _tiles(n: int, m: int, *, lower: bool, step: int = TILE) -> Iterator[tuple[slice, slice]]:
+def _tiles(n: int, m: int, step: int, *, lower: bool) -> Iterator[tuple[slice, slice]]:
+    """Samples of rows and columns; only on and below the diagonal if `lower`."""
     for i in range(0, n, step):
-        for j in range(0, min(m, i + step) if lower else m, step):
+        for j in range(0, i + 1 if lower else m, step):
             yield slice(i, min(i + step, n)), slice(j, min(j + step, m))
 
 
