@@ -5,7 +5,17 @@ from lemmata.kernels.cntk import Convolutional, cnn_gp, cntk
 from lemmata.kernels.dynamics import ActivationFlips, Distance, activation_flips, distance_from_initialisation
 from lemmata.kernels.empirical import EmpiricalNTK, empirical_ntk
 from lemmata.kernels.kernel_matrix import KernelMatrix
-from lemmata.kernels.regression import Gaussian, KernelFit, Laplace, Polynomial, kernel_ridge, one_vs_all
+from lemmata.kernels.regression import (
+    Gaussian,
+    HeldOut,
+    KernelFit,
+    KernelRidgePath,
+    Laplace,
+    Polynomial,
+    kernel_ridge,
+    kernel_ridge_path,
+    one_vs_all,
+)
 
 __all__ = [
     "ActivationFlips",
@@ -14,8 +24,10 @@ __all__ = [
     "EmpiricalNTK",
     "FullyConnected",
     "Gaussian",
+    "HeldOut",
     "KernelFit",
     "KernelMatrix",
+    "KernelRidgePath",
     "Laplace",
     "Polynomial",
     "activation_flips",
@@ -26,5 +38,6 @@ __all__ = [
     "distance_from_initialisation",
     "empirical_ntk",
     "kernel_ridge",
+    "kernel_ridge_path",
     "one_vs_all",
 ]

@@ -9,6 +9,7 @@ effective ranks, of which this is the participation ratio. Eigenvalues cost abou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,8 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
+
+Kernel = Callable[[Tensor, Tensor | None], Tensor]  # k(x, z) -> (n, m); without z the symmetric k(x, x)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,7 @@
-"""Regression: least squares, softmax regression and the smooth solvers behind them, interpolating networks, kernels."""
+"""Regression: least squares, softmax regression and the smooth solvers behind them, interpolating networks."""
 
 from lemmata.regression.classification_fit import ClassificationFit
 from lemmata.regression.finite_sample import InterpolatingNet, interpolating_net, misfit_by_units
-from lemmata.regression.kernel import KernelInterpolant, fit_gaussian_kernel
 from lemmata.regression.least_squares import least_squares
 from lemmata.regression.minimise import minimise
 from lemmata.regression.minimum import Minimum, descent_figure
@@ -22,7 +21,6 @@ from lemmata.regression.solution import Solution
 __all__ = [
     "ClassificationFit",
     "InterpolatingNet",
-    "KernelInterpolant",
     "Minimum",
     "NonlinearLeastSquares",
     "SmoothFunction",
@@ -30,7 +28,6 @@ __all__ = [
     "bias_variance",
     "cross_validation",
     "descent_figure",
-    "fit_gaussian_kernel",
     "interpolating_net",
     "iterative",
     "least_squares",

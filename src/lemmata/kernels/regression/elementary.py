@@ -1,0 +1,102 @@
+"""Kernels of two points that need no network: Gaussian, Laplace, polynomial.
+
+    Gaussian    exp(-|x - z|^2 / (2 s^2))        analytic: eigenvalues fall faster than any power
+    Laplace     exp(-|x - z| / s)                eigenvalues fall as those of the ReLU tangent kernel on the sphere
+    polynomial  (scale x.z + offset)^degree      of finite rank: singular beyond binom(d + degree, degree) points
+
+Each is a function (x, z) -> values: x (n, d), z (m, d) gives (n, m), and z = None the symmetric (n, n), whose diagonal
+is exact. Cost: 2 n m d flops for the products, one elementary function an entry. Fails: squared distances are
+|x|^2 + |z|^2 - 2 x.z, and so off by the rounding of |x|^2; shift data whose mean is far from 0.
+
+Sources: Schoelkopf, Smola (2002), Learning with Kernels, 2.3; Geifman, Yadav, Kasten, Galun, Jacobs, Basri (2020),
+arXiv:2007.01580, and Chen, Xu (2021), arXiv:2009.10683 (Laplace against tangent kernels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lemmata.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """exp(-|x - z|^2 / (2 bandwidth^2)).
+
+    >>> Gaussian(1.0)(torch.tensor([[0.0], [2.0]]))
+    tensor([[1.0000, 0.1353],
+            [0.1353, 1.0000]])
+    """
+
+    bandwidth: float
+
+    def __post_init__(self) -> None:
+        _require_positive("bandwidth", self.bandwidth)
+
+    def __call__(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """Give the values (n, m) at x (n, d) and z (m, d), in one buffer."""
+        return squared_distances(x, z).mul_(-0.5 / self.bandwidth**2).exp_()
+
+
+@dataclass(frozen=True)
+class Laplace:
+    """exp(-|x - z| / bandwidth), the distance being Euclidean.
+
+    >>> Laplace(2.0)(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0]])).T
+    tensor([[1.0000, 0.3679]])
+    """
+
+    bandwidth: float
+
+    def __post_init__(self) -> None:
+        _require_positive("bandwidth", self.bandwidth)
+
+    def __call__(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """Give the values (n, m) at x (n, d) and z (m, d), in one buffer."""
+        return squared_distances(x, z).sqrt_().div_(-self.bandwidth).exp_()
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """(scale x.z + offset)^degree: positive semidefinite for offset >= 0 and scale > 0.
+
+    >>> Polynomial(2, offset=1.0)(torch.tensor([[1.0], [2.0]]))
+    tensor([[ 4.,  9.],
+            [ 9., 25.]])
+    """
+
+    degree: int
+    offset: float = 1.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_positive("scale", self.scale)
+        if not (isinstance(self.degree, int) and self.degree >= 1):
+            raise InvalidInput(f"degree = {self.degree}; it must be a whole number from 1")
+        if not 0 <= self.offset < float("inf"):
+            raise InvalidInput(f"offset = {self.offset}; a negative one gives no positive semidefinite kernel")
+
+    def __call__(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """Give the values (n, m) at x (n, d) and z (m, d)."""
+        return (x @ (x if z is None else z).mT).mul_(self.scale).add_(self.offset).pow_(self.degree)
+
+
+def squared_distances(x: Tensor, z: Tensor | None = None) -> Tensor:
+    """|x_i - z_j|^2 (n, m), computed in one buffer; without z exactly 0 on the diagonal.
+
+    >>> squared_distances(torch.tensor([[0.0], [3.0]]))
+    tensor([[0., 9.],
+            [9., 0.]])
+    """
+    other = x if z is None else z
+    out = torch.addmm(other.square().sum(1)[None], x, other.mT, alpha=-2)
+    out.add_(x.square().sum(1)[:, None]).clamp_(min=0)
+    return out if z is not None else out.fill_diagonal_(0.0)
+
+
+def _require_positive(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise InvalidInput(f"{name} = {value}; it must be positive")
