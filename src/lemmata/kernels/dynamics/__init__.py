@@ -2,5 +2,26 @@
 
 from lemmata.kernels.dynamics.activation_flips import ActivationFlips, activation_flips
 from lemmata.kernels.dynamics.distance import Distance, distance_from_initialisation
+from lemmata.kernels.dynamics.linearised_model import LinearisedModel, linearise
+from lemmata.kernels.dynamics.linearised_run import LinearisedRun
+from lemmata.kernels.dynamics.linearised_training import LinearisedTraining
+from lemmata.kernels.dynamics.scaled_model import Antisymmetric, ScaledModel
+from lemmata.kernels.dynamics.sides import HeldOut
+from lemmata.kernels.dynamics.spectral_filter import GradientFlow, SpectralFilter, spectral_filter
 
-__all__ = ["ActivationFlips", "Distance", "activation_flips", "distance_from_initialisation"]
+__all__ = [
+    "ActivationFlips",
+    "Antisymmetric",
+    "Distance",
+    "GradientFlow",
+    "HeldOut",
+    "LinearisedModel",
+    "LinearisedRun",
+    "LinearisedTraining",
+    "ScaledModel",
+    "SpectralFilter",
+    "activation_flips",
+    "distance_from_initialisation",
+    "linearise",
+    "spectral_filter",
+]
