@@ -2,8 +2,8 @@
 
     D_ij = 1 - cos(x_i, z_j) = |u_i - v_j|^2 / 2,    u = x / |x|,  v = z / |z|
 
-One product of matrices gives all cosines, to an absolute rounding of 1e-16. Where D is below `CLOSE` that is too little
-(an angle is sqrt(2 D)), and D is computed anew from the difference of the two directions, for those pairs only.
+One product of matrices gives all cosines, to an absolute rounding of 1e-16. Where D is small that is too little (the
+angle is about sqrt(2 D)), and D is computed anew from the difference of the two directions, for those pairs only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 
-CLOSE = 1e-4
 _AT_ONCE = 1 << 22  # numbers gathered at a time
 
 
@@ -43,10 +42,10 @@ class Samples:
         return len(self.directions)
 
 
-def deficits(x: Samples, z: Samples) -> Tensor:
-    """1 - cos of all pairs (n, m), float64, to a relative rounding of 1e-12 or better."""
+def deficits(x: Samples, z: Samples, close: float) -> Tensor:
+    """1 - cos of all pairs (n, m), float64, to a relative rounding of 1e-16 / close; below `close`, 1e-16 / sqrt(D)."""
     found = (x.directions @ z.directions.mT).neg_().add_(1).clamp_(0, 2)
-    rows, columns = (found < CLOSE).nonzero(as_tuple=True)
+    rows, columns = (found < close).nonzero(as_tuple=True)
     step = max(1, _AT_ONCE // max(1, x.directions.shape[1]))
     for at in range(0, len(rows), step):
         i, j = rows[at : at + step], columns[at : at + step]
