@@ -2,7 +2,25 @@
 
 from lemmata.kernels.analytic import FullyConnected, analytic_nngp, analytic_ntk
 from lemmata.kernels.cntk import Convolutional, cnn_gp, cntk
-from lemmata.kernels.dynamics import ActivationFlips, Distance, activation_flips, distance_from_initialisation
+from lemmata.kernels.dynamics import (
+    ActivationFlips,
+    Antisymmetric,
+    Distance,
+    EnsemblePrediction,
+    GradientFlow,
+    KernelBlocks,
+    LinearisedModel,
+    LinearisedRun,
+    LinearisedTraining,
+    NewSamples,
+    ScaledModel,
+    SpectralFilter,
+    activation_flips,
+    distance_from_initialisation,
+    linearise,
+    predict_ensemble,
+    spectral_filter,
+)
 from lemmata.kernels.empirical import EmpiricalNTK, empirical_ntk
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression import (
@@ -19,17 +37,27 @@ from lemmata.kernels.regression import (
 
 __all__ = [
     "ActivationFlips",
+    "Antisymmetric",
     "Convolutional",
     "Distance",
     "EmpiricalNTK",
+    "EnsemblePrediction",
     "FullyConnected",
     "Gaussian",
+    "GradientFlow",
     "HeldOut",
+    "KernelBlocks",
     "KernelFit",
     "KernelMatrix",
     "KernelRidgePath",
     "Laplace",
+    "LinearisedModel",
+    "LinearisedRun",
+    "LinearisedTraining",
+    "NewSamples",
     "Polynomial",
+    "ScaledModel",
+    "SpectralFilter",
     "activation_flips",
     "analytic_nngp",
     "analytic_ntk",
@@ -39,5 +67,8 @@ __all__ = [
     "empirical_ntk",
     "kernel_ridge",
     "kernel_ridge_path",
+    "linearise",
     "one_vs_all",
+    "predict_ensemble",
+    "spectral_filter",
 ]

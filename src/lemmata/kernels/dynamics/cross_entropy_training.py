@@ -24,7 +24,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
 from lemmata.kernels.dynamics.kernel_layout import Layout
-from lemmata.kernels.dynamics.spectral_filter import Rule, checked_times
+from lemmata.kernels.dynamics.spectral_filter import Rule, checked_times, step_and_momentum
 from lemmata.training import SGD
 
 Method = Literal["DOP853", "RK45", "LSODA", "BDF", "Radau"]
@@ -82,7 +82,7 @@ def _slope(kernel: Tensor, layout: Layout, start: Tensor, target: Tensor) -> Slo
 
 
 def _descend(slope: Slope, c: Tensor, when: list[float], rule: SGD, limit: int) -> tuple[Tensor, int]:
-    eta, mu = float(torch.as_tensor(rule.lr)), float(torch.as_tensor(rule.momentum))
+    eta, mu = step_and_momentum(rule)
     last = int(max(when))
     if last > limit:
         raise NotConverged(

@@ -13,6 +13,8 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.dynamics.spectral_filter import GradientFlow, Rule, named
 
+ROUNDED = 1e-25  # a share of the largest value below which nothing is drawn: what float64 leaves of a squared error
+
 
 @dataclass(frozen=True, eq=False)
 class LinearisedRun:
@@ -76,7 +78,8 @@ class LinearisedRun:
 
 def _series(label: str, values: Tensor, times: np.ndarray, shown: np.ndarray) -> Series:
     each = torch.atleast_2d(values.cpu()).numpy()[:, shown]
-    each = np.where(np.isfinite(each) & (each > 0), each, np.nan)
+    size = np.max(each, where=np.isfinite(each), initial=0.0)
+    each = np.where(np.isfinite(each) & (each > ROUNDED * size), each, np.nan)
     if len(each) == 1:
         return Series(label=label, x=times[shown], y=each[0])
     mean, low, high = mean_and_band(each)

@@ -31,7 +31,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.kernels.dynamics.cross_entropy_training import Method, cross_entropy_coefficients
 from lemmata.kernels.dynamics.kernel_layout import psd_eigenpairs
 from lemmata.kernels.dynamics.linearised_run import LinearisedRun
-from lemmata.kernels.dynamics.sides import CURVATURE, LOSSES, HeldOut, Side, checked_targets, classes
+from lemmata.kernels.dynamics.sides import CURVATURE, LOSSES, NewSamples, Side, checked_targets, classes
 from lemmata.kernels.dynamics.spectral_filter import (
     GradientFlow,
     Rule,
@@ -77,7 +77,7 @@ class LinearisedTraining:
         *,
         f0: Tensor | None = None,
         loss: str = "mse",
-        test: HeldOut | None = None,
+        test: NewSamples | None = None,
         scale: float = 1.0,
         transposed: Callable[[Tensor], dict[str, Tensor]] | None = None,
     ):
@@ -89,7 +89,7 @@ class LinearisedTraining:
         self.labels = loss == "cross_entropy"
         checked = checked_targets(y, labels=self.labels)
         outputs = classes(checked, f0, test) if self.labels else checked.shape[-1]
-        self.train = Side.of(HeldOut(kernel, f0, y), outputs, labels=self.labels)
+        self.train = Side.of(NewSamples(kernel, f0, y), outputs, labels=self.labels)
         self.test = None if test is None else Side.of(test, outputs, labels=self.labels, beside=self.train)
         self.layout, self.n = self.train.layout, self.train.f0.shape[1]
         self.curvature = 1.0 if self.labels else CURVATURE[loss](self.n, outputs)
@@ -124,7 +124,7 @@ class LinearisedTraining:
         zero = 0.0 if centred else scale
         test = None
         if found.f0_test is not None:
-            test = HeldOut(found.cross, zero * found.f0_test, y_test)
+            test = NewSamples(found.cross, zero * found.f0_test, y_test)
         return cls(found.train, y, f0=zero * found.f0, loss=loss, test=test, scale=scale, transposed=found.transposed)
 
     @property

@@ -24,7 +24,7 @@ LOSSES = (*CURVATURE, "cross_entropy")
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class NewSamples:
     """The other side: `kernel` between m test and n training samples, what the network says there, and targets."""
 
     kernel: Any
@@ -43,7 +43,7 @@ class Side:
     precision: torch.dtype
 
     @classmethod
-    def of(cls, given: HeldOut, outputs: int, *, labels: bool, beside: Side | None = None) -> Side:
+    def of(cls, given: NewSamples, outputs: int, *, labels: bool, beside: Side | None = None) -> Side:
         """Read one side; `beside` is the training side, which a test side must match. Raises `InvalidInput`."""
         kernel, layout = kernel_layout(given.kernel, outputs)
         if beside is not None and (layout != beside.layout or kernel.shape[::2] != beside.kernel.shape[::2]):
@@ -76,7 +76,7 @@ def checked_targets(y: Tensor, *, labels: bool) -> Tensor:
     return y[:, None] if y.ndim == 1 else y
 
 
-def classes(labels: Tensor, f0: Tensor | None, test: HeldOut | None) -> int:
+def classes(labels: Tensor, f0: Tensor | None, test: NewSamples | None) -> int:
     """The number of outputs of a classifier: that of its outputs where they are given, or as many as labels."""
     known = f0 if f0 is not None else (None if test is None else test.f0)
     return max(2, int(labels.max()) + 1) if known is None or known.ndim < 2 else known.shape[-1]

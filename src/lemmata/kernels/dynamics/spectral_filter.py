@@ -77,8 +77,8 @@ def spectral_filter(rule: Rule, rates: Tensor, times: Times) -> SpectralFilter:
         )
     if isinstance(rule, GradientFlow):
         parts = [_flow(rates, t) for t in when]
-    elif _settings(rule)[1] == 0:
-        parts = [_descent(rates, t, _settings(rule)[0]) for t in when]
+    elif step_and_momentum(rule)[1] == 0:
+        parts = [_descent(rates, t, step_and_momentum(rule)[0]) for t in when]
     else:
         parts = _momentum(rates, when, rule)
     blind = rates == 0
@@ -103,7 +103,7 @@ def read_rule(rule: Rule) -> None:
         return
     if not isinstance(rule, SGD):
         raise InvalidInput(f"no closed form for {type(rule).__name__}; take GradientFlow(), or training.SGD or GD")
-    eta, mu = _settings(rule)
+    eta, mu = step_and_momentum(rule)
     if not (0 < eta < math.inf and 0 <= mu < 1):
         raise InvalidInput(f"lr = {eta}, momentum = {mu}: the step size must be positive, the momentum in [0, 1)")
     if _number(rule.weight_decay, "weight_decay") != 0 or rule.lr_scale:
@@ -119,7 +119,7 @@ def limit_of(rule: Rule) -> float:
     """The rate from which on the rule diverges: infinite for the flow."""
     if isinstance(rule, GradientFlow):
         return math.inf
-    eta, mu = _settings(rule)
+    eta, mu = step_and_momentum(rule)
     return float(stability_threshold(eta, mu, nesterov=rule.nesterov))
 
 
@@ -131,12 +131,13 @@ def named(rule: Rule) -> str:
     """
     if isinstance(rule, GradientFlow):
         return str(rule)
-    eta, mu = _settings(rule)
+    eta, mu = step_and_momentum(rule)
     kind = f"{'Nesterov' if rule.nesterov else 'heavy-ball'} momentum {mu:g}" if mu else "gradient descent"
     return f"{kind}, step size {eta:g}"
 
 
-def _settings(rule: SGD) -> tuple[float, float]:
+def step_and_momentum(rule: SGD) -> tuple[float, float]:
+    """The step size and the momentum as numbers."""
     return _number(rule.lr, "lr"), _number(rule.momentum, "momentum")
 
 
@@ -164,7 +165,7 @@ def _descent(rates: Tensor, t: float, eta: float) -> tuple[Tensor, Tensor]:
 
 def _momentum(rates: Tensor, when: list[float], rule: SGD) -> list[tuple[Tensor, Tensor]]:
     """Powers of the matrix that takes (travelled, remaining, velocity) one step on, for every rate."""
-    eta, mu = _settings(rule)
+    eta, mu = step_and_momentum(rule)
     of_error, of_velocity = (eta * (1 + mu), eta * mu**2) if rule.nesterov else (eta, eta * mu)
     one, zero = torch.ones_like(rates), torch.zeros_like(rates)
     rows = (

@@ -1,0 +1,377 @@
+"""The closed form against descent written out on the linear model, ODE solvers and matrix exponentials."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+from scipy.linalg import expm
+from torch import nn
+from torch.func import functional_call, jacrev
+
+from lemmata import nets
+from lemmata.errors import InvalidInput, UnknownName
+from lemmata.estimate import NotConverged
+from lemmata.figures import static
+from lemmata.kernels.dynamics import GradientFlow, LinearisedTraining, NewSamples, ScaledModel, linearise
+from lemmata.kernels.kernel_matrix import KernelMatrix
+from lemmata.training import GD, SGD, train
+
+F64 = torch.float64
+N, M, D, C, P = 7, 4, 3, 2, 40
+LOSSES = {
+    "mse": lambda f, y: (f - y).square().mean(),
+    "half_mse": lambda f, y: (f - y).square().mean() / 2,
+    "half_mean": lambda f, y: (f - y).square().sum() / (2 * len(y)),
+    "half_sum": lambda f, y: (f - y).square().sum() / 2,
+    "cross_entropy": nn.functional.cross_entropy,
+}
+
+
+class Problem:
+    """A linear model of P parameters with C coupled outputs: Jacobians, kernels, targets."""
+
+    def __init__(self, seed=0, rank=P):
+        g = torch.Generator().manual_seed(seed)
+        draw = lambda *shape: torch.randn(*shape, generator=g, dtype=F64)  # noqa: E731
+        mix = draw(rank, P) / math.sqrt(P)
+        self.J, self.J_test = draw(N, C, rank) @ mix, draw(M, C, rank) @ mix
+        self.f0, self.f0_test, self.y, self.y_test = draw(N, C), draw(M, C), draw(N, C), draw(M, C)
+        self.labels = torch.randint(0, C, (N,), generator=g)
+        self.kernel = torch.einsum("iap,jbp->ijab", self.J, self.J)
+        self.cross = torch.einsum("iap,jbp->ijab", self.J_test, self.J)
+
+    def training(self, loss, **options):
+        labels = loss == "cross_entropy"
+        test = NewSamples(self.cross, self.f0_test, None if labels else self.y_test)
+        y = self.labels if labels else self.y
+        return LinearisedTraining(self.kernel, y, f0=self.f0, loss=loss, test=test, **options)
+
+    def outputs(self, w, J, f0):
+        return f0 + torch.einsum("iap,p->ia", J, w)
+
+    def descend(self, rule, loss, steps):
+        """Displacements w_t at every step, by torch.optim on the linear model itself."""
+        w = torch.zeros(P, dtype=F64, requires_grad=True)
+        optimiser = torch.optim.SGD([w], lr=rule.lr, momentum=rule.momentum, nesterov=rule.nesterov)
+        path = [w.detach().clone()]
+        for _ in range(steps):
+            optimiser.zero_grad()
+            y = self.labels if loss == "cross_entropy" else self.y
+            LOSSES[loss](self.outputs(w, self.J, self.f0), y).backward()
+            optimiser.step()
+            path.append(w.detach().clone())
+        return path
+
+
+RULES = [GD(lr=0.05), SGD(lr=0.05, momentum=0.9), SGD(lr=0.02, momentum=0.8, nesterov=True)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rule", RULES, ids=["descent", "heavy ball", "nesterov"])
+def test_descent_is_that_of_torch_on_the_linear_model(loss, rule):
+    problem, times = Problem(), [0, 1, 5, 60]
+    run = problem.training(loss).run(times, rule)
+    path = problem.descend(rule, loss, 60)
+    y = problem.labels if loss == "cross_entropy" else problem.y
+    for place, t in enumerate(times):
+        f = problem.outputs(path[t], problem.J, problem.f0)
+        # sixty steps of rounding in float64, grown by nothing: 1e-11
+        torch.testing.assert_close(run.train_outputs[place], f, rtol=1e-10, atol=1e-11)
+        torch.testing.assert_close(
+            run.test_outputs[place], problem.outputs(path[t], problem.J_test, problem.f0_test), rtol=1e-10, atol=1e-11
+        )
+        assert float(run.train_loss[place]) == pytest.approx(float(LOSSES[loss](f, y)), rel=1e-10)
+        moved = -torch.einsum("iap,ia->p", problem.J, run.coefficients[place])
+        torch.testing.assert_close(moved, path[t], rtol=1e-9, atol=1e-11)
+        assert float(run.distance[place]) == pytest.approx(float(path[t].norm()), rel=1e-7, abs=1e-9)
+        if loss != "cross_entropy":
+            score = LOSSES[loss](problem.outputs(path[t], problem.J_test, problem.f0_test), problem.y_test)
+            assert float(run.test_loss[place]) == pytest.approx(float(score), rel=1e-10)
+
+
+@pytest.mark.parametrize("loss", ["mse", "half_sum"])
+def test_the_flow_is_the_matrix_exponential(loss):
+    problem, times = Problem(1), [0.0, 0.3, 4.0]
+    run = problem.training(loss).run(times)
+    J = problem.J.reshape(N * C, P)
+    kappa = {"mse": 2 / (N * C), "half_sum": 1.0}[loss]
+    for place, t in enumerate(times):
+        propagator = expm(-kappa * t * (J @ J.T).numpy())
+        error = propagator @ (problem.f0 - problem.y).reshape(-1).numpy()
+        np.testing.assert_allclose((run.train_outputs[place] - problem.y).reshape(-1).numpy(), error, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["DOP853", "LSODA"])
+def test_the_flow_of_the_cross_entropy_is_that_of_a_tight_solver_in_parameters(method):
+    problem, times = Problem(2), [0.0, 1.0, 50.0]
+    run = problem.training("cross_entropy").run(times, tolerance=1e-9, method=method)
+    J, f0 = problem.J.reshape(N * C, P).numpy(), problem.f0.reshape(-1).numpy()
+    onehot = np.eye(C)[problem.labels.numpy()]
+
+    def slope(_, w):
+        f = (f0 + J @ w).reshape(N, C)
+        p = np.exp(f - f.max(1, keepdims=True))
+        return -J.T @ ((p / p.sum(1, keepdims=True) - onehot) / N).reshape(-1)
+
+    theirs = solve_ivp(slope, (0, 50), np.zeros(P), method="Radau", t_eval=times, rtol=1e-11, atol=1e-12).y
+    for place in range(3):
+        outputs = (f0 + J @ theirs[:, place]).reshape(N, C)
+        # tolerance 1e-9 a step, some hundreds of steps
+        np.testing.assert_allclose(run.train_outputs[place].numpy(), outputs, atol=3e-6 if method == "LSODA" else 1e-6)
+    assert run.evaluations > 10
+    assert run.train_loss[2] < run.train_loss[1] < run.train_loss[0]
+
+
+def test_a_descent_on_the_cross_entropy_with_small_steps_is_the_flow():
+    training = Problem(3).training("cross_entropy")
+    flow, steps = training.run([2.0]), training.run([2000], GD(lr=1e-3))
+    torch.testing.assert_close(flow.train_outputs, steps.train_outputs, rtol=0, atol=2e-3)  # first order in the step
+
+
+def test_at_infinity_it_is_the_interpolation_of_least_distance():
+    problem = Problem(4)
+    run = problem.training("mse").run([math.inf])
+    J = problem.J.reshape(N * C, P)
+    w = torch.linalg.lstsq(J, (problem.y - problem.f0).reshape(-1, 1), driver="gelsd").solution[:, 0]
+    torch.testing.assert_close(run.train_outputs[0], problem.y, rtol=0, atol=1e-12)
+    torch.testing.assert_close(run.test_outputs[0], problem.outputs(w, problem.J_test, problem.f0_test))
+    assert float(run.distance[0]) == pytest.approx(float(w.norm()))
+    assert float(run.train_loss[0]) == 0
+
+
+def test_a_kernel_without_full_rank_leaves_what_it_cannot_see():
+    problem = Problem(5, rank=6)  # 14 outputs, 6 directions
+    run = problem.training("mse").run([math.inf, 1e12])
+    J = problem.J.reshape(N * C, P)
+    w = torch.linalg.lstsq(J, (problem.y - problem.f0).reshape(-1, 1), driver="gelsd").solution[:, 0]
+    for place in range(2):
+        torch.testing.assert_close(run.train_outputs[place], problem.outputs(w, problem.J, problem.f0))
+        torch.testing.assert_close(run.test_outputs[place], problem.outputs(w, problem.J_test, problem.f0_test))
+    assert (run.rates == 0).sum() == N * C - 6
+
+
+def test_a_kernel_for_all_outputs_is_the_one_that_couples_none():
+    g = torch.Generator().manual_seed(0)
+    A, B = torch.randn(N, 9, generator=g, dtype=F64), torch.randn(M, 9, generator=g, dtype=F64)
+    y, eye = torch.randn(N, C, generator=g, dtype=F64), torch.eye(C, dtype=F64)
+    for loss, targets in (("mse", y), ("cross_entropy", y.argmax(1))):
+        one = LinearisedTraining(A @ A.T, targets, loss=loss, test=NewSamples(B @ A.T), f0=torch.zeros(N, C))
+        full = LinearisedTraining(
+            (A @ A.T)[:, :, None, None] * eye, targets, loss=loss, test=NewSamples((B @ A.T)[:, :, None, None] * eye)
+        )
+        a, b = one.run([3.0]), full.run([3.0])
+        torch.testing.assert_close(a.test_outputs, b.test_outputs, rtol=1e-7, atol=1e-7)
+        torch.testing.assert_close(a.coefficients, b.coefficients, rtol=1e-6, atol=1e-8)
+
+
+def test_members_are_those_of_each_alone():
+    problems = [Problem(seed) for seed in range(3)]
+    stack = lambda name: torch.stack([getattr(p, name) for p in problems])  # noqa: E731
+    y, labels = problems[0].y, problems[0].labels
+    for loss, rule, targets in (
+        ("mse", SGD(lr=0.03, momentum=0.5), y),
+        ("mse", GradientFlow(), y),
+        ("cross_entropy", GD(lr=0.1), labels),
+        ("cross_entropy", GradientFlow(), labels),
+    ):
+        test = NewSamples(stack("cross"), stack("f0_test"))
+        together = LinearisedTraining(stack("kernel"), targets, f0=stack("f0"), loss=loss, test=test).run([0, 9], rule)
+        assert together.train_loss.shape == (3, 2)
+        for i, p in enumerate(problems):
+            alone = LinearisedTraining(
+                p.kernel, targets, f0=p.f0, loss=loss, test=NewSamples(p.cross, p.f0_test)
+            ).run([0, 9], rule)  # fmt: skip
+            torch.testing.assert_close(together.train_outputs[i], alone.train_outputs)
+            torch.testing.assert_close(together.test_outputs[i], alone.test_outputs)
+            torch.testing.assert_close(together.distance[i], alone.distance)
+
+
+@given(seed=st.integers(0, 10_000), t=st.floats(0, 100))
+@settings(max_examples=25, deadline=None)
+def test_the_flow_never_raises_the_loss_and_commutes_with_rotations_of_the_samples(seed, t):
+    g = torch.Generator().manual_seed(seed)
+    A, y = torch.randn(6, 8, generator=g, dtype=F64), torch.randn(6, 1, generator=g, dtype=F64)
+    Q = torch.linalg.qr(torch.randn(6, 6, generator=g, dtype=F64))[0]
+    run = LinearisedTraining(A @ A.T, y).run([t, 2 * t])
+    turned = LinearisedTraining(Q @ A @ A.T @ Q.T, Q @ y).run([t])
+    assert run.train_loss[1] <= run.train_loss[0] * (1 + 1e-9)
+    torch.testing.assert_close(turned.train_outputs[0], Q @ run.train_outputs[0], rtol=0, atol=1e-9)
+
+
+def test_a_step_beyond_the_limit_is_reported_not_hidden():
+    training = Problem().training("mse")
+    critical = training.critical_step()
+    assert critical == pytest.approx(2 / float(training.rates.max()))
+    below, above = (training.run([0, 400], GD(lr=share * critical)) for share in (0.99, 1.05))
+    assert below.stable
+    assert not above.stable
+    assert below.train_loss[1] < below.train_loss[0]
+    assert above.train_loss[1] > above.train_loss[0]
+    assert "diverges" in above.plot().caption
+    with pytest.raises(InvalidInput, match="stable below"):
+        training.run([math.inf], GD(lr=1.05 * critical))
+    assert training.critical_step(0.9) == pytest.approx(1.9 * critical)
+
+
+# ---- models ----------------------------------------------------------------------------------------------------------
+
+
+def network(seed=0, outputs=C):
+    return nets.mlp(D, [6, 5], outputs, activation="tanh", seed=seed, dtype=F64)
+
+
+def samples(n=9, seed=3):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, D, generator=g, dtype=F64)
+    return x, torch.stack([x.sum(1).sin(), x.prod(1)], 1)
+
+
+def test_linearise_is_the_first_order_expansion_and_its_gradient_is_constant():
+    model, (x, _) = network(), samples()
+    linear = linearise(model)
+    own = dict(model.named_parameters())
+    J = jacrev(lambda theta: functional_call(model, theta, (x,)))({n: p.detach() for n, p in own.items()})
+    g = torch.Generator().manual_seed(1)
+    expected = model(x).detach()
+    with torch.no_grad():
+        for name, p in linear.network.named_parameters():
+            step = torch.randn(p.shape, generator=g, dtype=F64)
+            p.add_(step)
+            expected = expected + torch.einsum("ia...,...->ia", J[name].flatten(2), step.flatten())
+    torch.testing.assert_close(linear(x), expected, rtol=1e-12, atol=1e-12)
+    slope = torch.autograd.grad(linear(x)[0, 1], linear.network.get_parameter("hidden1.weight"))[0]
+    torch.testing.assert_close(slope, J["hidden1.weight"][0, 1])
+
+
+@pytest.mark.parametrize(
+    ("loss", "rule"),
+    [
+        ("mse", GD(lr=0.2)),
+        ("mse", SGD(lr=0.05, momentum=0.9)),
+        ("mse", SGD(lr=0.05, momentum=0.9, nesterov=True)),
+        ("cross_entropy", SGD(lr=0.3, momentum=0.5)),
+    ],
+)
+def test_the_ordinary_loop_on_the_linearised_model_is_the_closed_form(loss, rule):
+    (x, y), (z, _) = samples(), samples(5, seed=8)
+    targets = y if loss == "mse" else (y[:, 0] > 0).long()
+    models = [network(seed) for seed in range(3)]
+    trained = train([linearise(m) for m in models], x, targets, loss=loss, optimiser=rule, epochs=40)
+    run = LinearisedTraining.of(models, x, targets, loss=loss, x_test=z).run([0, 40], rule)
+    found = run.parameters()
+    for i, model in enumerate(models):
+        linear = trained.model(i)
+        torch.testing.assert_close(run.train_outputs[i, 1], linear(x), rtol=1e-9, atol=1e-10)
+        torch.testing.assert_close(run.test_outputs[i, 1], linear(z), rtol=1e-9, atol=1e-10)
+        torch.testing.assert_close(run.train_outputs[i, 0], model(x))
+        for name in found:
+            torch.testing.assert_close(found[name][i], trained.states[f"network.{name}"][i], rtol=1e-9, atol=1e-10)
+    assert trained.final["train_loss"].tolist() == pytest.approx(run.train_loss[:, 1].tolist(), rel=1e-9)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_training_at_a_scale_is_the_closed_form_at_that_scale(centred):
+    (x, y), model, scale = samples(), network(), 50.0
+    scaled = ScaledModel(model, scale, centred=centred)
+    linear, rule = ScaledModel(linearise(model), scale, centred=centred), GD(lr=0.3)
+    run = LinearisedTraining.of(model, x, y, scale=scale, centred=centred).run([0, 30], rule)
+    torch.testing.assert_close(run.train_outputs[0], scaled(x).detach(), rtol=1e-12, atol=1e-12)
+    trained = train([linear], x, y, loss=linear.loss("mse"), optimiser=rule, epochs=30)
+    torch.testing.assert_close(run.train_outputs[1], trained.model(0)(x), rtol=1e-9, atol=1e-9)
+    away = [trained.states[f"network.network.{n}"][0] - p.detach() for n, p in model.named_parameters()]
+    assert float(run.distance[1]) == pytest.approx(float(torch.cat([a.flatten() for a in away]).norm()), rel=1e-9)
+    # and the network itself trains like this: the gap is of relative order 1 / scale when centred
+    itself = train([scaled], x, y, loss=scaled.loss("mse"), optimiser=rule, epochs=30)
+    if centred:
+        torch.testing.assert_close(run.train_outputs[1], itself.model(0)(x), rtol=0, atol=0.05)
+
+
+def test_parameters_that_are_frozen_stay_constants():
+    model, (x, y) = network(), samples()
+    model.get_submodule("hidden1").requires_grad_(False)
+    linear = linearise(model)
+    trained = train([linear], x, y, loss="mse", optimiser=GD(lr=0.2), epochs=10)
+    run = LinearisedTraining.of(model, x, y).run([10], GD(lr=0.2))
+    torch.testing.assert_close(run.train_outputs[0], trained.model(0)(x), rtol=1e-9, atol=1e-10)
+    assert set(run.parameters()) == {n for n, p in model.named_parameters() if p.requires_grad}
+
+
+def test_a_network_with_batch_normalisation_is_linearised_in_evaluation_mode():
+    model = nn.Sequential(nn.Linear(D, 4), nn.BatchNorm1d(4), nn.ReLU(inplace=True), nn.Linear(4, C)).to(F64)
+    model(samples()[0])  # moves the running statistics
+    x, y = samples()
+    result = train([linearise(model)], x, y, loss="mse", optimiser=GD(lr=0.1), epochs=5)
+    run = LinearisedTraining.of(model, x, y).run([5], GD(lr=0.1))
+    torch.testing.assert_close(run.train_outputs[0], result.model(0)(x), rtol=1e-8, atol=1e-9)
+    assert model.training
+
+
+def test_float32_models_and_kernel_matrices_are_read():
+    model, (x, y) = network().float(), samples()
+    run = LinearisedTraining.of(model, x.float(), y.float()).run([0, 10], GD(lr=0.1))
+    assert run.train_outputs.dtype == F64
+    found = LinearisedTraining(KernelMatrix(torch.eye(3), name="identity", symmetric=True), torch.ones(3)).run([1.0])
+    assert found.train_outputs.shape == (1, 3, 1)
+    assert isinstance(run.parameters()["hidden1.weight"], torch.Tensor)
+
+
+# ---- refusals and figures --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda: LinearisedTraining(torch.diag(torch.tensor([1.0, -0.1])), torch.ones(2)), "not positive semidefinite"),
+        (lambda: LinearisedTraining(torch.zeros(2, 2), torch.ones(2)), "not positive semidefinite"),
+        (lambda: LinearisedTraining(torch.tensor([[1.0, 0.5], [0.0, 1.0]]), torch.ones(2)), "not symmetric"),
+        (lambda: LinearisedTraining(torch.ones(2, 3), torch.ones(2)), "square"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(3)), "training targets of shape"),
+        (lambda: LinearisedTraining(torch.eye(2) / 0, torch.ones(2)), "NaN"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(2) / 0), "finite"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(2), f0=torch.ones(3)), "f0"),
+        (lambda: LinearisedTraining(torch.eye(4).reshape(2, 2, 2, 2), torch.ones(2, 3)), "couples"),
+        (lambda: LinearisedTraining(torch.ones(2), torch.ones(2)), "a kernel of shape"),
+        (lambda: LinearisedTraining("rbf", torch.ones(2)), "a kernel of shape str"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(2), scale=0.0), "scale"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(2), test=NewSamples(torch.ones(2, 3))), "columns"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(2), loss="cross_entropy"), "integer labels"),
+        (
+            lambda: LinearisedTraining(torch.eye(2), torch.tensor([0, 5]), loss="cross_entropy", f0=torch.zeros(2, 3)),
+            "labels run to 5",
+        ),
+        (lambda: LinearisedTraining(torch.eye(2), torch.tensor([0, 1]), loss="cross_entropy").run([math.inf]), "limit"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.tensor([0, 1]), loss="cross_entropy").run([1], method="Euler"), "take one of"),  # noqa: E501
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(2)).run([1.0]).parameters(), "no parameters"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(2)).run([-1.0]), "negative"),
+        (lambda: linearise(nn.ReLU()), "nothing to linearise"),
+        (lambda: ScaledModel(nn.Linear(1, 1), -1.0), "scale"),
+    ],
+)  # fmt: skip
+def test_refuses(call, word):
+    with pytest.raises(InvalidInput, match=word):
+        call()
+
+
+def test_unknown_names_and_budgets():
+    with pytest.raises(UnknownName, match="did you mean 'mse'"):
+        LinearisedTraining(torch.eye(2), torch.ones(2), loss="mses")
+    with pytest.raises(UnknownName):
+        ScaledModel(nn.Linear(1, 1), 1.0).loss("hinge")
+    training = Problem().training("cross_entropy")
+    with pytest.raises(NotConverged, match="max_evaluations = 20"):
+        training.run([100.0], max_evaluations=20)
+    with pytest.raises(NotConverged, match="allow more"):
+        training.run([100], GD(lr=0.1), max_evaluations=20)
+
+
+def test_plots():
+    run = Problem().training("mse").run(torch.logspace(-1, 3, 30))
+    assert static.render(run.plot(), None).startswith("<svg")
+    members = LinearisedTraining(torch.stack([torch.eye(3), 2 * torch.eye(3)]), torch.ones(3)).run(
+        [0, 1, 2], GD(lr=0.1)
+    )
+    assert static.render(members.plot(), None).startswith("<svg")
