@@ -1,10 +1,11 @@
 """What each layer keeps of a block of samples, and how two blocks give the layer's share of the kernel.
 
 Every class holds one side (n samples) and adds the share of samples `rows` of it with samples `columns` of another
-side to a tile of the kernel (rows R, columns R). See `lemmata.kernels.empirical.layers` for formulas and flops.
+side to the kernel of these (rows R, columns R). See `lemmata.kernels.empirical.layers` for formulas and flops.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,23 +19,25 @@ class Kept(ABC):
     R: int
 
     @abstractmethod
-    def add(self, tile: Tensor, other: "Kept", rows: slice, columns: slice) -> None:
-        """Add to a tile."""
+    def add(self, out: Tensor, other: "Kept", rows: slice, columns: slice) -> None:
+        """Add to the kernel of these samples, out (rows R, columns R)."""
 
-    def _rows(self, samples: slice) -> slice:
+    def rows_of(self, samples: slice) -> slice:
+        """The rows of the kernel that belong to samples."""
         return slice(samples.start * self.R, samples.stop * self.R)
 
 
 class Gradients(Kept):
-    """Per-sample gradients, or rows of the Jacobian: (n R, p)."""
+    """Per-sample gradients, or rows of the Jacobian: matrices (n R, p)."""
 
-    def __init__(self, G: Tensor, R: int):
-        self.G, self.R = G, R
+    def __init__(self, parts: Sequence[Tensor], R: int):
+        self.parts, self.R = parts, R
 
-    def add(self, tile: Tensor, other: Kept, rows: slice, columns: slice) -> None:
+    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice) -> None:
         """G_n G_m^T."""
         assert isinstance(other, Gradients)
-        tile.addmm_(self.G[self._rows(rows)], other.G[self._rows(columns)].T)
+        for G, H in zip(self.parts, other.parts, strict=True):
+            out.addmm_(G[self.rows_of(rows)], H[self.rows_of(columns)].T)
 
 
 class ProductOfGrams(Kept):
@@ -43,14 +46,14 @@ class ProductOfGrams(Kept):
     def __init__(self, a: Tensor, d: Tensor, R: int):
         self.a, self.d, self.R = a, d, R
 
-    def add(self, tile: Tensor, other: Kept, rows: slice, columns: slice) -> None:
+    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice) -> None:
         """(a_n . a_m) d_n d_m^T."""
         assert isinstance(other, ProductOfGrams)
         for a, b, d, e in zip(self.a, other.a, self.d, other.d, strict=True):
             inputs = (a[rows] @ b[columns].T).repeat_interleave(self.R, 1)  # along the rows, for the sake of long loops
-            signals = d[self._rows(rows)] @ e[self._rows(columns)].T
-            shape = (len(inputs), self.R, tile.shape[1])
-            tile.view(shape).addcmul_(signals.view(shape), inputs[:, None])
+            signals = d[self.rows_of(rows)] @ e[self.rows_of(columns)].T
+            shape = (len(inputs), self.R, out.shape[1])
+            out.unflatten(0, (-1, self.R)).addcmul_(signals.view(shape), inputs[:, None])
 
 
 class PositionGrams(Kept):
@@ -61,7 +64,7 @@ class PositionGrams(Kept):
     def __init__(self, a: Tensor, d: Tensor):
         self.a, self.d = a, d
 
-    def add(self, tile: Tensor, other: Kept, rows: slice, columns: slice) -> None:
+    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice) -> None:
         """sum_{t,t'} (a_nt . a_mt') (d_nt . d_mt')."""
         assert isinstance(other, PositionGrams)
         T, S = self.a.shape[2], other.a.shape[2]
@@ -70,7 +73,7 @@ class PositionGrams(Kept):
             I = slice(i, min(i + step, rows.stop))  # noqa: E741
             for j in range(columns.start, columns.stop, step):
                 J = slice(j, min(j + step, columns.stop))
-                part = tile[i - rows.start : I.stop - rows.start, j - columns.start : J.stop - columns.start]
+                part = out[i - rows.start : I.stop - rows.start, j - columns.start : J.stop - columns.start]
                 for a, b, d, e in zip(self.a, other.a, self.d, other.d, strict=True):
                     grams = (a[I].flatten(0, 1) @ b[J].flatten(0, 1).T).mul_(d[I].flatten(0, 1) @ e[J].flatten(0, 1).T)
                     part += grams.view(I.stop - i, T, J.stop - j, S).sum((1, 3))
@@ -82,13 +85,13 @@ class GramOnCotangents(Kept):
     def __init__(self, a: Tensor, d: Tensor, last: Tensor, R: int):
         self.a, self.d, self.last, self.R = a, d, last, R
 
-    def add(self, tile: Tensor, other: Kept, rows: slice, columns: slice) -> None:
+    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice) -> None:
         """d_n (A_nm d_m), with A_nm the products of positions (T, T')."""
         assert isinstance(other, GramOnCotangents)
-        n, T, R = rows.stop - rows.start, self.a.shape[2], self.R
-        out = tile.view(n, R, -1, R)
+        n, R = rows.stop - rows.start, self.R
+        pairs = out.view(n, R, -1, R)
         for a, b, d, e in zip(self.a, other.a, self.d, other.last, strict=True):
             inputs = a[rows].flatten(0, 1)
             for m in range(columns.start, columns.stop):
                 applied = (inputs @ b[m].T) @ e[m]  # (n T, c R)
-                out[:, :, m - columns.start] += torch.bmm(d[rows], applied.view(n, -1, R))
+                pairs[:, :, m - columns.start] += torch.bmm(d[rows], applied.view(n, -1, R))

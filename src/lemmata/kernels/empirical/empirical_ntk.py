@@ -12,7 +12,7 @@ Sources: Jacot, Gabriel, Hongler (2018); Novak, Sohl-Dickstein, Schoenholz (2022
 Mohamadi, Bae, Sutherland (2023) for the sum of logits.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.kernels.empirical.filling import fill
 from lemmata.kernels.empirical.layers import JACOBIAN, UNUSED, Layer, Size, Way, layers_of
-from lemmata.kernels.empirical.one_side import Side, Ways, side
+from lemmata.kernels.empirical.one_side import Ways, side
 from lemmata.kernels.empirical.sample_wise import SampleWise, check_samples
 from lemmata.kernels.empirical.tangent_kernel import EmpiricalNTK
 from lemmata.objective import Mode
@@ -29,7 +30,6 @@ from lemmata.objective import Mode
 Outputs = Literal["full", "trace", "sum"]
 OUTPUTS = ("full", "trace", "sum")
 WORKING_SET = 2**25  # bytes of patches and cotangents of the samples that go through the passes together
-TILE = 512  # rows and columns of the kernel at a time: tiles stay in the cache while all layers are added
 
 
 def empirical_ntk(
@@ -73,10 +73,10 @@ def empirical_ntk(
     dtype = f.objective.dtype
     whole = n * m * R * R * dtype.itemsize
     block, chunk = _blocks(_held(f, plan, ways, size), whole, memory, max(n, m))
-    K = torch.zeros(n * R, m * R, dtype=dtype, device=f.objective.device)
+    take = partial(side, f, ways=ways, size=size, chunk=chunk)
     with torch.no_grad():
-        take = partial(side, f, ways=ways, size=size, chunk=chunk)
-        _fill(K, x.detach(), None if z is None else z.detach(), take, R, block)
+        K = torch.empty(n * R, m * R, dtype=dtype, device=f.objective.device)
+        fill(K, x.detach(), None if z is None else z.detach(), take, R, block)
         if outputs == "trace":
             K /= C
     values = K.view(n, R, m, R).transpose(1, 2) if outputs == "full" else K
@@ -121,37 +121,6 @@ def _held(f: SampleWise, layers: list[Layer], ways: Ways, size: Size) -> tuple[i
     parts.append((3 * size.passes * rows, size.passes * rows))
     transient, kept = (sum(part[i] for part in parts) * f.objective.dtype.itemsize for i in (0, 1))
     return max(transient, 1), max(kept, 1)
-
-
-def _fill(K: Tensor, x: Tensor, z: Tensor | None, take: Callable[[Tensor], Side], R: int, block: int) -> None:
-    """Set the kernel (n R, m R) from blocks of samples; half of them, and the mirror, where both sides are the same."""
-    for i in range(0, len(x), block):
-        left = take(x[i : i + block])
-        others = range(0, i + 1 if z is None else len(z), block)
-        for j in others:
-            same = z is None and j == i
-            right = left if same else take((x if z is None else z)[j : j + block])
-            n, m = len(x[i : i + block]), len((x if z is None else z)[j : j + block])
-            for I, J in _tiles(n, m, max(1, TILE // R), lower=same):  # noqa: E741
-                tile = _tile(left, right, I, J, K.new_zeros((I.stop - I.start) * R, (J.stop - J.start) * R))
-                rows, columns = (i + I.start) * R, (j + J.start) * R
-                K[rows : rows + len(tile), columns : columns + tile.shape[1]] = tile
-                if z is None and rows != columns:
-                    K[columns : columns + tile.shape[1], rows : rows + len(tile)] = tile.T
-
-
-def _tile(left: Side, right: Side, I: slice, J: slice, tile: Tensor) -> Tensor:  # noqa: E741
-    """The shares of all layers, while the tile is in the cache."""
-    for names, kept in left.items():
-        kept.add(tile, right[names], I, J)
-    return tile
-
-
-def _tiles(n: int, m: int, step: int, *, lower: bool) -> Iterator[tuple[slice, slice]]:
-    """Samples of rows and columns; only on and below the diagonal if `lower`."""
-    for i in range(0, n, step):
-        for j in range(0, i + 1 if lower else m, step):
-            yield slice(i, min(i + step, n)), slice(j, min(j + step, m))
 
 
 def _by_layer(ways: Ways) -> dict[str, Way]:
