@@ -5,8 +5,8 @@
     polynomial  (scale x.z + offset)^degree      of finite rank: singular beyond binom(d + degree, degree) points
 
 Each is a function (x, z) -> values: x (n, d), z (m, d) gives (n, m), and z = None the symmetric (n, n), whose diagonal
-is exact. Cost: 2 n m d flops for the products, one elementary function an entry. Fails: squared distances are
-|x|^2 + |z|^2 - 2 x.z, and so off by the rounding of |x|^2; shift data whose mean is far from 0.
+is exact. Cost: 2 n m d flops for the products, one elementary function an entry. Slow where most points are nearer to
+each other than to 0, so that distances have to be computed from differences: shift such data by their mean.
 
 Sources: Schoelkopf, Smola (2002), Learning with Kernels, 2.3; Geifman, Yadav, Kasten, Galun, Jacobs, Basri (2020),
 arXiv:2007.01580, and Chen, Xu (2021), arXiv:2009.10683 (Laplace against tangent kernels).
@@ -21,6 +21,8 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 
+NEAR = 1e-3  # |x - z|^2 / |x|^2 below which three digits and more would be lost
+AT_ONCE = 2**22  # numbers in a batch of differences
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -81,20 +83,37 @@ class Polynomial:
 
     def __call__(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """Give the values (n, m) at x (n, d) and z (m, d)."""
+        _require_points(x, z)
         return (x @ (x if z is None else z).mT).mul_(self.scale).add_(self.offset).pow_(self.degree)
 
 
 def squared_distances(x: Tensor, z: Tensor | None = None) -> Tensor:
     """|x_i - z_j|^2 (n, m), computed in one buffer; without z exactly 0 on the diagonal.
 
+    Products give |x|^2 + |z|^2 - 2 x.z, off by the rounding of |x|^2; pairs so near that this shows, below a thousandth
+    of |x|^2, are computed again from their differences.
+
     >>> squared_distances(torch.tensor([[0.0], [3.0]]))
     tensor([[0., 9.],
             [9., 0.]])
     """
+    _require_points(x, z)
     other = x if z is None else z
+    squares = x.square().sum(1)[:, None]
     out = torch.addmm(other.square().sum(1)[None], x, other.mT, alpha=-2)
-    out.add_(x.square().sum(1)[:, None]).clamp_(min=0)
-    return out if z is not None else out.fill_diagonal_(0.0)
+    near = out.add_(squares) < NEAR * squares
+    if z is None:
+        near.fill_diagonal_(False)
+        out.fill_diagonal_(0.0)
+    for i, j in (pairs.unbind(1) for pairs in near.nonzero().split(max(1, AT_ONCE // x.shape[1]))):
+        out[i, j] = (x[i] - other[j]).square().sum(1)
+    return out
+
+
+def _require_points(x: Tensor, z: Tensor | None) -> None:
+    if x.ndim != 2 or (z is not None and (z.ndim != 2 or z.shape[1] != x.shape[1])):
+        shapes = tuple(x.shape) if z is None else f"{tuple(x.shape)} and {tuple(z.shape)}"
+        raise InvalidInput(f"points of shape {shapes}; expected (n, d) and (m, d): flatten images first")
 
 
 def _require_positive(name: str, value: float) -> None:

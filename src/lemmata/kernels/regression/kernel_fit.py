@@ -32,7 +32,8 @@ class KernelFit:
     `residual` is the largest |y - (K + ridge I) alpha| as a share of the largest |y|, computed afresh as the function
     is evaluated, with sums in float64. `history` holds it after every correction, with the products with K that the
     corrections took till then, and `steps` what conjugate gradients had after every product. `way` names what was done,
-    `bytes` is what it took at most, by count. `factor` are the block columns of the Cholesky factor; none from an
+    `bytes` is what it took at most and `cost` the floating-point operations on K, both by count; the kernel's own are
+    not counted. `factor` are the block columns of the Cholesky factor; none from an
     iterative solve.
     """
 
@@ -44,6 +45,7 @@ class KernelFit:
     tolerance: float
     way: str
     bytes: int
+    cost: float
     history: list[tuple[int, float]]
     steps: list[float] = field(default_factory=list)
     factor: list[Tensor] | None = None

@@ -166,7 +166,9 @@ def _by_cholesky(system: _System, way: _Way) -> KernelFit:
     factor = factorise(system.entries, system.ridge)
     refined = _refine(system, lambda left: solve(factor, left.to(system.entries.dtype)).double())
     named = f"Cholesky in {system.entries.dtype}, {len(refined.history)} corrections".replace("torch.", "")
-    return _fit(system, way, refined, named, steps=[], factor=factor, remedy="use float64 or a ridge")
+    n, k = system.entries.n, system.y.shape[1]
+    cost = n**3 / 3 + 4 * n**2 * k * len(refined.history)
+    return _fit(system, way, refined, named, cost, steps=[], factor=factor, remedy="use float64 or a ridge")
 
 
 def _by_iteration(system: _System, way: _Way, rank: int, max_steps: int, generator: torch.Generator) -> KernelFit:
@@ -184,8 +186,10 @@ def _by_iteration(system: _System, way: _Way, rank: int, max_steps: int, generat
 
     refined = _refine(system, correct, enough=system.tolerance, spent=lambda: A.count, limit=max_steps)
     named = f"conjugate gradients in {entries.dtype}, {A.count} products, {len(P.pivots)} columns in the preconditioner"
+    n, k, r = entries.n, system.y.shape[1], len(P.pivots)
+    cost = 4.0 * n * r**2 + A.count * (2 * n**2 + 4 * n * r) * k + 2 * n**2 * k * len(refined.history)
     return _fit(
-        system, way, refined, named.replace("torch.", ""), steps=steps, factor=None,
+        system, way, refined, named.replace("torch.", ""), cost, steps=steps, factor=None,
         remedy="allow more steps or a larger rank, add a ridge, or use float64",
     )  # fmt: skip
 
@@ -214,14 +218,14 @@ def _refine(
 
 
 def _fit(
-    system: _System, way: _Way, refined: _Refined, named: str, *, steps: list[float], factor: list[Tensor] | None,
-    remedy: str,
+    system: _System, way: _Way, refined: _Refined, named: str, cost: float, *, steps: list[float],
+    factor: list[Tensor] | None, remedy: str,
 ) -> KernelFit:  # fmt: skip
     alpha = refined.alpha[:, 0] if system.targets.ndim == 1 else refined.alpha
     fit = KernelFit(
         entries=system.entries, targets=system.targets, coefficients=alpha, ridge=system.ridge,
-        residual=refined.residual, tolerance=system.tolerance, way=named, bytes=way.bytes, history=refined.history,
-        steps=steps, factor=factor,
+        residual=refined.residual, tolerance=system.tolerance, way=named, bytes=way.bytes, cost=cost,
+        history=refined.history, steps=steps, factor=factor,
     )  # fmt: skip
     if not fit.residual <= system.tolerance:
         raise NotConverged(

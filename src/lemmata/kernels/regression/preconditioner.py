@@ -24,6 +24,8 @@ from torch import Tensor
 from lemmata.kernels.regression.entries import Entries
 from lemmata.kernels.regression.pivoted_cholesky import pivoted_cholesky
 
+FLOOR = 1e-11  # delta over tr K: P^-1 v is a difference divided by delta, and rounding 1e-16 tr K / delta of it
+
 
 class Preconditioner:
     """P as above; calling it applies P^-1 to (n, k) in float64. Random: the pivots.
@@ -36,8 +38,7 @@ class Preconditioner:
 
     def __init__(self, entries: Entries, rank: int, *, ridge: float, generator: torch.Generator):
         self.F, self.pivots, left = pivoted_cholesky(entries, rank, generator=generator)
-        smallest = torch.finfo(entries.dtype).eps * float(entries.diagonal().max())
-        self.delta = ridge + max(float(left.mean()), smallest)
+        self.delta = ridge + max(float(left.mean()), FLOOR * float(self.F.square().sum()))
         self._triangle = torch.linalg.cholesky(
             (self.F.mT @ self.F).add_(self.delta * torch.eye(self.F.shape[1]).to(self.F))
         )
