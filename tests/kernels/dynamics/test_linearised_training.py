@@ -16,7 +16,7 @@ from lemmata import nets
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
 from lemmata.figures import static
-from lemmata.kernels.dynamics import GradientFlow, LinearisedTraining, NewSamples, ScaledModel, linearise
+from lemmata.kernels.dynamics import Antisymmetric, GradientFlow, LinearisedTraining, NewSamples, ScaledModel, linearise
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.training import GD, SGD, train
 
@@ -288,6 +288,25 @@ def test_training_at_a_scale_is_the_closed_form_at_that_scale(centred):
     itself = train([scaled], x, y, loss=scaled.loss("mse"), optimiser=rule, epochs=30)
     if centred:
         torch.testing.assert_close(run.train_outputs[1], itself.model(0)(x), rtol=0, atol=0.05)
+
+
+def test_networks_of_different_scales_train_together():
+    (x, y), scales = samples(), [0.5, 2.0, 20.0]
+    models = [ScaledModel(network(3), scale) for scale in scales]
+    together = train(models, x, y, loss="mse", optimiser=GD(lr=[0.2 / scale**2 for scale in scales]), epochs=15)
+    for i, (model, scale) in enumerate(zip(models, scales, strict=True)):
+        alone = train([model], x, y, loss=model.loss("mse"), optimiser=GD(lr=0.2), epochs=15)
+        torch.testing.assert_close(together.model(i)(x), alone.model(0)(x))
+        assert float(together.states["scale"][i]) == scale
+
+
+def test_the_difference_of_a_network_and_its_copy_starts_at_zero_with_the_same_kernel():
+    (x, y), model = samples(), network()
+    double = Antisymmetric(model)
+    assert double(x).abs().max() == 0
+    one, two = (LinearisedTraining.of(m, x, y, centred=True) for m in (model, double))
+    torch.testing.assert_close(one.train.kernel, two.train.kernel)
+    assert double.plus.output.weight.data_ptr() != double.minus.output.weight.data_ptr()
 
 
 def test_parameters_that_are_frozen_stay_constants():

@@ -39,6 +39,7 @@ class Distance:
     def plot(self) -> Figure:
         """Draw the relative distance and that of the farthest neuron for each parameter, with every member."""
         names = list(self.absolute)
+        x = Axis(label="parameter", ticks=tuple(name.replace(".", " ") for name in names))
         panels = []
         for label, values in (("relative distance", self.relative), ("distance of the farthest neuron", self.neuron)):
             each = torch.stack([values[name].reshape(-1) for name in names], 1).cpu().numpy()
@@ -47,9 +48,7 @@ class Distance:
             series = Series(
                 label="networks", x=np.arange(len(names)), y=mean, low=low, high=high, seeds=each, style="points"
             )
-            panels.append(
-                Panel(x=Axis(label="parameter", ticks=tuple(names)), y=Axis(label=label), series=[series])
-            )  # fmt: skip
+            panels.append(Panel(x=x, y=Axis(label=label), series=[series]))
         title = "How far the parameters went from their start"
         caption = "Every network, their mean, and its 95 % interval; tensors that started at zero have no ratio."
         return Figure(name="distance", title=title, caption=caption, panels=panels)

@@ -89,7 +89,7 @@ class EnsemblePrediction:
         ]
         mean, half = self.mean[..., 0].cpu().numpy()[shown], 2 * self.deviation.cpu().numpy()[shown]
         points = [
-            Series(label=f"point {i}", x=times[shown], y=mean[:, i], low=mean[:, i] - half[:, i],
+            Series(label=f"test point {i + 1}", x=times[shown], y=mean[:, i], low=mean[:, i] - half[:, i],
                    high=mean[:, i] + half[:, i], role="theory")
             for i in range(min(3, mean.shape[1]))
         ]  # fmt: skip

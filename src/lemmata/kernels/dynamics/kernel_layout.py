@@ -77,8 +77,9 @@ class Eigenpairs:
 def psd_eigenpairs(kernel: Tensor, precision: torch.dtype) -> Eigenpairs:
     """Decompose a symmetric positive semidefinite kernel (M, N, N), known to the rounding of `precision`.
 
-    Eigenvalues within N eps of zero, relative to the largest, are set to zero. Raises `InvalidInput` for a kernel that
-    is not square, not symmetric, or has an eigenvalue below that. Cost: about 10 N^3 flops a network.
+    Eigenvalues within 4 sqrt(N) eps of zero, relative to the largest, are set to zero, and so are negative ones down
+    to N eps. Raises `InvalidInput` for a kernel that is not square, not symmetric, or has an eigenvalue below that.
+    Cost: about 10 N^3 flops a network.
 
     >>> psd_eigenpairs(torch.diag(torch.tensor([0.0, 2.0], dtype=F64))[None], F64).values
     tensor([[2., 0.]], dtype=torch.float64)
@@ -91,10 +92,11 @@ def psd_eigenpairs(kernel: Tensor, precision: torch.dtype) -> Eigenpairs:
     if bool((off > 100 * eps * size).any()):
         raise InvalidInput(f"the training kernel is not symmetric: K and K^T differ by {float(off.max()):.3g}")
     values, vectors = torch.linalg.eigh((kernel + kernel.mT) / 2)
-    zero = kernel.shape[1] * eps * values[:, -1:].clamp(min=0)
-    if bool((values < -zero).any()) or not bool((values[:, -1] > 0).all()):
+    N, largest = kernel.shape[1], values[:, -1:].clamp(min=0)
+    if bool((values < -N * eps * largest).any()) or not bool((largest > 0).all()):
         raise InvalidInput(
             f"the training kernel is not positive semidefinite: its eigenvalues run from {float(values.min()):.3g} to "
             f"{float(values.max()):.3g}; compute it in float64, or see what made it so"
         )
-    return Eigenpairs(torch.where(values > zero, values, 0.0).flip(1), vectors.flip(2))
+    kept = torch.where(values > 4 * N**0.5 * eps * largest, values, 0.0)
+    return Eigenpairs(kept.flip(1), vectors.flip(2))

@@ -17,6 +17,7 @@ import copy
 import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
@@ -27,9 +28,9 @@ from lemmata.objective import LOSSES, Loss
 class ScaledModel(FromStart):
     """`scale` times a network, from which its start is subtracted if `centred`; the network given stays as it is.
 
-    Raises `InvalidInput` for a scale that is not positive and finite.
+    The scale is kept in a buffer, so that networks of different scales train together in one ensemble: on the plain
+    loss then, each with its step size over scale^2. Raises `InvalidInput` for a scale that is not positive and finite.
 
-    >>> import torch
     >>> model, x = nn.Linear(2, 1), torch.ones(3, 2)
     >>> torch.equal(ScaledModel(model, 10.0, centred=False)(x), 10 * model(x)), ScaledModel(model, 10.0)(x).any().item()
     (True, False)
@@ -39,30 +40,30 @@ class ScaledModel(FromStart):
         if not (math.isfinite(scale) and scale > 0):
             raise InvalidInput(f"scale = {scale}: it must be positive and finite")
         super().__init__(model)
-        self.scale, self.centred = scale, centred
+        self.register_buffer("scale", torch.tensor(float(scale)))
+        self.centred = centred
 
     def forward(self, x: Tensor) -> Tensor:
         """F(x; w), of the network's output shape."""
         outputs = self.network(x)
-        return self.scale * (outputs - self.at(self.start, x) if self.centred else outputs)
+        return self.get_buffer("scale") * (outputs - self.at(self.start, x) if self.centred else outputs)
 
     def loss(self, loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
         """A loss of the outputs F over scale^2: what a training loop is to minimise. `UnknownName` for a name.
 
-        >>> import torch
-        >>> ScaledModel(nn.Linear(1, 1), 2.0).loss("mse")(torch.ones(4, 1), torch.zeros(4, 1)).item()
+            >>> ScaledModel(nn.Linear(1, 1), 2.0).loss("mse")(torch.ones(4, 1), torch.zeros(4, 1)).item()
         0.25
         """
         if not callable(loss) and loss not in LOSSES:
             raise UnknownName("loss", loss, LOSSES)
         inner = loss if callable(loss) else LOSSES[loss]
-        return lambda outputs, targets: inner(outputs, targets) / self.scale**2
+        square = float(self.get_buffer("scale")) ** 2
+        return lambda outputs, targets: inner(outputs, targets) / square
 
 
 class Antisymmetric(nn.Module):
     """The difference of a network and its copy over sqrt(2), both of which train: zero at the start.
 
-    >>> import torch
     >>> Antisymmetric(nn.Linear(2, 1))(torch.ones(3, 2)).any().item()
     False
     """
