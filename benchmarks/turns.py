@@ -23,12 +23,17 @@ UNIT_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Side:
-    """One contestant: what it runs each turn, or a set-up that gives it; `judge` reads facts off the last answer."""
+    """One contestant: what it runs each turn, or a set-up that gives it; `judge` reads facts off the last answer.
+
+    `per` is how many pieces of work its run does, and `turns` how many turns it takes, where that is not the row's.
+    """
 
     name: str
     run: Callable[[], Any] | None = None
     judge: Callable[[Any], dict[str, Any]] = field(default=lambda _: {})
     set_up: Callable[[], Callable[[], Any]] | None = None
+    per: int | None = None
+    turns: int | None = None
 
 
 @dataclass
@@ -81,8 +86,9 @@ class Row:
         started = {side.name: self._started(side) for side in self.sides}
         for turn in range(self.turns):
             for one in started.values():
-                note(f"{self.name}: {one.side.name}, turn {turn + 1} of {self.turns}")
-                self._take_turn(one)
+                if turn < (one.side.turns or self.turns):
+                    note(f"{self.name}: {one.side.name}, turn {turn + 1} of {one.side.turns or self.turns}")
+                    self._take_turn(one)
         return {
             "work": self.name, "unit": self.unit_name, "limit": self.limit, "limit is": self.limit_reason,
             "ours at most": self.bar, **self.facts, "sides": {name: one.result() for name, one in started.items()},
@@ -103,7 +109,7 @@ class Row:
         before, start = self._seconds_of_unit(), self.clock()
         one.attempt(lambda: setattr(one, "answer", one.run()))
         elapsed = self.clock() - start
-        one.ratios.append(elapsed / self.per / statistics.mean([before, self._seconds_of_unit()]))
+        one.ratios.append(elapsed / (one.side.per or self.per) / statistics.mean([before, self._seconds_of_unit()]))
 
     def _seconds_of_unit(self) -> float:
         """The time of one unit of work: the mean over as many as take a fifth of a second, three at least."""
