@@ -50,7 +50,8 @@ def _split(path: Path, header: list[str], table: np.ndarray) -> Arrays:
     if header.count(TARGET) != 1 or table.shape[1] != len(header) or len(header) < 2 or not len(table):
         raise CorruptFile(
             f"{path}: {table.shape[0]} rows of {table.shape[1]} numbers under {len(header)} names, "
-            f"{header.count(TARGET)} of them {TARGET!r}; a table has rows, features, and one column of that name: get it again"
+            f"{header.count(TARGET)} of them {TARGET!r}; a table has rows, features, and one column of that name: "
+            "get it again"
         )
     if not np.isfinite(table).all():
         raise CorruptFile(f"{path}: row {int(np.argwhere(~np.isfinite(table))[0, 0])} holds NaN or infinity")
