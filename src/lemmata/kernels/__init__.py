@@ -2,6 +2,16 @@
 
 from lemmata.kernels.analytic import FullyConnected, analytic_nngp, analytic_ntk
 from lemmata.kernels.cntk import Convolutional, cnn_gp, cntk
+from lemmata.kernels.complexity import (
+    EigendirectionRates,
+    LabelComplexity,
+    LabelProjections,
+    eigendirection_rates,
+    label_complexity,
+    label_projections,
+    target_alignment,
+    two_layer_gram,
+)
 from lemmata.kernels.dynamics import (
     ActivationFlips,
     Antisymmetric,
@@ -40,6 +50,7 @@ __all__ = [
     "Antisymmetric",
     "Convolutional",
     "Distance",
+    "EigendirectionRates",
     "EmpiricalNTK",
     "EnsemblePrediction",
     "FullyConnected",
@@ -50,6 +61,8 @@ __all__ = [
     "KernelFit",
     "KernelMatrix",
     "KernelRidgePath",
+    "LabelComplexity",
+    "LabelProjections",
     "Laplace",
     "LinearisedModel",
     "LinearisedRun",
@@ -64,11 +77,16 @@ __all__ = [
     "cnn_gp",
     "cntk",
     "distance_from_initialisation",
+    "eigendirection_rates",
     "empirical_ntk",
     "kernel_ridge",
     "kernel_ridge_path",
+    "label_complexity",
+    "label_projections",
     "linearise",
     "one_vs_all",
     "predict_ensemble",
     "spectral_filter",
+    "target_alignment",
+    "two_layer_gram",
 ]

@@ -24,6 +24,7 @@ from lemmata.errors import InvalidInput
 NEAR = 1e-3  # |x - z|^2 / |x|^2 below which three digits and more would be lost
 AT_ONCE = 2**22  # numbers in a batch of differences
 
+
 @dataclass(frozen=True)
 class Gaussian:
     """exp(-|x - z|^2 / (2 bandwidth^2)).

@@ -63,7 +63,7 @@ def kernel_ridge_path(
     entries = Entries(kernel, x)
     targets = require_targets(y, entries.n).to(entries.device)
     _require_room(entries, memory)
-    eigenvalues, eigenvectors = torch.linalg.eigh(_whole(entries))
+    eigenvalues, eigenvectors = torch.linalg.eigh(whole(entries))
     noise = torch.finfo(entries.dtype).eps * float(eigenvalues[-1].abs())
     if float(eigenvalues[0]) < -noise * entries.n**0.5:
         raise InvalidInput(
@@ -203,7 +203,7 @@ class KernelRidgePath:
         return (places * folds // n).to(self.entries.device)
 
 
-def _whole(entries: Entries) -> Tensor:
+def whole(entries: Entries) -> Tensor:
     """K in float64, exactly symmetric."""
     K = torch.empty(entries.n, entries.n, dtype=torch.float64, device=entries.device)
     for rows in blocks(entries.n):
