@@ -1,12 +1,13 @@
-"""The kernels that the study of Arora et al. (2020) compares: of networks with fixed first layers, Gaussian, polynomial.
+"""Kernels that the study of Arora et al. (2020) compares: of networks with fixed first layers, Gaussian, polynomial.
 
 The tangent kernel of a network of L weight layers, rectified units, no biases, of which the first l are not trained:
 
-    S_1(x, z) = <x, z>,   S_{h+1} = sqrt(S_h(x, x) S_h(z, z)) (sin t + (pi - t) cos t) / (2 pi),   D_h = (pi - t) / (2 pi)
-    H_{L,l} = sum_{h = l+1}^{L} S_h D_h ... D_{L-1},    cos t = S_h(x, z) / sqrt(S_h(x, x) S_h(z, z)),
+    S_1(x, z) = <x, z>,   S_{h+1} = sqrt(S_h(x, x) S_h(z, z)) (sin t + (pi - t) cos t) / (2 pi),
+    D_h = (pi - t) / (2 pi),    cos t = S_h(x, z) / sqrt(S_h(x, x) S_h(z, z)),
+    H_{L,l} = sum_{h = l+1}^{L} S_h D_h ... D_{L-1},
 
-since a trained layer h adds what it sees, S_h, carried to the output. One recursion in depth gives all L and l. With all
-but the last layer fixed, H_{L,L-1} = S_L is the kernel of the Gaussian process that the network is before training.
+since a trained layer h adds what it sees, S_h, carried to the output. One recursion in depth gives all L and l. With
+all but the last layer fixed, H_{L,L-1} = S_L is the kernel of the Gaussian process that the network is before training.
 
 Sources: Arora, Du, Li, Salakhutdinov, Wang, Yu (2020), section 3 (fixed layers); Cho, Saul (2009) (the arc cosines).
 Cost: 40 flops and one arc cosine for each pair and layer; 8 n^2 bytes for each of L + 4 matrices.

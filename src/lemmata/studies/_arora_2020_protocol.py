@@ -82,7 +82,7 @@ def compare(configs: Sequence[Comparison]) -> list[Measurements]:
     for config, part, result in zip(configs, splits, found, strict=True):
         result["forest"] = forest(config, x, part)
         result["majority"] = float(np.bincount(part.y).max() / len(part.y))
-    return [Measurements.of(**result) for result in found]
+    return [Measurements(scalars=result) for result in found]
 
 
 def standardised(x: np.ndarray) -> np.ndarray:
@@ -104,7 +104,7 @@ def split(config: Comparison, y: np.ndarray) -> Split:
     rows = np.arange(len(y))
     train, validation = train_test_split(rows, test_size=0.5, stratify=y, random_state=_seed(config, "halves"))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=_seed(config, "folds"))
-    return Split(y, train, validation, list(folds.split(rows, y)))
+    return Split(y, np.asarray(train), np.asarray(validation), list(folds.split(rows, y)))
 
 
 def searched(
@@ -158,7 +158,8 @@ def forest(config: Comparison, x: np.ndarray, part: Split) -> float:
     d = x.shape[1]
 
     def accuracy(tried: int, train: np.ndarray, test: np.ndarray) -> float:
-        grown = RandomForestClassifier(config.trees, max_features=tried, random_state=_seed(config, "forest"))
+        seed = _seed(config, "forest")
+        grown = RandomForestClassifier(config.trees, max_features=tried, random_state=seed)  # pyright: ignore[reportArgumentType]
         return float((grown.fit(x[train], part.y[train]).predict(x[test]) == part.y[test]).mean())
 
     choices = sorted({1, round(d**0.5), max(1, d // 3)})

@@ -18,7 +18,7 @@ study = Study(
         entry="inproceedings",
     ),
     topic="kernels",
-    question="On tables of a few thousand samples, does the kernel of infinitely wide networks beat what was best before?",
+    question="On small tables, does the kernel of infinitely wide networks beat forests and other kernels?",
 )  # fmt: skip
 
 SMALLEST_FIRST = [f"pmlb/{table.name}" for table in sorted(TABLES, key=lambda table: table.samples)]
