@@ -27,9 +27,10 @@ from lemmata.errors import InvalidInput
 from lemmata.kernels.analytic.network import FullyConnected
 from lemmata.kernels.analytic.profile import Profile, Which, is_homogeneous, profile
 from lemmata.kernels.analytic.progress import Progress, identity
+from lemmata.kernels.analytic.rectifier import Rectifier
 from lemmata.kernels.analytic.samples import Samples, check
 from lemmata.kernels.analytic.tiles import Compute, allocate, fill, tiles
-from lemmata.kernels.analytic.workers import by_compiled_profile, by_layers, by_profile
+from lemmata.kernels.analytic.workers import by_compiled_layers, by_compiled_profile, by_layers, by_profile
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
 Devices = Sequence[str | torch.device]
@@ -122,7 +123,7 @@ def _kernel(
     if progress is not None:
         progress.finish()
     return KernelMatrix(
-        values, f"{which}, depth {network.depth}", symmetric, way=_way(places, len(workers), table),
+        values, f"{which}, depth {network.depth}", symmetric, way=_way(network, places, len(workers), table),
         flops=_flops(n, m, x[0].numel(), network, symmetric=symmetric, tabulated=table is not None),
     )  # fmt: skip
 
@@ -134,6 +135,8 @@ def _workers(
     """So many workers on a device, which share the samples there."""
     left = Samples.of(x.to(place))
     right = left if z is None else Samples.of(z.to(place))
+    if table is None and place.type == "cpu" and isinstance(network.dual, Rectifier):
+        return [by_compiled_layers(left, right, network, which, x.dtype) for _ in range(many)]
     if table is None:
         return [by_layers(left, right, network, which) for _ in range(many)]
     alike = network.layer_norm and network.depth > 1
@@ -143,10 +146,12 @@ def _workers(
     return [make(left, right, norms, table, x.dtype) for _ in range(many)]
 
 
-def _way(places: Sequence[torch.device], workers: int, table: Profile | None) -> str:
-    how = "recursion over layers" if table is None else f"series of {len(table.near)} terms in the angle"
+def _way(network: FullyConnected, places: Sequence[torch.device], workers: int, table: Profile | None) -> str:
+    series = None if table is None else f"series of {len(table.series.near)} terms in the angle"
+    how = series or "recursion over layers"
     if all(place.type == "cpu" for place in places):
-        return f"{'torch' if table is None else 'numba'}, {workers} thread{'s'[: workers > 1]}, {how}"
+        by = "numba" if isinstance(network.dual, Rectifier) else "torch"
+        return f"{by}, {workers} thread{'s'[: workers > 1]}, {how}"
     return f"torch on {', '.join(map(str, places))}, {how}"
 
 

@@ -5,14 +5,13 @@ A kernel k on a block of pairs (x_i, z_j) is held with its diagonals k(x_i, x_i)
     Covariance    the values k(x_i, z_j)
     Deficit       D_ij = 1 - k(x_i, z_j) / sqrt(k(x_i, x_i) k(z_j, z_j)),  between 0 and 2
 
-A deficit keeps its relative accuracy where samples almost coincide, D of 1e-12 say, which is lost once k is stored near
-k(x, x). Sums and products of kernels need no subtraction of near numbers: with a, b the two kernels, a_x = a(x, x),
+A deficit keeps its relative accuracy where samples almost coincide, D of 1e-12 say, which is lost once k is stored near k(x, x). Sums and products of kernels need no subtraction of near numbers: with a, b the two
+kernels, a_x = a(x, x), and the unit vector (p_x, q_x) = (sqrt(a_x), sqrt(b_x)) / sqrt(a_x + b_x),
 
     product:  D = D_a + D_b (1 - D_a)
-    sum:      D = (sqrt(a_x a_z) D_a + sqrt(b_x b_z) D_b + (sqrt(a_x b_z) - sqrt(a_z b_x))^2 / (N + M)) / N
-              N = sqrt((a_x + b_x) (a_z + b_z)),  M = sqrt(a_x a_z) + sqrt(b_x b_z)
+    sum:      D = p_x p_z D_a + q_x q_z D_b + ((p_x - p_z)^2 + (q_x - q_z)^2) / 2
 
-since N^2 - M^2 is the square in the numerator (Lagrange's identity). Multiplying by a constant leaves D as it is.
+The last term is 1 - p_x p_z - q_x q_z. Multiplying by a constant leaves D as it is.
 """
 
 from __future__ import annotations
@@ -89,12 +88,9 @@ class Deficit(Pairs):
 
     def __add__(self, other: Self) -> Self:
         left, right = self.left + other.left, self.right + other.right
-        a, b = (self.left * self.right).sqrt(), (other.left * other.right).sqrt()
-        mixed = (self.left * other.right).sqrt() - (self.right * other.left).sqrt()
-        norm = (left * right).sqrt()
-        norm = torch.where(norm > 0, norm, 1.0)
-        entries = a * self.entries + b * other.entries + mixed.square() / (norm + a + b)
-        return type(self)(left, right, entries / norm)
+        (p_x, q_x), (p_z, q_z) = shares(self.left, other.left), shares(self.right, other.right)
+        apart = (p_x - p_z).square() + (q_x - q_z).square()
+        return type(self)(left, right, p_x * p_z * self.entries + q_x * q_z * other.entries + apart / 2)
 
     def __mul__(self, other: Self) -> Self:
         entries = self.entries + other.entries * (1 - self.entries)
@@ -119,6 +115,13 @@ class Deficit(Pairs):
     def values(self) -> Tensor:
         """k(x_i, z_j), shape (n, m)."""
         return (self.left * self.right).sqrt() * (1 - self.entries)
+
+
+def shares(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The unit vectors (sqrt(a), sqrt(b)) / sqrt(a + b), and (1, 0) where both are 0."""
+    total = a + b
+    inverse = _inverse(total)
+    return torch.where(total > 0, (a * inverse).sqrt(), 1.0), (b * inverse).sqrt()
 
 
 def _inverse(diagonal: Tensor) -> Tensor:

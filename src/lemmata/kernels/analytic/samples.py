@@ -29,11 +29,8 @@ class Samples:
     def of(cls, x: Tensor) -> Samples:
         """Flatten and normalise samples (n, ...)."""
         flat = x.detach().flatten(1).double()
-        largest = flat.abs().amax(1, keepdim=True)
-        flat = flat / torch.where(largest > 0, largest, 1.0)  # no overflow or underflow in the squares
-        norms = flat.square().sum(1, keepdim=True).sqrt()
-        directions = flat / torch.where(norms > 0, norms, 1.0)
-        return cls(directions, (norms * largest).squeeze(1).square() / flat.shape[1])
+        norms = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
+        return cls(flat / torch.where(norms > 0, norms, 1.0), norms.squeeze(1).square() / flat.shape[1])
 
     def __getitem__(self, rows: slice) -> Samples:
         return Samples(self.directions[rows], self.variance[rows])
@@ -58,9 +55,9 @@ def check(x: Tensor, z: Tensor | None) -> None:
     for name, samples in (("x", x), ("z", z)):
         if samples is None:
             continue
-        if not isinstance(samples, Tensor) or not samples.is_floating_point():
+        if not isinstance(samples, Tensor) or samples.dtype not in (torch.float32, torch.float64):
             what = samples.dtype if isinstance(samples, Tensor) else type(samples).__name__
-            raise InvalidInput(f"samples {name} are {what}; give a tensor of floating-point numbers")
+            raise InvalidInput(f"samples {name} are {what}; give a tensor in float32 or float64")
         if samples.ndim < 2 or not samples.numel():
             raise InvalidInput(f"samples {name} of shape {tuple(samples.shape)}; expected (n, d) with n, d >= 1")
         if not bool(samples.isfinite().all()):

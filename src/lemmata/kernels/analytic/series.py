@@ -1,45 +1,89 @@
-"""The loop over the entries of a tile, compiled: from cosines (or deficits) to kernel values, in place.
+r"""Functions of the angle as Chebyshev series, with their square-root singularities at angle 0 and pi taken out.
 
-Rows are short enough for the first-level cache. Four terms of Clenshaw's recurrence are taken at a pass, so that what a
-pass loads is used twelve times, and the loop over entries is the innermost: compilers turn it into vector instructions.
-Cost: about 3 k + 15 operations an entry for k coefficients, one square root.
+A function f(D) of D = 1 - cos that is 1 at D = 0 and analytic in the angle, as the duals of rectifiers and whatever is
+composed of them, is analytic in s = sqrt(D) for D <= 1 and in s = sqrt(2 - D) for D >= 1:
+
+    f = 1 - s p(s) for D <= 1,      f = q(s) for D > 1,      p, q Chebyshev series in 2s - 1
+
+The first form keeps the relative accuracy of 1 - f, which is what smallest eigenvalues of near-duplicates are made of.
 """
 
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
-from numba import njit
+import torch
+from torch import Tensor
+
+from lemmata.estimate import NotConverged
+
+AT_A_TIME = 4  # the length of a series is a multiple of this
+MOST = 1024  # Chebyshev points tried
 
 
-@njit(nogil=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy", cache=True)
-def evaluate(tile, left, right, near, change, start, sign):
-    """Replace `tile` (n, m), with D = start + sign tile, by left_i right_j f(D).
+@dataclass(frozen=True, eq=False)
+class Series:
+    """f by the coefficients `near` of p and `far` of q (k,), lowest first, float64."""
 
-    `near` (k,) and `change` = far - near are coefficients, highest first, k a multiple of 4; all of one dtype.
+    near: np.ndarray
+    far: np.ndarray
+
+    def __call__(self, deficit: Tensor) -> Tensor:
+        """f at D, elementwise, in D's dtype: Clenshaw's recurrence."""
+        far = deficit > 1
+        side, s = far.to(deficit.dtype), torch.where(far, 2 - deficit, deficit).clamp(0, 1).sqrt()
+        t = 2 * s - 1
+        second, first = torch.zeros_like(t), torch.zeros_like(t)
+        for near_k, far_k in zip(self.near[::-1].tolist(), self.far[::-1].tolist(), strict=True):
+            second, first = first, 2 * t * first - second + (near_k + (far_k - near_k) * side)
+        series = first - t * second
+        return torch.where(far, series, 1 - s * series)
+
+
+def fitted(deficits: Callable[[np.ndarray], np.ndarray], rounding: float) -> tuple[Series, ...]:
+    """The series, to a relative `rounding`, of functions given by their deficits: D (points,) -> 1 - f (count, points).
+
+    All get the same length. Raises `NotConverged` where `MOST` points do not do.
+
+    >>> (series,) = fitted(lambda D: D[None], 1e-15)       # the identity: f = cos
+    >>> series(torch.tensor([0.25, 1.5], dtype=torch.float64))
+    tensor([ 0.7500, -0.5000], dtype=torch.float64)
     """
-    first, second = np.empty_like(right), np.empty_like(right)
-    node, side = np.empty_like(right), np.empty_like(right)
-    for i in range(len(left)):
-        _row(tile[i], left[i], right, near, change, start, sign, first, second, node, side)
+    points = 32
+    while True:
+        s = nodes(points)
+        near, far = _coefficients(deficits(s**2) / s), _coefficients(1 - deficits(2 - s**2))
+        needed = max(_length(c, rounding) for c in (*near, *far))
+        if needed < points - AT_A_TIME:
+            length = needed + -needed % AT_A_TIME
+            return tuple(Series(p[:length], q[:length]) for p, q in zip(near, far, strict=True))
+        if points == MOST:
+            residual = float(np.abs(np.concatenate([near, far])[:, -1]).max())
+            raise NotConverged(
+                f"a series of {points} terms in the angle", best=None, residual=residual, tolerance=rounding,
+                remedy="the network is too deep to be tabulated; take fewer layers",
+            )  # fmt: skip
+        points *= 2
 
 
-@njit(nogil=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy", cache=True)
-def _row(row, left, right, near, change, start, sign, first, second, node, side):
-    zero, one, two = row.dtype.type(0), row.dtype.type(1), row.dtype.type(2)
-    for j in range(len(row)):
-        deficit = min(max(start + sign * row[j], zero), two)
-        far = one if deficit > one else zero
-        s = np.sqrt(min(deficit, two - deficit))
-        row[j], side[j], node[j] = s, far, two * s - one
-        first[j] = second[j] = zero
-    for k in range(0, len(near), 4):
-        a, b, c, d = near[k], near[k + 1], near[k + 2], near[k + 3]
-        e, f, g, h = change[k], change[k + 1], change[k + 2], change[k + 3]
-        for j in range(len(row)):
-            twice, far, p, q = two * node[j], side[j], first[j], second[j]
-            q = twice * p - q + (a + far * e)
-            p = twice * q - p + (b + far * f)
-            q = twice * p - q + (c + far * g)
-            first[j] = twice * q - p + (d + far * h)
-            second[j] = q
-    for j in range(len(row)):
-        series, far = first[j] - node[j] * second[j], side[j]
-        row[j] = (far * series + (one - far) * (one - row[j] * series)) * (left * right[j])
+def nodes(points: int) -> np.ndarray:
+    """Chebyshev points of [0, 1], largest first."""
+    return (np.cos(math.pi * (np.arange(points) + 0.5) / points) + 1) / 2
+
+
+def _coefficients(values: np.ndarray) -> np.ndarray:
+    """Of the Chebyshev series through values (count, points) at `nodes`."""
+    points = values.shape[1]
+    order = np.arange(points)
+    found = values @ np.cos(np.outer(math.pi * (order + 0.5) / points, order)) * (2 / points)
+    found[:, 0] /= 2
+    return found
+
+
+def _length(coefficients: np.ndarray, rounding: float) -> int:
+    """How many coefficients are left when the last ones, each below rounding, are dropped."""
+    size = np.abs(coefficients)
+    return int(np.flatnonzero(size > rounding * max(1.0, size.max()))[-1]) + 1 if size.any() else 1

@@ -7,16 +7,20 @@ so close that this would be seen (`Profile.sharp`), and the series in the angle.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from lemmata.kernels.analytic.mixing import Mixing, dual_series
 from lemmata.kernels.analytic.network import FullyConnected
 from lemmata.kernels.analytic.pairs import Covariance, Deficit
-from lemmata.kernels.analytic.profile import Profile
+from lemmata.kernels.analytic.profile import Profile, sharpness
 from lemmata.kernels.analytic.recursion import through_layers
 from lemmata.kernels.analytic.samples import Samples, deficits
+from lemmata.kernels.analytic.series import Series
 from lemmata.kernels.analytic.tiles import Compute, Tile
 
 CLOSE = {torch.float32: 1e-8, torch.float64: 1e-4}  # D below which cosines do not do: an angle to 1e-8, to 1e-12
@@ -39,7 +43,7 @@ def by_profile(x: Samples, z: Samples, norms: tuple[Tensor, Tensor], f: Profile,
     """norms_i norms_j f(D_ij), f evaluated by torch, on any device."""
 
     def compute(tile: Tile) -> Tensor:
-        found = f(deficits(x[tile[0]], z[tile[1]], CLOSE[dtype]).to(dtype))
+        found = f.series(deficits(x[tile[0]], z[tile[1]], CLOSE[dtype]).to(dtype))
         return found.mul_(norms[0][tile[0], None].to(dtype) * norms[1][None, tile[1]].to(dtype))
 
     return compute
@@ -49,22 +53,64 @@ def by_compiled_profile(
     x: Samples, z: Samples, norms: tuple[Tensor, Tensor], f: Profile, dtype: torch.dtype
 ) -> Compute:
     """The same on the CPU: a product of matrices, then one compiled loop in place."""
-    from lemmata.kernels.analytic.series import evaluate
+    from lemmata.kernels.analytic import loops
 
-    number = torch.empty((), dtype=dtype).numpy().dtype.type
-    near, change = (c[::-1].astype(number) for c in (f.near, f.far - f.near))
+    near, change = _for_loop(f.series, dtype)
     left, right = (norm.to(dtype).numpy() for norm in norms)
-    product = _cosines(x, z) if dtype == torch.float32 and f.sharp < 0.9 else None
+    inputs = _cosines_or_deficits(x, z, f.sharp, dtype)
 
     def compute(tile: Tile) -> Tensor:
         rows, columns = tile
-        buffer = None if product is None else product(tile)
-        start, sign = number(1), number(-1)
-        if buffer is None or float(buffer.max()) > 1 - f.sharp:
-            buffer = deficits(x[rows], z[columns], CLOSE[dtype]).to(dtype)
-            start, sign = number(0), number(1)
-        evaluate(buffer.numpy(), left[rows], right[columns], near, change, start, sign)
-        return buffer
+        found, start, sign = inputs(tile)
+        loops.by_angle(found.numpy(), left[rows], right[columns], near, change, start, sign)
+        return found
+
+    return compute
+
+
+def by_compiled_layers(
+    x: Samples, z: Samples, network: FullyConnected, which: Literal["ntk", "nngp"], dtype: torch.dtype
+) -> Compute:
+    """A rectifier network with biases or residual layers on the CPU: the recursion in one compiled loop in place."""
+    from lemmata.kernels.analytic import loops
+
+    left = Mixing.of(x.variance, network)
+    right = left if z is x else Mixing.of(z.variance, network)
+    norms = [side.size[int(which == "ntk")].sqrt().to(dtype).numpy() for side in (left, right)]
+    p, q = (side.shares.to(dtype).numpy() for side in (left, right))
+    values, slopes = (np.stack(_for_loop(series, dtype)) for series in dual_series(network, dtype))
+    inputs = _cosines_or_deficits(x, z, sharpness(replace(network, bias_variance=0.0), which), dtype)
+
+    def compute(tile: Tile) -> Tensor:
+        rows, columns = tile
+        found, start, sign = inputs(tile)
+        loops.by_layers(
+            found.numpy(), norms[0][rows], norms[1][columns], p[..., rows], q[..., columns], values, slopes, start, sign,
+            which == "ntk",
+        )  # fmt: skip
+        return found
+
+    return compute
+
+
+def _for_loop(series: Series, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients near and far - near, highest first."""
+    number = torch.empty((), dtype=dtype).numpy().dtype
+    return series.near[::-1].astype(number), (series.far - series.near)[::-1].astype(number)
+
+
+def _cosines_or_deficits(
+    x: Samples, z: Samples, sharp: float, dtype: torch.dtype
+) -> Callable[[Tile], tuple[Tensor, np.generic, np.generic]]:
+    """A tile of what D is start + sign times of: cosines by a product in `dtype` where that does, else deficits."""
+    number = torch.empty((), dtype=dtype).numpy().dtype.type
+    product = _cosines(x, z) if dtype == torch.float32 and sharp < 0.9 else None
+
+    def compute(tile: Tile) -> tuple[Tensor, np.generic, np.generic]:
+        found = None if product is None else product(tile)
+        if found is not None and float(found.max()) <= 1 - sharp:
+            return found, number(1), number(-1)
+        return deficits(x[tile[0]], z[tile[1]], CLOSE[dtype]).to(dtype), number(0), number(1)
 
     return compute
 
@@ -77,7 +123,9 @@ def _cosines(x: Samples, z: Samples) -> Callable[[Tile], Tensor]:
 
     def product(tile: Tile) -> Tensor:
         left, right = a[tile[0]], b[tile[1]]
-        buffer = buffers.setdefault((len(left), len(right)), torch.empty(len(left), len(right)))
-        return torch.mm(left, right.mT, out=buffer)
+        shape = len(left), len(right)
+        if shape not in buffers:
+            buffers[shape] = torch.empty(shape)
+        return torch.mm(left, right.mT, out=buffers[shape])
 
     return product
