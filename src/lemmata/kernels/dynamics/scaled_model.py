@@ -51,7 +51,7 @@ class ScaledModel(FromStart):
     def loss(self, loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
         """A loss of the outputs F over scale^2: what a training loop is to minimise. `UnknownName` for a name.
 
-            >>> ScaledModel(nn.Linear(1, 1), 2.0).loss("mse")(torch.ones(4, 1), torch.zeros(4, 1)).item()
+        >>> ScaledModel(nn.Linear(1, 1), 2.0).loss("mse")(torch.ones(4, 1), torch.zeros(4, 1)).item()
         0.25
         """
         if not callable(loss) and loss not in LOSSES:
