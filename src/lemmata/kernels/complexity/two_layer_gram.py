@@ -53,7 +53,7 @@ def two_layer_gram(x: Tensor, z: Tensor | None = None) -> KernelMatrix:
         for columns in blocks(rows.stop if z is None else len(b)):
             same = z is None and rows == columns
             part = _gram(a[rows], None if same else b[columns]) * r[rows, None] * s[columns]
-            values[rows, columns] = part.to(x.dtype)
+            values[rows, columns] = (part.tril() + part.tril(-1).mT if same else part).to(x.dtype)
             if z is None and not same:
                 values[columns, rows] = part.mT.to(x.dtype)
     flops = float(len(a)) * len(b) * a.shape[1] * (1 if z is None else 2)

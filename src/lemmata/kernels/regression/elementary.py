@@ -85,7 +85,8 @@ class Polynomial:
     def __call__(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """Give the values (n, m) at x (n, d) and z (m, d)."""
         _require_points(x, z)
-        return (x @ (x if z is None else z).mT).mul_(self.scale).add_(self.offset).pow_(self.degree)
+        out = (x @ (x if z is None else z).mT).mul_(self.scale).add_(self.offset).pow_(self.degree)
+        return out if z is not None else out.tril() + out.tril(-1).mT
 
 
 def squared_distances(x: Tensor, z: Tensor | None = None) -> Tensor:
@@ -104,17 +105,22 @@ def squared_distances(x: Tensor, z: Tensor | None = None) -> Tensor:
     out = torch.addmm(other.square().sum(1)[None], x, other.mT, alpha=-2)
     near = out.add_(squares) < NEAR * squares
     if z is None:
-        near.fill_diagonal_(False)
-        out.fill_diagonal_(0.0)
+        near.tril_(-1)
     for i, j in (pairs.unbind(1) for pairs in near.nonzero().split(max(1, AT_ONCE // x.shape[1]))):
         out[i, j] = (x[i] - other[j]).square().sum(1)
-    return out
+    return out if z is not None else out.tril_(-1).add_(out.mT.clone())
 
 
 def _require_points(x: Tensor, z: Tensor | None) -> None:
     if x.ndim != 2 or (z is not None and (z.ndim != 2 or z.shape[1] != x.shape[1])):
         shapes = tuple(x.shape) if z is None else f"{tuple(x.shape)} and {tuple(z.shape)}"
         raise InvalidInput(f"points of shape {shapes}; expected (n, d) and (m, d): flatten images first")
+    for part in (x, x if z is None else z):
+        if not part.numel() or not part.is_floating_point() or not bool(part.isfinite().all()):
+            raise InvalidInput(
+                f"points of shape {tuple(part.shape)} and {part.dtype}; expected finite floating-point numbers, one "
+                "point of one dimension at least"
+            )
 
 
 def _require_positive(name: str, value: float) -> None:
