@@ -4,8 +4,19 @@ import torch
 from torch import nn
 
 from lemmata.conformance import KernelConformance
-from lemmata.kernels import FullyConnected, analytic_nngp, analytic_ntk
-from lemmata.kernels.empirical import empirical_ntk
+from lemmata.kernels import (
+    Convolutional,
+    FullyConnected,
+    Gaussian,
+    Laplace,
+    Polynomial,
+    analytic_nngp,
+    analytic_ntk,
+    cnn_gp,
+    cntk,
+    empirical_ntk,
+    two_layer_gram,
+)
 
 
 class TestAnalyticNTK(KernelConformance):
@@ -66,3 +77,54 @@ class TestEmpiricalOfImages(OfModel):
 
     def samples(self, dtype=torch.float64):
         return torch.randn(8, 2, 6, 6, generator=torch.Generator().manual_seed(6), dtype=torch.float64).to(dtype)
+
+
+class OfImages(KernelConformance):
+    """Kernels of convolutional nets, on images with a black one among them."""
+
+    network = Convolutional(4, "average")
+
+    def kernel(self, x, z=None):
+        return cntk(x, z, network=self.network)
+
+    def samples(self, dtype=torch.float64):
+        x = torch.randn(6, 2, 5, 4, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+        x[5, :, :3] = 0
+        return x.to(dtype)
+
+
+class TestCNTKWithAveragePooling(OfImages):
+    pass
+
+
+class TestCNTKWithoutPooling(OfImages):
+    network = Convolutional(3, "vanilla", train_first=True, train_last=True)
+
+
+class TestCNTKWithLocalPooling(OfImages):
+    network = Convolutional(3, "local-average", window=3)
+
+
+class TestCNNGP(OfImages):
+    def kernel(self, x, z=None):
+        return cnn_gp(x, z, network=self.network)
+
+
+class TestTwoLayerGram(KernelConformance):
+    def kernel(self, x, z=None):
+        return two_layer_gram(x, z)
+
+
+class TestGaussian(KernelConformance):
+    def kernel(self, x, z=None):
+        return Gaussian(2.0)(x, z)
+
+
+class TestLaplace(KernelConformance):
+    def kernel(self, x, z=None):
+        return Laplace(2.0)(x, z)
+
+
+class TestPolynomial(KernelConformance):
+    def kernel(self, x, z=None):
+        return Polynomial(3)(x, z)
