@@ -81,8 +81,12 @@ class CollectedGradients:
     def end(self) -> None:
         """Multiply signals by patches."""
         n, g = self.signals.shape[:2]
-        patches = self.G.new_empty(n, g, self.k, self.T)
-        write_patches(patches, self.layer, shift=False)
+        only = self.layer.outer[0]
+        if len(self.layer.outer) == 1 and only.factor == 1:
+            patches = only.patches.unflatten(0, (n, g))
+        else:
+            patches = self.G.new_empty(n, g, self.k, self.T)
+            write_patches(patches, self.layer, shift=False)
         out = self.G[self.rows].flatten(0, 1)
         torch.bmm(self.signals.flatten(2, 3).flatten(0, 1), patches.mT.flatten(0, 1), out=out)
         if self.shifts is not None:

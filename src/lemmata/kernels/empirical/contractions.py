@@ -19,8 +19,8 @@ class Kept(ABC):
     R: int
 
     @abstractmethod
-    def add(self, out: Tensor, other: "Kept", rows: slice, columns: slice) -> None:
-        """Add to the kernel of these samples, out (rows R, columns R)."""
+    def add(self, out: Tensor, other: "Kept", rows: slice, columns: slice, scratch: Tensor) -> None:
+        """Add to the kernel of these samples, out (rows R, columns R); `scratch` has room for as many numbers."""
 
     def rows_of(self, samples: slice) -> slice:
         """The rows of the kernel that belong to samples."""
@@ -33,7 +33,7 @@ class Gradients(Kept):
     def __init__(self, parts: Sequence[Tensor], R: int):
         self.parts, self.R = parts, R
 
-    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice) -> None:
+    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice, scratch: Tensor) -> None:
         """G_n G_m^T."""
         assert isinstance(other, Gradients)
         for G, H in zip(self.parts, other.parts, strict=True):
@@ -46,14 +46,14 @@ class ProductOfGrams(Kept):
     def __init__(self, a: Tensor, d: Tensor, R: int):
         self.a, self.d, self.R = a, d, R
 
-    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice) -> None:
+    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice, scratch: Tensor) -> None:
         """(a_n . a_m) d_n d_m^T."""
         assert isinstance(other, ProductOfGrams)
         for a, b, d, e in zip(self.a, other.a, self.d, other.d, strict=True):
             inputs = (a[rows] @ b[columns].T).repeat_interleave(self.R, 1)  # along the rows, for the sake of long loops
-            signals = d[self.rows_of(rows)] @ e[self.rows_of(columns)].T
-            shape = (len(inputs), self.R, out.shape[1])
-            out.unflatten(0, (-1, self.R)).addcmul_(signals.view(shape), inputs[:, None])
+            signals = scratch[: out.numel()].view(out.shape)
+            torch.mm(d[self.rows_of(rows)], e[self.rows_of(columns)].T, out=signals)
+            out.unflatten(0, (-1, self.R)).addcmul_(signals.unflatten(0, (-1, self.R)), inputs[:, None])
 
 
 class PositionGrams(Kept):
@@ -64,7 +64,7 @@ class PositionGrams(Kept):
     def __init__(self, a: Tensor, d: Tensor):
         self.a, self.d = a, d
 
-    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice) -> None:
+    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice, scratch: Tensor) -> None:
         """sum_{t,t'} (a_nt . a_mt') (d_nt . d_mt')."""
         assert isinstance(other, PositionGrams)
         T, S = self.a.shape[2], other.a.shape[2]
@@ -85,7 +85,7 @@ class GramOnCotangents(Kept):
     def __init__(self, a: Tensor, d: Tensor, last: Tensor, R: int):
         self.a, self.d, self.last, self.R = a, d, last, R
 
-    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice) -> None:
+    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice, scratch: Tensor) -> None:
         """d_n (A_nm d_m), with A_nm the products of positions (T, T')."""
         assert isinstance(other, GramOnCotangents)
         n, R = rows.stop - rows.start, self.R

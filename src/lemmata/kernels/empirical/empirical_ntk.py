@@ -29,7 +29,7 @@ from lemmata.objective import Mode
 
 Outputs = Literal["full", "trace", "sum"]
 OUTPUTS = ("full", "trace", "sum")
-WORKING_SET = 2**25  # bytes of patches and cotangents of the samples that go through the passes together
+WORKING_SET = 2**26  # bytes of patches and cotangents of the samples that go through the passes together
 
 
 def empirical_ntk(

@@ -14,14 +14,17 @@ from lemmata.kernels.empirical.contractions import Gradients, Kept
 
 Side = dict[str, Kept]
 Rectangle = tuple[slice, slice]
-LEAF = {"cpu": 256, "cuda": 2048}  # rows of the kernel below which a triangle is computed as a square
+LEAF = {"cpu": 320, "cuda": 2048}  # rows of the kernel below which a triangle is computed as a square
 TILE = {"cpu": 512, "cuda": 8192}  # rows and columns of a tile
+STRIP = 128  # rows that are transposed at a time
 ALIGNED = 8  # samples: with any number of outputs that is even, rows then come in multiples of the vector length
 
 
 def fill(K: Tensor, x: Tensor, z: Tensor | None, take: Callable[[Tensor], Side], R: int, block: int) -> None:
     """Set K (n R, m R), where `take` gives the parts of a block of samples; z is None for x again."""
     blocks = (x if z is None else z).split(block)
+    room = min(K.numel(), max(TILE.get(K.device.type, TILE["cuda"]), R) ** 2)
+    scratch = (K.new_empty(room), K.new_empty(room))
     for i, part in enumerate(x.split(block)):
         left = take(part)
         rows = K[i * block * R : (i * block + len(part)) * R]
@@ -30,26 +33,27 @@ def fill(K: Tensor, x: Tensor, z: Tensor | None, take: Callable[[Tensor], Side],
             right = left if same else take(other)
             out = rows[:, j * block * R : (j * block + len(other)) * R]
             for I, J in _triangle(0, len(part), R, out) if same else [(slice(0, len(part)), slice(0, len(other)))]:  # noqa: E741
-                _set(out, left, right, I, J, R)
+                _set(out, left, right, I, J, scratch, R)
             if z is None:
                 whole = K[j * block * R : (j * block + len(other)) * R, i * block * R : (i * block + len(part)) * R]
                 _mirror(out, whole)
 
 
-def _set(out: Tensor, left: Side, right: Side, I: slice, J: slice, R: int) -> None:  # noqa: E741
-    """Set the samples I, J of a block."""
+def _set(out: Tensor, left: Side, right: Side, I: slice, J: slice, scratch: tuple[Tensor, Tensor], R: int) -> None:  # noqa: E741
+    """Set the samples I, J of a block; the scratch is reused, since new memory is slower than the products."""
     rectangle = out[I.start * R : I.stop * R, J.start * R : J.stop * R]
     hadamard = [name for name, kept in left.items() if not isinstance(kept, Gradients)]
     for A, B in _tiles(I, J, R, out) if hadamard else []:
-        tile = out.new_zeros((A.stop - A.start) * R, (B.stop - B.start) * R)
+        rows, columns = (A.stop - A.start) * R, (B.stop - B.start) * R
+        tile = scratch[0][: rows * columns].view(rows, columns).zero_()
         for name in hadamard:
-            left[name].add(tile, right[name], A, B)
-        rows, columns = (A.start - I.start) * R, (B.start - J.start) * R
-        rectangle[rows : rows + len(tile), columns : columns + tile.shape[1]] = tile
+            left[name].add(tile, right[name], A, B, scratch[1])
+        i, j = (A.start - I.start) * R, (B.start - J.start) * R
+        rectangle[i : i + rows, j : j + columns] = tile
     if not hadamard:
         rectangle.zero_()
     if "gradients" in left:
-        left["gradients"].add(rectangle, right["gradients"], I, J)
+        left["gradients"].add(rectangle, right["gradients"], I, J, scratch[1])
 
 
 def _triangle(start: int, stop: int, R: int, out: Tensor) -> Iterator[Rectangle]:
@@ -88,10 +92,11 @@ def _aligned(size: int, n: int) -> int:
 
 def _mirror(lower: Tensor, upper: Tensor) -> None:
     """Set upper to the transpose of lower, or its upper triangle to that of its lower one if they are the same."""
-    size = TILE["cpu"]
     same = lower.data_ptr() == upper.data_ptr()
-    for i in range(0, len(lower), size):
-        for j in range(0, i + 1 if same else lower.shape[1], size):
-            rows, columns = slice(i, i + size), slice(j, j + size)
-            tile = lower[rows, columns]
-            upper[columns, rows] = tile.tril() + tile.tril(-1).T if same and i == j else tile.T
+    for i in range(0, len(lower), STRIP):
+        strip = lower[i : i + STRIP]
+        if same:
+            square = strip[:, i : i + STRIP]
+            square.copy_(square.tril() + square.tril(-1).T)
+            strip = strip[:, :i]
+        upper[: strip.shape[1], i : i + STRIP] = strip.T
