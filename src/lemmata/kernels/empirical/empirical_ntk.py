@@ -69,7 +69,7 @@ def empirical_ntk(
     n, m, C = len(x), len(x if z is None else z), f.channels
     R, inner = (C, 1) if outputs == "full" else (1, C if outputs == "trace" else 1)
     size = Size(n * (n + 1) / 2 if z is None else float(n * m), n if z is None else n + m, R, inner)
-    ways, plan = _plan(f, x, size)
+    ways, plan = _plan(f, size)
     dtype = f.objective.dtype
     whole = n * m * R * R * dtype.itemsize
     block, chunk = _blocks(_held(f, plan, ways, size), whole, memory, max(n, m))
@@ -85,10 +85,9 @@ def empirical_ntk(
     )
 
 
-def _plan(f: SampleWise, x: Tensor, size: Size) -> tuple[Ways, list[Layer]]:
+def _plan(f: SampleWise, size: Size) -> tuple[Ways, list[Layer]]:
     """The layers, read off the graph of a few samples, and the way of each parameter."""
-    with torch.enable_grad():
-        uses, rest = f.read(f.outputs(x[:2].detach()))
+    uses, rest = f.read(f.two)
     layers = layers_of(uses)
     ways = {layer.names: layer.way(size) for layer in layers}
     for name in rest:

@@ -15,7 +15,7 @@ from lemmata.kernels.empirical.contractions import Gradients, Kept
 Side = dict[str, Kept]
 Rectangle = tuple[slice, slice]
 LEAF = {"cpu": 320, "cuda": 2048}  # rows of the kernel below which a triangle is computed as a square
-TILE = {"cpu": 512, "cuda": 8192}  # rows and columns of a tile
+TILE = {"cpu": 640, "cuda": 8192}  # rows and columns of a tile
 STRIP = 128  # rows that are transposed at a time
 ALIGNED = 8  # samples: with any number of outputs that is even, rows then come in multiples of the vector length
 

@@ -56,12 +56,14 @@ class SampleWise:
             except NotExact as mixed:
                 raise InvalidInput(REMEDY) from mixed
         self.names = self.objective.names
-        self.channels = self.outputs(few).shape[1]
+        with torch.enable_grad():
+            self.two = self.outputs(few[:2])  # with their graph, off which the layers are read
+        self.channels = self.two.shape[1]
 
     def outputs(self, x: Tensor) -> Tensor:
         """f(x; theta) as (n, C), with its graph."""
         z = self.objective.outputs(self.theta, x)
-        if not bool(z.detach().isfinite().all()):
+        if not finite(z.detach()):
             raise InvalidInput("the model's outputs hold NaN or infinity; check its parameters and the samples")
         return z.reshape(len(x), -1)
 
@@ -85,10 +87,15 @@ def check_samples(x: Tensor, name: str, like: Tensor | None = None) -> None:
     if not isinstance(x, Tensor) or x.ndim < 1 or not x.numel():
         what = f"of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise InvalidInput(f"{name}: {what}; give a tensor (n, ...) of at least one sample")
-    if not bool(x.isfinite().all()):
+    if not finite(x.detach()):
         raise InvalidInput(f"{name} holds NaN or infinity; remove or replace those samples")
     if like is not None and (x.shape[1:], x.dtype, x.device) != (like.shape[1:], like.dtype, like.device):
         raise InvalidInput(
             f"samples z of shape {tuple(x.shape)}, {x.dtype} on {x.device} do not go with x of shape "
             f"{tuple(like.shape)}, {like.dtype} on {like.device}"
         )
+
+
+def finite(x: Tensor) -> bool:
+    """Whether all numbers are finite; the sum tells it at once, unless it overflows."""
+    return bool(x.sum().isfinite()) or bool(x.isfinite().all())
