@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.analytic.hermite import HermiteExpansion
 from lemmata.kernels.analytic.pairs import Covariance, Pairs
 from lemmata.kernels.analytic.rectifier import Rectifier
 
@@ -57,13 +58,28 @@ class _OnCovariances:
 
 @dataclass(frozen=True)
 class Erf(_OnCovariances):
-    """phi(u) = erf(u): the arcsine kernel."""
+    """phi(u) = amplitude erf(frequency u) + offset: the arcsine kernel."""
+
+    amplitude: float = 1.0
+    frequency: float = 1.0
+    offset: float = 0.0
 
     def moments(self, a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """K = (2 / pi) asin(2 c / sqrt((1 + 2a) (1 + 2b))), K' = (4 / pi) / sqrt((1 + 2a) (1 + 2b) - 4 c^2)."""
-        product = (1 + 2 * a) * (1 + 2 * b)
-        values = (2 * c / product.sqrt()).clamp(-1, 1).asin().mul(2 / math.pi)
-        return values, (product - 4 * c.square()).rsqrt().mul(4 / math.pi)
+        """K = (2 / pi) asin(2 c / sqrt((1 + 2a) (1 + 2b))), K' = (4 / pi) / sqrt((1 + 2a) (1 + 2b) - 4 c^2) for erf."""
+        w, size = 2 * self.frequency**2, self.amplitude**2 * 2 / math.pi
+        product = (1 + w * a) * (1 + w * b)
+        values = (w * c / product.sqrt()).clamp(-1, 1).asin().mul(size) + self.offset**2
+        return values, (product - (w * c).square()).rsqrt().mul(size * w)
+
+
+@dataclass(frozen=True)
+class Gaussian(_OnCovariances):
+    """phi(u) = exp(-u^2)."""
+
+    def moments(self, a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """K = D^(-1/2), K' = 4 c D^(-3/2), with D = (1 + 2a) (1 + 2b) - 4 c^2."""
+        inverse = ((1 + 2 * a) * (1 + 2 * b) - 4 * c.square()).reciprocal()
+        return inverse.sqrt(), 4 * c * inverse * inverse.sqrt()
 
 
 @dataclass(frozen=True)
@@ -142,10 +158,15 @@ NAMED: dict[str, Activation] = {
     "abs": Rectifier(-1.0),
     "identity": Rectifier(1.0),
     "erf": Erf(),
+    "gaussian": Gaussian(),
     "gelu": Gelu(),
     "sin": Sine(),
     "cos": Sine(phase=math.pi / 2),
     "rbf": Rbf(),
+    "tanh": HermiteExpansion(torch.tanh),
+    "sigmoid": HermiteExpansion(torch.sigmoid),
+    "silu": HermiteExpansion(nn.functional.silu),
+    "softplus": HermiteExpansion(nn.functional.softplus),
 }
 
 

@@ -113,7 +113,9 @@ def _kernel(
     spare = 16 * (n + (0 if symmetric else m)) * x[0].numel() + sum(copies) * 12 * 8 * size**2
     values = allocate((n, m), x, memory=memory, out=out, spare=spare)
     table = profile(network, which, x.dtype) if is_homogeneous(network) else None
-    workers = [w for p, many in zip(places, copies, strict=True) for w in _workers(x, z, network, which, table, p, many)]
+    workers = [
+        w for p, many in zip(places, copies, strict=True) for w in _workers(x, z, network, which, table, p, many)
+    ]
     todo = tiles(n, m, size, symmetric=symmetric)
     progress = None
     if out is not None:

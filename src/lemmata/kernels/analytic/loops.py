@@ -19,7 +19,12 @@ def by_angle(tile, left, right, near, change, start, sign):
     `near` (k,) and `change` = far - near are the coefficients of f, highest first, k a multiple of 4; all of one dtype.
     """
     one = tile.dtype.type(1)
-    node, side, series, before = (np.empty_like(right), np.empty_like(right), np.empty_like(right), np.empty_like(right))
+    node, side, series, before = (
+        np.empty_like(right),
+        np.empty_like(right),
+        np.empty_like(right),
+        np.empty_like(right),
+    )
     for i in range(len(left)):
         row = tile[i]
         for j in range(len(row)):

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.kernels.analytic.activations import NAMED, Activation
+from lemmata.kernels.analytic.hermite import HermiteExpansion
 
 Kernel = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -74,7 +75,7 @@ class FullyConnected:
             return NAMED[self.activation]
         if is_dual(self.activation):
             return self.activation  # type: ignore[return-value]
-        raise InvalidInput(f"activation = {self.activation!r} has no dual")
+        return HermiteExpansion(self.activation)  # type: ignore[arg-type]
 
     def kernel(self, which: Literal["ntk", "nngp"] = "ntk") -> Kernel:
         """The kernel as a function (x, z) -> values (n, m), where z may be None: what solvers take.

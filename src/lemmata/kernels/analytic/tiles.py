@@ -79,8 +79,6 @@ def allocate(shape: tuple[int, int], like: Tensor, *, memory: int | None, out: s
             f"{_size(there)} are granted on {like.device}; give out='kernel.npy' to put it into a file, a larger "
             f"memory=, or fewer samples"
         )
-    if out is None and like.device.type == "cpu":
-        return torch.from_numpy(np.empty(shape, dtype=_IN_NUMPY[like.dtype]))  # numpy asks for large pages: 2x faster
     if out is None:
         return torch.empty(shape, dtype=like.dtype, device=like.device)
     if spare > there:
