@@ -91,8 +91,7 @@ class CollectedGradients:
         torch.bmm(self.signals.flatten(2, 3).flatten(0, 1), patches.mT.flatten(0, 1), out=out)
         if self.shifts is not None:
             torch.sum(self.signals.flatten(2, 3), 3, out=self.shifts[self.rows])
-            if self.layer.shift != 1:
-                self.shifts[self.rows] *= self.layer.shift
+            self.shifts[self.rows] *= self.layer.shift or 0.0
 
     def kept(self, R: int) -> Kept:
         """Matrices (n R, p)."""
@@ -102,7 +101,7 @@ class CollectedGradients:
 
 
 class CollectedSums:
-    """The gradients (n, passes, p) of a parameter that is used otherwise than by outer products, or by several kinds."""
+    """The gradients (n, passes, p) of a parameter that is used otherwise than by outer products of one kind."""
 
     def __init__(self, layer: Layer, size: Size, n: int):
         self.shape, self.G = (n, size.passes, layer.weights[0].shape.numel()), None

@@ -66,23 +66,26 @@ def empirical_ntk(
     f = SampleWise(model, x, parameters=parameters, mode=mode)
     if z is not None:
         check_samples(z, "z", x)
+    return kernel_of(f, x, z, outputs=outputs, memory=memory)
+
+
+@torch.no_grad()
+def kernel_of(f: SampleWise, x: Tensor, z: Tensor | None, *, outputs: Outputs, memory: int) -> EmpiricalNTK:
+    """The kernel of a model that is known to take samples one by one."""
     n, m, C = len(x), len(x if z is None else z), f.channels
     R, inner = (C, 1) if outputs == "full" else (1, C if outputs == "trace" else 1)
     size = Size(n * (n + 1) / 2 if z is None else float(n * m), n if z is None else n + m, R, inner)
-    ways, plan = _plan(f, size)
+    ways, layers = _plan(f, size)
     dtype = f.objective.dtype
-    whole = n * m * R * R * dtype.itemsize
-    block, chunk = _blocks(_held(f, plan, ways, size), whole, memory, max(n, m))
+    block, chunk = _blocks(_held(f, layers, ways, size), n * m * R * R * dtype.itemsize, memory, max(n, m))
     take = partial(side, f, ways=ways, size=size, chunk=chunk)
-    with torch.no_grad():
-        K = torch.empty(n * R, m * R, dtype=dtype, device=f.objective.device)
-        fill(K, x.detach(), None if z is None else z.detach(), take, R, block)
-        if outputs == "trace":
-            K /= C
+    K = torch.empty(n * R, m * R, dtype=dtype, device=f.objective.device)
+    fill(K, x.detach(), None if z is None else z.detach(), take=take, R=R, block=block)
+    if outputs == "trace":
+        K /= C
     values = K.view(n, R, m, R).transpose(1, 2) if outputs == "full" else K
-    return EmpiricalNTK(
-        values, outputs, z is None, _by_layer(ways), _passes(plan, size) + sum(w.flops for w in ways.values())
-    )
+    flops = _passes(layers, size) + sum(way.flops for way in ways.values())
+    return EmpiricalNTK(values, outputs, z is None, _by_layer(ways), flops)
 
 
 def _plan(f: SampleWise, size: Size) -> tuple[Ways, list[Layer]]:

@@ -7,7 +7,6 @@ in tiles that stay in the cache; products of gradients are added to the rectangl
 
 from collections.abc import Callable, Iterator
 
-import torch
 from torch import Tensor
 
 from lemmata.kernels.empirical.contractions import Gradients, Kept
@@ -20,40 +19,52 @@ STRIP = 128  # rows that are transposed at a time
 ALIGNED = 8  # samples: with any number of outputs that is even, rows then come in multiples of the vector length
 
 
-def fill(K: Tensor, x: Tensor, z: Tensor | None, take: Callable[[Tensor], Side], R: int, block: int) -> None:
+def fill(K: Tensor, x: Tensor, z: Tensor | None, *, take: Callable[[Tensor], Side], R: int, block: int) -> None:
     """Set K (n R, m R), where `take` gives the parts of a block of samples; z is None for x again."""
     blocks = (x if z is None else z).split(block)
-    room = min(K.numel(), max(TILE.get(K.device.type, TILE["cuda"]), R) ** 2)
-    scratch = (K.new_empty(room), K.new_empty(room))
+    canvas = _Canvas(K, R)
     for i, part in enumerate(x.split(block)):
         left = take(part)
-        rows = K[i * block * R : (i * block + len(part)) * R]
+        rows = slice(i * block, i * block + len(part))
         for j, other in enumerate(blocks if z is not None else blocks[: i + 1]):
             same = z is None and j == i
             right = left if same else take(other)
-            out = rows[:, j * block * R : (j * block + len(other)) * R]
-            for I, J in _triangle(0, len(part), R, out) if same else [(slice(0, len(part)), slice(0, len(other)))]:  # noqa: E741
-                _set(out, left, right, I, J, scratch, R)
+            columns = slice(j * block, j * block + len(other))
+            whole = [(slice(0, len(part)), slice(0, len(other)))]
+            for I, J in _triangle(0, len(part), R, K) if same else whole:  # noqa: E741
+                canvas.set(canvas.part(rows, columns), left, right, (I, J))
             if z is None:
-                whole = K[j * block * R : (j * block + len(other)) * R, i * block * R : (i * block + len(part)) * R]
-                _mirror(out, whole)
+                _mirror(canvas.part(rows, columns), canvas.part(columns, rows))
 
 
-def _set(out: Tensor, left: Side, right: Side, I: slice, J: slice, scratch: tuple[Tensor, Tensor], R: int) -> None:  # noqa: E741
-    """Set the samples I, J of a block; the scratch is reused, since new memory is slower than the products."""
-    rectangle = out[I.start * R : I.stop * R, J.start * R : J.stop * R]
-    hadamard = [name for name, kept in left.items() if not isinstance(kept, Gradients)]
-    for A, B in _tiles(I, J, R, out) if hadamard else []:
-        rows, columns = (A.stop - A.start) * R, (B.stop - B.start) * R
-        tile = scratch[0][: rows * columns].view(rows, columns).zero_()
-        for name in hadamard:
-            left[name].add(tile, right[name], A, B, scratch[1])
-        i, j = (A.start - I.start) * R, (B.start - J.start) * R
-        rectangle[i : i + rows, j : j + columns] = tile
-    if not hadamard:
-        rectangle.zero_()
-    if "gradients" in left:
-        left["gradients"].add(rectangle, right["gradients"], I, J, scratch[1])
+class _Canvas:
+    """A kernel with R rows a sample, and scratch that is reused, since new memory is slower than the products."""
+
+    def __init__(self, K: Tensor, R: int):
+        self.K, self.R = K, R
+        room = min(K.numel(), max(TILE.get(K.device.type, TILE["cuda"]), R) ** 2)
+        self.tile, self.scratch = K.new_empty(room), K.new_empty(room)
+
+    def part(self, rows: slice, columns: slice) -> Tensor:
+        """The entries of samples."""
+        return self.K[rows.start * self.R : rows.stop * self.R, columns.start * self.R : columns.stop * self.R]
+
+    def set(self, out: Tensor, left: Side, right: Side, rectangle: Rectangle) -> None:
+        """Set the samples of a rectangle of the block `out`."""
+        R, (I, J) = self.R, rectangle  # noqa: E741
+        into = out[I.start * R : I.stop * R, J.start * R : J.stop * R]
+        hadamard = [name for name, kept in left.items() if not isinstance(kept, Gradients)]
+        for A, B in _tiles(I, J, R, out) if hadamard else []:
+            rows, columns = (A.stop - A.start) * R, (B.stop - B.start) * R
+            tile = self.tile[: rows * columns].view(rows, columns).zero_()
+            for name in hadamard:
+                left[name].add(tile, right[name], A, B, self.scratch)
+            i, j = (A.start - I.start) * R, (B.start - J.start) * R
+            into[i : i + rows, j : j + columns] = tile
+        if not hadamard:
+            into.zero_()
+        if "gradients" in left:
+            left["gradients"].add(into, right["gradients"], I, J, self.scratch)
 
 
 def _triangle(start: int, stop: int, R: int, out: Tensor) -> Iterator[Rectangle]:

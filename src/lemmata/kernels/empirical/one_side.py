@@ -10,7 +10,7 @@ from lemmata.curvature.ghost_norm import Use
 from lemmata.curvature.signals import Signals
 from lemmata.kernels.empirical.collected import CollectedGradients, CollectedPairs, CollectedSums
 from lemmata.kernels.empirical.contractions import Gradients, Kept
-from lemmata.kernels.empirical.layers import GRADIENTS, JACOBIAN, Layer, Size, Way, layers_of
+from lemmata.kernels.empirical.layers import GRADIENTS, Layer, Size, Way, layers_of
 from lemmata.kernels.empirical.sample_wise import SampleWise
 from lemmata.kernels.empirical.unrecognised import jacobian_rows
 
@@ -21,50 +21,55 @@ NARROW = 256  # gradients of fewer parameters are put together, so that their pr
 
 def side(f: SampleWise, x: Tensor, *, ways: Ways, size: Size, chunk: int) -> dict[str, Kept]:
     """What the layers keep of the samples x, by the names of their parameters."""
-    collected: dict[tuple[str, ...], Collected] = {}
-    rows: list[dict[str, Tensor]] = []
-    for start in range(0, len(x), chunk):
-        rows.append(_pass(f, x[start : start + chunk], ways, size, collected, start, len(x)))
-    found = {", ".join(names): each for names, own in collected.items() for each in [own.kept(size.R)]}
+    passes = _Passes(f, ways, size, len(x))
+    rows = [passes.take(x[start : start + chunk], start) for start in range(0, len(x), chunk)]
+    found = {", ".join(names): own.kept(size.R) for names, own in passes.collected.items()}
     for name in rows[0]:
         found[name] = Gradients([torch.cat([each[name] for each in rows]).reshape(len(x) * size.R, -1)], size.R)
     return _narrow_ones_together(found, size.R)
 
 
-def _pass(
-    f: SampleWise, x: Tensor, ways: Ways, size: Size, collected: dict[tuple[str, ...], Collected], start: int, n: int
-) -> dict[str, Tensor]:
-    """Take samples through the passes; the layers collect, and Jacobians of what is not recognised are answered."""
-    with torch.enable_grad():
-        z = f.outputs(x)
-        uses, rest = f.read(z)
-    layers = layers_of(uses)
-    of_use: dict[Use, Collected] = {}
-    for layer in layers:
-        if layer.names not in collected:
-            collected[layer.names] = _collected(layer, ways[layer.names].name, size, n)
-        collected[layer.names].begin(layer, start)
-        of_use |= dict.fromkeys(layer.weights, collected[layer.names])
-    columns = _columns(z, size)
-    signals = Signals(z, uses)
-    with torch.no_grad(), signals:
-        for j, column in enumerate(columns):
+class _Passes:
+    """The passes of n samples, chunk by chunk, and what the layers collect from them."""
 
-            def receive(use: Use, d: Tensor, j: int = j) -> None:
-                if use in of_use:
-                    of_use[use].receive(use, d, j)
+    def __init__(self, f: SampleWise, ways: Ways, size: Size, n: int):
+        self.f, self.ways, self.size, self.n = f, ways, size, n
+        self.collected: dict[tuple[str, ...], Collected] = {}
 
-            signals.pull(column, receive)
-        for each in collected.values():
-            each.end()
-        names = [name for name in rest if ways[name,].name == JACOBIAN]
-        return jacobian_rows(f, x, names, columns) if names else {}
+    def take(self, x: Tensor, start: int) -> dict[str, Tensor]:
+        """Let the layers collect from the samples x, which begin at `start`; the Jacobians of what is unrecognised."""
+        with torch.enable_grad():
+            z = self.f.outputs(x)
+            uses, rest = self.f.read(z)
+        of_use: dict[Use, Collected] = {}
+        for layer in layers_of(uses):
+            own = self._collector(layer)
+            own.begin(layer, start)
+            of_use |= dict.fromkeys(layer.weights, own)
+        columns, signals = _columns(z, self.size), Signals(z, uses)
+        with torch.no_grad(), signals:
+            for j, column in enumerate(columns):
 
+                def receive(use: Use, d: Tensor, j: int = j) -> None:
+                    if use in of_use:
+                        of_use[use].receive(use, d, j)
 
-def _collected(layer: Layer, way: str, size: Size, n: int) -> Collected:
-    if not layer.outer:
-        return CollectedSums(layer, size, n)
-    return CollectedGradients(layer, size, n) if way == GRADIENTS else CollectedPairs(layer, size, n, way)
+                signals.pull(column, receive)
+            for each in self.collected.values():
+                each.end()
+            return jacobian_rows(self.f, x, rest, columns) if rest else {}
+
+    def _collector(self, layer: Layer) -> Collected:
+        if layer.names not in self.collected:
+            way = self.ways[layer.names].name
+            if not layer.outer:
+                own: Collected = CollectedSums(layer, self.size, self.n)
+            elif way == GRADIENTS:
+                own = CollectedGradients(layer, self.size, self.n)
+            else:
+                own = CollectedPairs(layer, self.size, self.n, way)
+            self.collected[layer.names] = own
+        return self.collected[layer.names]
 
 
 def _columns(z: Tensor, size: Size) -> list[Tensor]:

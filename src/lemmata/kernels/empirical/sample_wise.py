@@ -6,7 +6,9 @@ speaks of f at one sample: where the outputs of a sample depend on the others of
 That is tested on a few samples, and refused with the remedy. Cost: four passes of eight samples.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -57,8 +59,18 @@ class SampleWise:
                 raise InvalidInput(REMEDY) from mixed
         self.names = self.objective.names
         with torch.enable_grad():
+            self.shape = self.objective.outputs(self.theta, few[:1]).shape[1:]
             self.two = self.outputs(few[:2])  # with their graph, off which the layers are read
         self.channels = self.two.shape[1]
+
+    def at(self, state: Mapping[str, Tensor], x: Tensor) -> Self:
+        """The same function at other parameters and buffers; x are any samples, which are looked at again."""
+        moved = copy.copy(self)
+        moved.objective = self.objective.at(state)
+        moved.theta = {name: p.requires_grad_() for name, p in moved.objective.parameters.items()}
+        with torch.enable_grad():
+            moved.two = moved.outputs(x[:2].detach())
+        return moved
 
     def outputs(self, x: Tensor) -> Tensor:
         """f(x; theta) as (n, C), with its graph."""

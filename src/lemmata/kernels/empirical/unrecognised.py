@@ -20,7 +20,7 @@ from lemmata.objective import Tree
 
 
 def jacobian_rows(f: SampleWise, x: Tensor, names: Sequence[str], columns: Sequence[Tensor]) -> Tree:
-    """d <f(x_n), column_n> / d parameter for the columns (n, C): (n, columns, size of the parameter) by name."""
+    """Pull columns (n, C) back through the model: (n, columns, size of the parameter) by name."""
     U = torch.stack(list(columns), 1)
     ends = sorted({0, len(x) - 1})
     plain = _singly(f, x[ends], names, U[ends])
