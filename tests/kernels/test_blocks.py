@@ -62,7 +62,7 @@ def test_the_whole_is_what_the_kernel_gives_at_once(tmp_path, size, dtype):
 
 def test_a_kernel_may_give_a_tensor_and_take_a_law(tmp_path):
     x = samples()
-    found = gram(lambda x, z: kernels.plain(x, z), x, folder=tmp_path, block=4, law="distance")
+    found = gram(lambda x, z: kernels.plain(z=z, x=x), x, folder=tmp_path, block=4, law="distance")
     torch.testing.assert_close(found.values, kernels.plain(x))
 
 

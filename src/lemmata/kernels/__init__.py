@@ -1,6 +1,7 @@
 """Kernels of networks: the infinite-width limit, the empirical tangent kernel, and what a kernel says of training."""
 
 from lemmata.kernels.analytic import FullyConnected, analytic_nngp, analytic_ntk
+from lemmata.kernels.blocks import Filling, fill, gram
 from lemmata.kernels.cntk import Convolutional, cnn_gp, cntk
 from lemmata.kernels.complexity import (
     EigendirectionRates,
@@ -65,6 +66,7 @@ __all__ = [
     "EigendirectionRates",
     "EmpiricalNTK",
     "EnsemblePrediction",
+    "Filling",
     "FullyConnected",
     "Gaussian",
     "GradientFlow",
@@ -95,6 +97,8 @@ __all__ = [
     "distance_from_initialisation",
     "eigendirection_rates",
     "empirical_ntk",
+    "fill",
+    "gram",
     "kernel_ridge",
     "kernel_ridge_path",
     "kernel_sketch",

@@ -190,7 +190,7 @@ class _Filler:
         names = [str(device) for device in devices or ["cpu"]]
         count = min(processes or len(names), len(missing))
         return compute_by_workers(
-            self.kernel, self.x, self.z, missing, self.folder, self.identity,
+            self.kernel, self.x, self.z, missing, folder=self.folder, identity=self.identity,
             devices=[names[worker % len(names)] for worker in range(count)],
         )  # fmt: skip
 

@@ -168,9 +168,9 @@ class BlockFolder:
     def _recognise(self, identity: Mapping[str, str | int]) -> None:
         marker = self.path / MARKER
         self.path.mkdir(parents=True, exist_ok=True)
-        if not marker.is_file() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
-            if not marker.is_file():  # another process may have just made it
-                raise InvalidInput(f"{self.path} holds something else and no {MARKER}; name an empty or a new folder")
+        entries = any(not entry.name.startswith(".") for entry in self.path.iterdir())
+        if entries and not marker.is_file():  # looked for last: another process may just be making it
+            raise InvalidInput(f"{self.path} holds something else and no {MARKER}; name an empty or a new folder")
         if not marker.is_file():
             draft = self.path / f".{MARKER}.{os.getpid()}.{secrets.token_hex(4)}"
             write(draft, json.dumps(dict(identity), indent=1).encode())

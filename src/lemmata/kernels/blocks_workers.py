@@ -1,10 +1,10 @@
 """Worker processes that fill one folder of blocks.
 
 Each has its device and its share of the threads, and takes blocks by the folder's claims. They are forked from a
-server process that has loaded torch and nothing else, where the system has such (a fresh Python each elsewhere). One that
-dies (killed, out of memory) loses the block it had: the next look at its claim finds it dead. Another takes its place,
-but not for ever. Ctrl-C reaches the parent alone, which ends the workers; when the parent dies, a worker ends after
-its block, since nobody listens.
+server process that has loaded torch and nothing else, where the system has such (a fresh Python each elsewhere). One
+that dies (killed, out of memory) loses the block it had: the next look at its claim finds it dead. Another takes its
+place, but not for ever. Ctrl-C reaches the parent alone, which ends the workers; when the parent dies, a worker ends
+after its block, since nobody listens.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,16 +35,19 @@ def compute_by_workers(
     x: Tensor,
     z: Tensor | None,
     blocks: Sequence[Block],
+    *,
     folder: BlockFolder,
     identity: Mapping[str, str | int],
-    *,
     devices: Sequence[str],
 ) -> Iterator[Block]:
     """Compute blocks in one process for each of `devices`; yields each block that a worker finished."""
     from safetensors.torch import save
 
     packed = save({name: part.detach().cpu().contiguous() for name, part in (("x", x), ("z", z)) if part is not None})
-    task = (kernel, packed, list(blocks), folder.path, dict(identity), folder.patience)
+    task = {
+        "kernel": kernel, "packed": packed, "blocks": list(blocks), "path": folder.path, "identity": dict(identity),
+        "patience": folder.patience,
+    }  # fmt: skip
     threads = max(1, len(os.sched_getaffinity(0)) // len(devices))
     known, working, deaths = {block.index: block for block in blocks}, dict[Connection, tuple[Any, str]](), 0
     try:
@@ -76,17 +80,21 @@ def compute_by_workers(
             process.join()
 
 
-def _start(working: dict[Connection, tuple[Any, str]], task: tuple, device: str, threads: int) -> None:
-    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+def _start(working: dict[Connection, tuple[Any, str]], task: dict[str, Any], device: str, threads: int) -> None:
+    context: Any = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
     context.set_forkserver_preload(["lemmata.kernels.blocks_folder"])
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, *task, device, threads), daemon=True)
+    options = {**task, "device": device, "threads": threads}
+    process = context.Process(target=_work, args=(theirs,), kwargs=options, daemon=True)
     process.start()
     theirs.close()
     working[ours] = (process, device)
 
 
-def _work(pipe, kernel, packed, blocks, path, identity, patience, device, threads) -> None:  # noqa: ANN001
+def _work(
+    pipe: Connection, *, kernel: Callable[..., Any], packed: bytes, blocks: list[Block], path: Path,
+    identity: dict[str, str | int], patience: float, device: str, threads: int,
+) -> None:  # fmt: skip
     """What a worker does; all it says is the index of a block, an error, or that nothing is left."""
     from safetensors.torch import load
 
