@@ -79,8 +79,8 @@ def residuals(table) -> Figure:
     return Figure(
         name="residuals",
         title="Descent goes as the eigenvalues say, and random labels go slowly",
-        caption="Full-batch descent on the first layer, step size 1/λmax, and the prediction of Theorem 4.1, which knows "
-        "the inputs and what is left of the labels at the start.",
+        caption="Full-batch descent on the first layer, step size 1/λmax, and the prediction of Theorem 4.1, which "
+        "knows the inputs and what is left of the labels at the start.",
         panels=panels,
     )
 

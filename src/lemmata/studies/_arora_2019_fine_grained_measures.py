@@ -60,6 +60,7 @@ def measure_labels(configs: Sequence[Labels]) -> list[Measurements]:
 def _of_one_seed(configs: list[Labels]) -> list[Measurements]:
     first = configs[0]
     part = examples(first.data, first.n, first.n_test, first.seed)
+    assert part.x_test is not None and part.y_test is not None  # noqa: PT018 - a split has both
     x, x_test = (unit(inputs(of, first.inputs, first.seed, place)) for place, of in enumerate((part.x, part.x_test)))
     y = torch.stack([corrupt_labels(part.y, c.corruption, 2, generator=_stream(c.seed, "labels")) for c in configs], 1)
     H, targets, right = two_layer_gram(x), y * 2.0 - 1, (part.y_test * 2.0 - 1)[:, None]
@@ -84,7 +85,14 @@ def _of_one_seed(configs: list[Labels]) -> list[Measurements]:
 
 
 def measure_descent(configs: Sequence[Descent]) -> list[Measurements]:
-    """Train all seeds and labels at once, and hold each residual against its prediction."""
+    """Train all seeds and labels at once, and hold each residual against its predictions."""
+    runs = {(config.seed, config.labels): config for config in configs}
+    ran = dict(zip(runs, _descended(list(runs.values())), strict=True))
+    return [_measured(*ran[config.seed, config.labels], order=config.order) for config in configs]
+
+
+def _descended(configs: list[Descent]) -> list[tuple[Tensor, EigendirectionRates]]:
+    """The residual after every step, and the prediction from H and y - u(0), with the step size 1 / lambda_max."""
     first = configs[0]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     drawn = [_training_set(config) for config in configs]
@@ -93,22 +101,20 @@ def measure_descent(configs: Sequence[Descent]) -> list[Measurements]:
         first.width, x.shape[2], [_stream(c.seed, "weights") for c in configs], scaling=first.scaling
     ).to(device)
     start = networks.outputs(x)
-    rates = [_rates(*of, order=first.order) for of in zip(x, y - start, strict=True)]
+    rates = [_rates(*of) for of in zip(x, y - start, strict=True)]
     steps = torch.tensor([found.step_size for found in rates])
     ran = descend(networks, x, y, step_sizes=steps.to(device), steps=first.steps).residual.cpu()
-    return [_measured(residual, found) for residual, found in zip(ran, rates, strict=True)]
+    return list(zip(ran, rates, strict=True))
 
 
-def _rates(x: Tensor, left: Tensor, *, order: str) -> EigendirectionRates:
-    """The prediction from H and y - u(0), with the step size 1 / lambda_max."""
+def _rates(x: Tensor, left: Tensor) -> EigendirectionRates:
     H = two_layer_gram(x.cpu().double())
-    found = eigendirection_rates(H, left.cpu().double(), step_size=1 / float(H.eigenvalues[0]))
-    if order == "right":
-        return found
-    return EigendirectionRates(step_size=found.step_size, rates=found.rates.flip(0), projections=found.projections)
+    return eigendirection_rates(H, left.cpu().double(), step_size=1 / float(H.eigenvalues[0]))
 
 
-def _measured(residual: Tensor, found: EigendirectionRates) -> Measurements:
+def _measured(residual: Tensor, found: EigendirectionRates, *, order: str) -> Measurements:
+    if order == "reversed":
+        found = replace(found, rates=found.rates.flip(0))
     steps = np.arange(len(residual))
     own, predicted = (part / residual[0] for part in (residual, found.residual(torch.from_numpy(steps))))
     return Measurements.of(

@@ -20,7 +20,8 @@ Deviations. Weights start with deviation 1, not with the theorems' small kappa, 
 small kappa a network of 4,096 units is not wide in the theorem's sense. The step size is far above the theorems'. Test
 loss is min(|f - y|, 1), one of the losses that Theorem 5.1 allows. "Small" is read as below 1, where the bound says
 something; "follows" as an error of at most 5 % of |y - u(0)| at every step; "slower" as a residual larger by at least a
-tenth after the same steps. Seeds are independent draws of digits, labels and weights.
+tenth of |y - u(0)| after the same steps; "better" as an error halved from 64 to 4,096 units. Seeds are independent
+draws of digits, labels and weights.
 """
 
 import math
@@ -28,7 +29,7 @@ import math
 from lemmata.studies import _arora_2019_fine_grained_figures as figures
 from lemmata.studies._arora_2019_fine_grained_measures import Descent, Labels, measure_descent, measure_labels
 from lemmata.study import Paper, Study
-from lemmata.study.kinds import exact, ordering, trend, value
+from lemmata.study.kinds import exact, ordering, ratio, trend, value
 
 study = Study(
     "arora-2019-fine-grained",
@@ -55,7 +56,7 @@ labels = study.experiment(
     "labels",
     config=Labels,
     sweep={"corruption": LEVELS},
-    seeds={"smoke": 3, "laptop": 8, "paper": 5},
+    seeds={"smoke": 5, "laptop": 8, "paper": 5},
     scales={"smoke": {"n": 200, "n_test": 200}, "paper": {"data": "cifar10", "n": 10_000, "n_test": 2_000}},
     vectorised=("seed", "corruption"),
     block=48,
@@ -129,12 +130,13 @@ descent = study.experiment(
     "descent",
     config=Descent,
     sweep={"width": WIDTHS, "labels": ["true", "random"]},
-    seeds={"smoke": 3, "laptop": 5, "paper": 3},
+    seeds={"smoke": 5, "laptop": 10, "paper": 5},
     scales={
         "smoke": {"n": 60, "pool": 4, "steps": 60},
-        "paper": {"data": "mnist", "n": 5_000, "pool": 1, "width": [256, 1024, 4096, 16_384], "steps": 500},
+        "paper": {"data": "mnist", "n": 5_000, "pool": 1, "width": [64, 1024, 4096, 16_384], "steps": 500},
     },
-    vectorised=("seed", "labels"),
+    vectorised=("seed", "labels", "order"),
+    block=40,
     data=lambda config: config.data,
 )
 descent.trial(measure_descent)
@@ -158,8 +160,11 @@ descent.claim(
     "the wider the network, the better",
     name="rates-improve-with-width",
     where="Theorem 4.1",
-    kind=trend(of="rate_error", over="width", at_least=0.9, falling=True),
+    kind=ratio(of="rate_error", over="width", between=(64, 4096)),
     select={"labels": "random"},
+    within=(0.0, 0.5),
+    quoted="an error below any given one, if the network is wide enough",
+    note="error at 4,096 units over that at 64; the paper states no rate, and better is read as at least halved",
 ).control("mean-field scaling, in which weights travel far at any width", scaling="mean field")
 
 descent.claim(

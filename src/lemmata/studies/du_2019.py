@@ -54,7 +54,7 @@ descent = study.experiment(
     "descent",
     config=Descent,
     sweep={"width": WIDTHS},
-    seeds={"smoke": 3, "laptop": 10, "paper": 3},
+    seeds={"smoke": 5, "laptop": 10, "paper": 3},
     scales={
         "smoke": {"n": 40, "d": 40, "width": WIDTHS[:-1]},
         "paper": {"n": 1_000, "d": 1_000, "width": [256, 1_024, 4_096, 16_384], "steps": 300},
