@@ -127,7 +127,7 @@ def test_a_callable_gives_what_the_closed_form_gives(name):
 
 
 def test_remainder_is_what_is_missing():
-    """tanh at variance 2: 12 terms leave as much of E tanh^2 as they are said to, by quadrature."""
+    """Of tanh at variance 2: 12 terms leave as much of E tanh^2 as they are said to, by quadrature."""
     short = HermiteExpansion(torch.tanh, terms=12, tolerance=1.0)
     values, slopes = dual(short, 2.0, 2.0, 2.0 - 1e-12)
     said = short.remainder(torch.tensor([2.0], dtype=torch.float64)).squeeze(1)

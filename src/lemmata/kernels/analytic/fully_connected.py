@@ -52,9 +52,9 @@ def analytic_ntk(
 
     Values (n, m) have the samples' dtype (float32 or float64) and device. `out` is a path: the values are then a memory
     map in numpy's format, and a computation that was interrupted goes on where it stopped. `memory` is the number of
-    bytes granted without a file, by default what is free. `threads` is the number of tiles computed at once on a CPU, by
-    default torch's number of threads; `devices` spreads the tiles over several devices instead, each of which gets the
-    samples. Cost: see the module. Source: Jacot, Gabriel, Hongler (2018), theorem 1.
+    bytes granted without a file, by default what is free. `threads` is the number of tiles computed at once on a CPU,
+    by default torch's number of threads; `devices` spreads the tiles over several devices instead, each of which gets
+    the samples. Cost: see the module. Source: Jacot, Gabriel, Hongler (2018), theorem 1.
 
     Raises `InvalidInput` for samples that are empty, not floating-point, not finite, or do not fit together, and for a
     matrix that does not fit into `memory`, with what it would need.
@@ -130,7 +130,7 @@ def _kernel(
     )  # fmt: skip
 
 
-def _workers(
+def _workers(  # noqa: PLR0917
     x: Tensor, z: Tensor | None, network: FullyConnected, which: Which, table: Profile | None, place: torch.device,
     many: int,
 ) -> list[Compute]:  # fmt: skip

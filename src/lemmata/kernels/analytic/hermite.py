@@ -35,8 +35,8 @@ _BELOW_ROUNDING, _ENOUGH = 1e-15, 1e-14
 class HermiteExpansion:
     """An activation given as an elementwise, differentiable function on float64 tensors.
 
-    `terms` is the largest length of the expansion, up to 512; `tolerance` the largest relative remainder of K and K' that
-    is accepted; beyond it `dual` raises `NotConverged`.
+    `terms` is the largest length of the expansion, up to 512; `tolerance` the largest relative remainder of K and K'
+    that is accepted; beyond it `dual` raises `NotConverged`.
 
     >>> tanh = HermiteExpansion(torch.tanh)
     >>> tanh.remainder(torch.tensor([1.0], dtype=torch.float64)).max().item() < 1e-12
@@ -127,7 +127,7 @@ class _Expansion:
 
 @cache
 def _quadrature(terms: int) -> tuple[Tensor, Tensor]:
-    """Nodes (m,) over the support of h_k, k < terms, under the normal density, and h_k times their weights (m, terms)."""
+    """Nodes (m,) over the support of h_k times the normal density, k < terms, and h_k times their weights."""
     step = 1 / 16
     half = round((2 * math.sqrt(terms) + 10) / step)
     x = np.arange(-half, half + 1) * step

@@ -1,10 +1,12 @@
 """The loops over the entries of a tile, compiled: from cosines (or deficits) to kernel values, in place.
 
-Rows are short enough for the first-level cache, and the loop over entries is the innermost everywhere, so that compilers
-turn it into vector instructions. Four terms of Clenshaw's recurrence are taken at a pass, so that what a pass loads is
-used twelve times. Cost: about 3 k + 15 operations an entry for a series of k coefficients, one square root; in
+Rows are short enough for the first-level cache, and the loop over entries is the innermost everywhere, so that a
+compiler turns it into vector instructions. Four terms of Clenshaw's recurrence are taken at a pass, so that what a pass
+loads is used twelve times. Cost: about 3 k + 15 operations an entry for a series of k coefficients, one square root; in
 `by_layers` twice that and 40 more for each layer.
 """
+
+# ruff: noqa: PLR0917 (compiled functions are called by position)
 
 import numpy as np
 from numba import njit

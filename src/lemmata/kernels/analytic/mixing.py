@@ -59,7 +59,7 @@ class Mixing:
 
 
 def dual_series(network: FullyConnected, dtype: torch.dtype) -> tuple[Series, Series]:
-    """The activation's dual as series in the angle: the deficits of K and of K', for a deficit of the pre-activations."""
+    """The activation's dual, K and K', as series in the angle of the pre-activations."""
 
     def sampled(deficit: np.ndarray) -> np.ndarray:
         one = torch.ones(1, 1, dtype=torch.float64)

@@ -51,7 +51,7 @@ class FullyConnected:
     fixed_layers: int = 0
 
     def __post_init__(self) -> None:
-        if self.depth != int(self.depth) or self.depth < 1:
+        if not isinstance(self.depth, int) or isinstance(self.depth, bool) or self.depth < 1:
             raise InvalidInput(f"depth = {self.depth}; a network has at least one weight layer")
         for name in ("weight_variance", "bias_variance"):
             value = getattr(self, name)

@@ -5,8 +5,9 @@ A kernel k on a block of pairs (x_i, z_j) is held with its diagonals k(x_i, x_i)
     Covariance    the values k(x_i, z_j)
     Deficit       D_ij = 1 - k(x_i, z_j) / sqrt(k(x_i, x_i) k(z_j, z_j)),  between 0 and 2
 
-A deficit keeps its relative accuracy where samples almost coincide, D of 1e-12 say, which is lost once k is stored near k(x, x). Sums and products of kernels need no subtraction of near numbers: with a, b the two
-kernels, a_x = a(x, x), and the unit vector (p_x, q_x) = (sqrt(a_x), sqrt(b_x)) / sqrt(a_x + b_x),
+A deficit keeps its relative accuracy where samples almost coincide, D of 1e-12 say, which is lost once k is stored near
+k(x, x). Sums and products of kernels need no subtraction of near numbers: with a, b the two kernels, a_x = a(x, x), and
+the unit vector (p_x, q_x) = (sqrt(a_x), sqrt(b_x)) / sqrt(a_x + b_x),
 
     product:  D = D_a + D_b (1 - D_a)
     sum:      D = p_x p_z D_a + q_x q_z D_b + ((p_x - p_z)^2 + (q_x - q_z)^2) / 2

@@ -7,8 +7,8 @@ With t the angle between the pre-activations, D = 1 - cos t, and K(x, x) = (A + 
 
     D  -> D - (2 beta / pi) (sin t - t cos t)          K' = (A + B) (1 - (2 beta / pi) t)
 
-The angle is taken from D, t = 2 atan2(sqrt(D), sqrt(2 - D)), and sin t - t cos t from its series where t < 1. The usual
-form takes arccos of a number near 1, whose rounding 1e-7 becomes an angle of 5e-4. Source: Cho, Saul (2009), equation 6,
+The angle is taken from D, t = 2 atan2(sqrt(D), sqrt(2 - D)), and sin t - t cos t from its series where t < 1. Usually
+one takes arccos of a number near 1, whose rounding 1e-7 becomes an angle of 5e-4. Source: Cho, Saul (2009), equation 6,
 rewritten. Absolute values (beta = 1) are even: D is folded to min(D, 2 - D) first.
 """
 

@@ -32,7 +32,7 @@ class Series:
     far: np.ndarray
 
     def __call__(self, deficit: Tensor) -> Tensor:
-        """f at D, elementwise, in D's dtype: Clenshaw's recurrence."""
+        """Evaluate f at D, elementwise, in D's dtype: Clenshaw's recurrence."""
         far = deficit > 1
         side, s = far.to(deficit.dtype), torch.where(far, 2 - deficit, deficit).clamp(0, 1).sqrt()
         t = 2 * s - 1

@@ -29,7 +29,7 @@ def tiles(n: int, m: int, size: int, *, symmetric: bool) -> list[Tile]:
     """All tiles of an (n, m) matrix, or those on and below the diagonal.
 
     >>> tiles(3, 3, 2, symmetric=True)
-    [(slice(0, 2, None), slice(0, 2, None)), (slice(2, 3, None), slice(0, 2, None)), (slice(2, 3, None), slice(2, 3, None))]
+    [(slice(0, 2, None), slice(0, 2, None)), (slice(2, 3, None), slice(0, 2, None)), ...]
     """
     rows = [slice(i, min(i + size, n)) for i in range(0, n, size)]
     columns = rows if symmetric else [slice(j, min(j + size, m)) for j in range(0, m, size)]
@@ -68,15 +68,15 @@ def fill(
 def allocate(shape: tuple[int, int], like: Tensor, *, memory: int | None, out: str | Path | None, spare: int) -> Tensor:
     """An empty matrix of `like`'s dtype: on its device, or in the file `out`, a memory map in numpy's format.
 
-    `spare` is what the computation needs beside the matrix. Raises `InvalidInput` where the matrix and `spare` do not fit
-    into `memory` bytes, by default what is free, and no file is given.
+    `spare` is what the computation needs beside the matrix. Raises `InvalidInput` where the matrix and `spare` do not
+    fit into `memory` bytes, by default what is free, and no file is given.
     """
     (n, m), there = shape, free_bytes(like.device) if memory is None else memory
     needed = n * m * like.element_size()
     if out is None and needed + spare > there:
         raise InvalidInput(
-            f"a kernel of {n:,} x {m:,} values in {like.dtype} needs {_size(needed)} and {_size(spare)} to work in, and "
-            f"{_size(there)} are granted on {like.device}; give out='kernel.npy' to put it into a file, a larger "
+            f"a kernel of {n:,} x {m:,} values in {like.dtype} needs {_size(needed)} and {_size(spare)} to work in, "
+            f"and {_size(there)} are granted on {like.device}; give out='kernel.npy' to put it into a file, a larger "
             f"memory=, or fewer samples"
         )
     if out is None:

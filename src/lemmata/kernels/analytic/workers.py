@@ -84,10 +84,10 @@ def by_compiled_layers(
     def compute(tile: Tile) -> Tensor:
         rows, columns = tile
         found, start, sign = inputs(tile)
+        here, there = np.ascontiguousarray(p[..., rows]), np.ascontiguousarray(q[..., columns])  # one compiled layout
         loops.by_layers(
-            found.numpy(), norms[0][rows], norms[1][columns], p[..., rows], q[..., columns], values, slopes, start, sign,
-            which == "ntk",
-        )  # fmt: skip
+            found.numpy(), norms[0][rows], norms[1][columns], here, there, values, slopes, start, sign, which == "ntk"
+        )
         return found
 
     return compute
