@@ -82,16 +82,24 @@ class Convolutional:
                 [2., 3., 2.],
                 [1., 2., 2.]], dtype=torch.float64)
         """
+        return self.counts(size) * self.unit(size)
+
+    def counts(self, size: int) -> Tensor:
+        """The weights of `weights` in units of `unit`: whole numbers, which no rounding touches."""
         if self.readout == "vanilla":
             return torch.eye(size, dtype=torch.float64)
         if self.readout == "average":
-            return torch.full((size, size), 1 / size**2, dtype=torch.float64)
+            return torch.ones(size, size, dtype=torch.float64)
         window = self.window or 1
         if window > size:
             raise InvalidInput(f"window = {window} does not fit images of {size} positions a side; take a smaller one")
         place = torch.arange(size)
         seen = ((place[:, None] - place).abs() <= window // 2).double()
-        return seen @ seen / window**2
+        return seen @ seen
+
+    def unit(self, size: int) -> float:
+        """What one of `counts` weighs."""
+        return {"vanilla": 1.0, "average": size**-2, "local-average": (self.window or 1) ** -2}[self.readout]
 
     def displacements(self, shape: tuple[int, int]) -> list[tuple[int, int]]:
         """All displacements i' - i that the readout looks at, of images of `shape` (P, Q)."""
