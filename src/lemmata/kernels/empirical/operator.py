@@ -21,7 +21,7 @@ from lemmata.curvature.ggn_diagonal import ggn_trace
 from lemmata.curvature.jacobian import jacobian
 from lemmata.curvature.not_exact import NotExact
 from lemmata.errors import UnknownName
-from lemmata.kernels.empirical.sample_wise import SampleWise
+from lemmata.kernels.empirical.sample_wise import SampleWise, no_loss
 from lemmata.linalg import LinearOperator, hutch_plus_plus, hutchinson, xtrace
 from lemmata.objective import Loss, Mode, Objective
 
@@ -49,7 +49,7 @@ def ntk_operator(
     tensor([[4., 6.],
             [6., 9.]])
     """
-    f, objective = _subject(model, x, parameters, mode, loss=lambda z, _: z.sum())
+    f, objective = _subject(model, x, parameters, mode, loss=no_loss)
     J = jacobian(objective, products=products, memory=memory)
     size = len(x) * f.channels
     return LinearOperator(
