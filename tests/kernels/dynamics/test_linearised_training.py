@@ -285,6 +285,9 @@ def test_training_at_a_scale_is_the_closed_form_at_that_scale(centred):
     away = [trained.states[f"network.network.{n}"][0] - p.detach() for n, p in model.named_parameters()]
     assert float(run.distance[1]) == pytest.approx(float(torch.cat([a.flatten() for a in away]).norm()), rel=1e-9)
     # and the network itself trains like this: the gap is of relative order 1 / scale when centred
+    one = LinearisedTraining.of(model, x, y, scale=3.0, centred=centred).at_scale(scale).run([0, 30], rule)
+    torch.testing.assert_close(one.train_outputs, run.train_outputs)
+    torch.testing.assert_close(one.distance, run.distance)
     itself = train([scaled], x, y, loss=scaled.loss("mse"), optimiser=rule, epochs=30)
     if centred:
         torch.testing.assert_close(run.train_outputs[1], itself.model(0)(x), rtol=0, atol=0.05)
@@ -366,6 +369,7 @@ def test_float32_models_and_kernel_matrices_are_read():
         (lambda: LinearisedTraining(torch.eye(2), torch.tensor([0, 1]), loss="cross_entropy").run([1], method="Euler"), "take one of"),  # noqa: E501
         (lambda: LinearisedTraining(torch.eye(2), torch.ones(2)).run([1.0]).parameters(), "no parameters"),
         (lambda: LinearisedTraining(torch.eye(2), torch.ones(2)).run([-1.0]), "negative"),
+        (lambda: LinearisedTraining(torch.eye(2), torch.ones(2)).at_scale(-1.0), "scale"),
         (lambda: linearise(nn.ReLU()), "nothing to linearise"),
         (lambda: ScaledModel(nn.Linear(1, 1), -1.0), "scale"),
     ],

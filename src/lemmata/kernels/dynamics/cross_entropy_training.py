@@ -54,6 +54,8 @@ def cross_entropy_coefficients(
         raise InvalidInput("cross-entropy has no limit at infinite time: the weights grow for ever; give finite times")
     if method not in METHODS:
         raise InvalidInput(f"method = {method!r}; take one of {', '.join(METHODS)}")
+    if not 0 < tolerance < math.inf:
+        raise InvalidInput(f"tolerance = {tolerance}; it must be positive")
     target = torch.nn.functional.one_hot(labels, start.shape[-1]).to(start)
     if isinstance(rule, SGD):
         return _descend(_slope(kernel, layout, start, target), torch.zeros_like(start), when, rule, max_evaluations)

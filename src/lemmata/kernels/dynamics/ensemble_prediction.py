@@ -147,7 +147,7 @@ def predict_ensemble(
     remaining = _functions(Q, filtered.remaining)  # (T, n, n): the error left on the training set
     A = kappa * (theta.cross @ _functions(Q, filtered.travelled))  # (T, m, n)
     train_mean = targets - remaining @ targets
-    train_deviation = ((remaining @ K.train) * remaining).sum(2).clamp(min=0).sqrt()
+    train_deviation = _deviation(((remaining @ K.train) * remaining).sum(2), K.train, nngp.train)
     mean = A @ targets
     spread = A @ K.train - 2 * K.cross  # with it A spread^T, made symmetric, is what training adds to the covariance
     full = None
@@ -155,7 +155,7 @@ def predict_ensemble(
         added = spread @ A.mT
         full = K.test + (added + added.mT) / 2
     variance = K.test.diagonal() + (spread * A).sum(2)
-    deviation = variance.clamp(min=0).sqrt()
+    deviation = _deviation(variance, K.test, nngp.test)
     test_loss = None
     if y_test is not None:
         known = checked_targets(y_test, labels=False).to(mean)
@@ -189,6 +189,18 @@ def _rates(ntk: KernelBlocks, theta: KernelBlocks, n: int, outputs: int, loss: s
     pairs = psd_eigenpairs(theta.train[None], given.dtype)
     kappa = CURVATURE[loss](n, outputs)
     return kappa, pairs.vectors[0], kappa * pairs.values[0]
+
+
+def _deviation(variance: Tensor, start: Tensor, given: Any) -> Tensor:
+    """Roots of variances (T, m), of which rounding may leave what is a little below zero; `start` is the prior's."""
+    dtype = given.dtype if isinstance(given, Tensor) else given.values.dtype
+    least, largest = float(variance.min()), float(start.diagonal().max())
+    if not least >= -(torch.finfo(dtype).eps ** 0.5) * largest:
+        raise InvalidInput(
+            f"nngp: a variance at the end of training would be {least:.3g} (largest at the start {largest:.3g}); its "
+            f"blocks are not those of one covariance, positive semidefinite on training and test samples together"
+        )
+    return variance.clamp(min=0).sqrt()
 
 
 def _functions(Q: Tensor, values: Tensor) -> Tensor:

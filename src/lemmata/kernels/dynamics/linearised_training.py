@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -126,6 +128,23 @@ class LinearisedTraining:
         if found.f0_test is not None:
             test = NewSamples(found.cross, zero * found.f0_test, y_test)
         return cls(found.train, y, f0=zero * found.f0, loss=loss, test=test, scale=scale, transposed=found.transposed)
+
+    def at_scale(self, scale: float) -> LinearisedTraining:
+        """The same network with its output at another scale, its kernel and eigenpairs shared: lazy training.
+
+        The outputs before training are multiplied by the ratio of the scales; the equation they follow stays.
+
+        >>> one = LinearisedTraining(torch.eye(2), torch.ones(2))
+        >>> [run.run([math.inf]).distance.item() for run in (one, one.at_scale(10.0))]
+        [1.414..., 0.1414...]
+        """
+        if not (math.isfinite(scale) and scale > 0):
+            raise InvalidInput(f"scale = {scale}: it must be positive and finite")
+        other, ratio = copy(self), scale / self.scale
+        other.scale = scale
+        other.train = replace(self.train, f0=ratio * self.train.f0)
+        other.test = None if self.test is None else replace(self.test, f0=ratio * self.test.f0)
+        return other
 
     @property
     def rates(self) -> Tensor:
