@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -137,11 +138,16 @@ def _training_set(config: Descent) -> tuple[Tensor, Tensor]:
 
 def examples(name: str, n: int, n_test: int, seed: int) -> Dataset:
     """Training and test examples of the classes 0 and 1, drawn by the seed."""
+    return _two_classes(name).split(n, n_test, seed=seed)
+
+
+@cache
+def _two_classes(name: str) -> Dataset:
     whole = data.load(name)
     two = whole.subset(whole.y < 2)
     if two.x_test is not None and two.y_test is not None:
         two = replace(two, x_test=two.x_test[two.y_test < 2], y_test=two.y_test[two.y_test < 2])
-    return two.split(n, n_test, seed=seed)
+    return two
 
 
 def inputs(x: Tensor, kind: str, seed: int, place: int) -> Tensor:
