@@ -30,7 +30,7 @@ class Descent(Config):
     scaling: Literal["ntk", "mean field"] = "ntk"
     parallel: bool = Field(default=False, description="the second point is the first again, with another label")
     eigenvalue: Literal["smallest", "largest"] = Field(default="smallest", description="whose rate is held against it")
-    steps: int = Field(default=100, ge=1)
+    steps: int = Field(default=60, ge=1)
 
 
 def measure(configs: Sequence[Descent]) -> list[Measurements]:
