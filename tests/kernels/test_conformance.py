@@ -1,37 +1,10 @@
-"""Every kernel of the package keeps the promises of kernels."""
+"""Kernels of models and of convolutional nets keep what every kernel promises."""
 
 import torch
 from torch import nn
 
 from lemmata.conformance import KernelConformance
-from lemmata.kernels import (
-    Convolutional,
-    FullyConnected,
-    Gaussian,
-    Laplace,
-    Polynomial,
-    analytic_nngp,
-    analytic_ntk,
-    cnn_gp,
-    cntk,
-    empirical_ntk,
-    two_layer_gram,
-)
-
-
-class TestAnalyticNTK(KernelConformance):
-    def kernel(self, x, z=None):
-        return analytic_ntk(x, z, network=FullyConnected(depth=5, bias_variance=0.1))
-
-
-class TestAnalyticNNGP(KernelConformance):
-    def kernel(self, x, z=None):
-        return analytic_nngp(x, z, network=FullyConnected(depth=5))
-
-
-class TestSmoothNTK(KernelConformance):
-    def kernel(self, x, z=None):
-        return analytic_ntk(x, z, network=FullyConnected(depth=3, activation="erf", residual=True, layer_norm=True))
+from lemmata.kernels import Convolutional, cnn_gp, cntk, empirical_ntk
 
 
 class OfModel(KernelConformance):
@@ -108,23 +81,3 @@ class TestCNTKWithLocalPooling(OfImages):
 class TestCNNGP(OfImages):
     def kernel(self, x, z=None):
         return cnn_gp(x, z, network=self.network)
-
-
-class TestTwoLayerGram(KernelConformance):
-    def kernel(self, x, z=None):
-        return two_layer_gram(x, z)
-
-
-class TestGaussian(KernelConformance):
-    def kernel(self, x, z=None):
-        return Gaussian(2.0)(x, z)
-
-
-class TestLaplace(KernelConformance):
-    def kernel(self, x, z=None):
-        return Laplace(2.0)(x, z)
-
-
-class TestPolynomial(KernelConformance):
-    def kernel(self, x, z=None):
-        return Polynomial(3)(x, z)

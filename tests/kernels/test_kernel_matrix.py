@@ -46,6 +46,9 @@ def test_a_kernel_of_more_rows_than_are_taken_at_a_time():
         (lambda: kernel(0).alignment(torch.ones(19)), "19"),
         (lambda: kernel(0).alignment(torch.full((20,), torch.nan)), "finite"),
         (lambda: kernel(0).alignment(torch.zeros(20)), "zero"),
+        (lambda: KernelMatrix(torch.full((2, 2), torch.nan), name="k", symmetric=True).eigenvalues, "NaN"),
+        (lambda: KernelMatrix(torch.zeros(2, 2), name="k", symmetric=True).effective_rank, "that is zero"),
+        (lambda: KernelMatrix(torch.zeros(2, 2), name="k", symmetric=True).alignment(torch.ones(2)), "that is zero"),
     ],
 )
 def test_what_cannot_be_used_is_named(make, says: str):

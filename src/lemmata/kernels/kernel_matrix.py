@@ -50,17 +50,17 @@ class KernelMatrix:
     @cached_property
     def eigenvalues(self) -> Tensor:
         """All eigenvalues, largest first, float64 (n,)."""
-        return torch.linalg.eigvalsh(self._square("eigenvalues").double()).flip(0)
+        return torch.linalg.eigvalsh(self._square("eigenvalue").double()).flip(0)
 
     @property
     def effective_rank(self) -> float:
         """The participation ratio of the eigenvalues, (tr K)^2 / |K|_F^2: between 1 and n."""
-        values = self._square("an effective rank")
+        values = self._square("effective rank", zero=False)
         return float(values.diagonal().double().sum() ** 2 / _square_norm(values))
 
     def alignment(self, y: Tensor) -> float:
         """Alignment with targets y (n,) or (n, k), as given (not centred): between 0 and 1 for a PSD kernel."""
-        values = self._square("an alignment")
+        values = self._square("alignment", zero=False)
         targets = y.to(device=values.device, dtype=torch.float64)
         targets = targets[:, None] if targets.ndim == 1 else targets
         if targets.ndim != 2 or len(targets) != len(values) or not bool(targets.isfinite().all()):
@@ -95,11 +95,15 @@ class KernelMatrix:
         n, m = self.values.shape
         return Figure(name="kernel", title=self.name, caption=f"{n} x {m} values, by {self.way}.", panels=[panel])
 
-    def _square(self, what: str) -> Tensor:
+    def _square(self, what: str, *, zero: bool = True) -> Tensor:
         if not self.symmetric:
             raise InvalidInput(
-                f"{self.name}: {what} is of a symmetric kernel, and this one is {tuple(self.values.shape)}"
+                f"{self.name}: an {what} is of a symmetric kernel, and this one is {tuple(self.values.shape)}"
             )
+        if not all(bool(part.isfinite().all()) for part in self.values.split(_ROWS)):
+            raise InvalidInput(f"{self.name}: NaN or infinity among the values, of which there is no {what}")
+        if not zero and not bool(self.values.any()):
+            raise InvalidInput(f"{self.name}: a kernel that is zero has no {what}")
         return self.values
 
 

@@ -44,9 +44,7 @@ class EigendirectionRates:
         >>> found.residual([0, 1, 2])
         tensor([5., 2., 1.], dtype=torch.float64)
         """
-        wanted = torch.as_tensor(steps, dtype=torch.float64, device=self.rates.device)
-        if wanted.ndim != 1 or not bool((wanted >= 0).all()):
-            raise InvalidInput(f"steps {steps}; give a list of numbers of steps, 0 or more")
+        wanted = self._steps(steps)
         decay = self.rates.square() ** wanted[:, None]
         return (decay @ self.projections.coefficients.square()).sqrt()
 
@@ -57,7 +55,7 @@ class EigendirectionRates:
         >>> found.bound([0, 1])
         tensor([5.0000, 2.5000], dtype=torch.float64)
         """
-        wanted = torch.as_tensor(steps, dtype=torch.float64, device=self.rates.device)
+        wanted = self._steps(steps)
         size = self.projections.coefficients.norm(dim=0)
         return self.rates.max() ** (wanted if size.ndim == 0 else wanted[:, None]) * size
 
@@ -81,6 +79,12 @@ class EigendirectionRates:
         energy = self.projections.plot().panels[0]
         return Figure(name="rates", title="Descent along eigenvectors", caption=caption, panels=[falls, energy])
 
+    def _steps(self, steps: Sequence[int] | Tensor) -> Tensor:
+        wanted = torch.as_tensor(steps, dtype=torch.float64, device=self.rates.device)
+        if wanted.ndim != 1 or not bool((wanted >= 0).all()):
+            raise InvalidInput(f"steps {steps}; give a list of numbers of steps, 0 or more")
+        return wanted
+
 
 def eigendirection_rates(kernel: KernelMatrix | Tensor, y: Tensor, *, step_size: float) -> EigendirectionRates:
     """Predict gradient descent on half the squared error from its kernel matrix (n, n) and labels (n,) or (n, k).
@@ -93,7 +97,12 @@ def eigendirection_rates(kernel: KernelMatrix | Tensor, y: Tensor, *, step_size:
     tensor([0.5000, 0.7500], dtype=torch.float64)
     """
     found = label_projections(kernel, y)
-    largest = float(found.eigenvalues[0])
+    largest, smallest = float(found.eigenvalues[0]), float(found.eigenvalues[-1])
+    if smallest < -found.rounding:
+        raise InvalidInput(
+            f"the kernel matrix has the eigenvalue {smallest:.3g}, below zero by more than its rounding, "
+            f"{found.rounding:.2g}: along it descent diverges at every step size, and no network has such a kernel"
+        )
     if not 0 < step_size < 2 / max(largest, 1e-300):
         raise InvalidInput(
             f"step_size = {step_size}; descent converges for 0 < step_size < 2 / lambda_max = {2 / largest:.4g}"

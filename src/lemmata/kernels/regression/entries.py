@@ -30,6 +30,11 @@ class Entries:
 
     def __init__(self, kernel: Kernel | KernelMatrix | Tensor, x: Tensor | None):
         values = kernel.values if isinstance(kernel, KernelMatrix) else kernel
+        if not isinstance(values, Tensor) and not callable(values):
+            raise InvalidInput(
+                f"a kernel of type {type(kernel).__name__}; give a function k(x, z), the matrix of the samples as a "
+                f"tensor (n, n), or a KernelMatrix (an EmpiricalNTK has it as .matrix)"
+            )
         if isinstance(values, Tensor):
             self.kernel, self.x, self.values = None, None, values.detach()
             _require_matrix(self.values, x)
