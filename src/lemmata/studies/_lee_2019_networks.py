@@ -53,8 +53,11 @@ def run_beside(configs: Sequence[Beside]) -> list[Measurements]:
         times, rule(lr=lr, momentum=first.momentum)
     )
     assert linear.test_outputs is not None
+    targets = linear.test_outputs.float()
+    finite = targets.isfinite().flatten(2).all(2).numpy()
+    targets = targets.nan_to_num(0.0, 0.0, 0.0)
     probes = {
-        f"gap{t}": training.Probe(z, linear.test_outputs[:, k].float(), metric="mse", at=training.epochs_at([t]))
+        f"gap{t}": training.Probe(z, targets[:, k], metric="mse", at=training.epochs_at([t]))
         for k, t in enumerate(times)
     }
     result = training.train(
@@ -62,6 +65,7 @@ def run_beside(configs: Sequence[Beside]) -> list[Measurements]:
         probes=probes,
     )  # fmt: skip
     gaps = torch.stack([result.curves[f"gap{t}"][1][:, 0] for t in times], 1).sqrt().numpy()
+    gaps[~finite] = math.inf
     if bool(result.diverged.any()):
         return [_measured(config, times, gaps[i]) for i, config in enumerate(configs)]
     away = kernels.distance_from_initialisation(result.states, scaled).total_relative.tolist()
