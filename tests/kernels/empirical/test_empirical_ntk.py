@@ -238,6 +238,19 @@ def test_outputs_of_any_shape_are_flattened(truth):
     close(empirical_ntk(model, x).values, truth(model, x))
 
 
+def test_a_parameter_may_be_one_number(truth):
+    class Tempered(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.temperature = nn.Linear(4, 3), nn.Parameter(torch.tensor(0.7))
+
+        def forward(self, x):
+            return self.linear(x) / self.temperature
+
+    model, x = Tempered().double(), torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    close(empirical_ntk(model, x).values, truth(model, x))
+
+
 def test_a_wrong_rule_for_mapping_is_noticed(truth):
     """PReLU's weight, mapped over samples and outputs, has a wrong gradient in torch 2.13; nobody is told."""
     model = nn.Sequential(nn.Conv1d(2, 3, 2), nn.PReLU(3), nn.Flatten()).double()

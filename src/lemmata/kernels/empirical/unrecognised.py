@@ -50,7 +50,7 @@ def _mapped(f: SampleWise, x: Tensor, names: Sequence[str], U: Tensor) -> Tree:
         pull = vjp(partial(_single, f, others, x), chosen)[1]
         return vmap(lambda u: pull(u)[0])(columns)
 
-    return {name: G.detach().flatten(2) for name, G in vmap(rows)(x, U).items()}
+    return {name: G.detach().reshape(*U.shape[:2], -1) for name, G in vmap(rows)(x, U).items()}
 
 
 def _single(f: SampleWise, others: Tree, x: Tensor, chosen: Tree) -> Tensor:
@@ -65,4 +65,5 @@ def _singly(f: SampleWise, x: Tensor, names: Sequence[str], U: Tensor) -> Tree:
             z = f.outputs(sample[None])[0]
         pulls = [torch.autograd.grad(z, leaves, u, retain_graph=True, materialize_grads=True) for u in columns]
         rows.append([torch.stack(each) for each in zip(*pulls, strict=True)])
-    return {name: torch.stack(each).flatten(2) for name, each in zip(names, zip(*rows, strict=True), strict=True)}
+    stacked = zip(names, zip(*rows, strict=True), strict=True)
+    return {name: torch.stack(each).reshape(*U.shape[:2], -1) for name, each in stacked}
