@@ -2,10 +2,10 @@
 
 The paper's statements. Multiply a model's output by alpha and divide the loss by alpha^2. If the output is zero at the
 start, then as alpha grows the parameters move by O(1/alpha) only, and the outputs stay within O(1/alpha) of those of
-the linearised model (theorem 2.2), whatever the width. And on a teacher-student problem a two-layer network in this
+the linearised model (section 2), whatever the width. And on a teacher-student problem a two-layer network in this
 lazy regime generalises worse than the same network outside of it.
 
-Laptop scale, `scaling`. Two-layer networks of 30 GELU units (theorem 2.2 asks for a derivative that is Lipschitz), and
+Laptop scale, `scaling`. Two-layer networks of 30 GELU units (the theorem asks for a derivative that is Lipschitz), and
 of 5, in the NTK parameterisation, their copies subtracted so that the output starts at zero (the paper's doubling); a
 teacher of three ReLU units in 10 dimensions, 100 examples; full-batch descent for 1,000 steps with a quarter of the
 critical step size of the linearisation, over alpha^2; alpha from 10 to 300, float64. The linearisation is trained in
@@ -65,7 +65,7 @@ for width in (30, 5):
     rates.claim(
         "the parameters move by 1/alpha" + ("" if width == 30 else ", in a network of five units as well"),
         name=f"parameters-{width}",
-        where="Theorem 2.2",
+        where="Section 2, bounds between the lazy and the linearised path",
         kind=scaling(of="relative_distance", over="scale"),
         select={"width": width},
         paper=-1.0,
@@ -78,7 +78,7 @@ for width in (30, 5):
 rates.claim(
     "the outputs approach those of the linearised model at least as fast as 1/alpha",
     name="gap",
-    where="Theorem 2.2",
+    where="Section 2, bounds between the lazy and the linearised path",
     kind=scaling(of="gap", over="scale"),
     select={"width": 30},
     quoted="O(1/alpha): exponent at most -1",
@@ -103,7 +103,7 @@ teacher.figure(figures.generalisation)
 teacher.claim(
     "the lazy network generalises worse",
     name="lazy-is-worse",
-    where="Section 3.1, two-layer networks in a teacher-student setting",
+    where="Numerical experiments, two-layer networks: teacher and student",
     kind=ratio(of="test_loss", over="scale", between=(100.0, 0.1)),
     quoted="lower test loss outside of the lazy regime",
     within=(-math.inf, 0.9),
@@ -113,7 +113,7 @@ teacher.claim(
 teacher.claim(
     "and the worse, the larger the scale",
     name="monotone",
-    where="Section 3.1, two-layer networks in a teacher-student setting",
+    where="Numerical experiments, two-layer networks: teacher and student",
     kind=trend(of="test_loss", over="scale"),
     note="rank correlation of test loss and alpha, seed by seed",
 ).control("the linearised network, which cannot but be lazy", student="linearised")

@@ -4,7 +4,7 @@
 
 As long as no unit changes sides on any sample, a two-layer ReLU network is linear in its first layer and trains as its
 linearisation does; at width m the share stays O(m^-1/2) in the NTK parameterisation (Du, Zhai, Poczos, Singh 2019,
-lemma 3.2; Arora et al. 2019, lemma C.2). Every call of a ReLU or leaky ReLU is seen, as a module or as a function, in
+section 3). Every call of a ReLU or leaky ReLU is seen, as a module or as a function, in
 the order in which the network makes them; other activations have no sides and are passed over.
 
 Cost: one forward pass at each of the two states. Memory: samples are taken in chunks that fit a byte budget.

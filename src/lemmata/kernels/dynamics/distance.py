@@ -4,7 +4,7 @@
 
 The norms are Euclidean (Frobenius on a matrix). A neuron's weights w_r are a row of a weight matrix, the filter of a
 convolution, or its bias. In the NTK parameterisation the neuron that moved most went O(1/sqrt(width)) (Du, Zhai,
-Poczos, Singh 2019, theorem 3.2 and corollary 4.1); lazy training is a small relative distance (Chizat, Oyallon, Bach
+Poczos, Singh 2019, section 3); lazy training is a small relative distance (Chizat, Oyallon, Bach
 2019). A distance in parameters says nothing by itself about how far the *function* went: compare with its
 linearisation for that. Cost: one pass over the parameters.
 """

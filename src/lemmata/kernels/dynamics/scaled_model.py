@@ -3,7 +3,7 @@
     F(x; w) = alpha f(x; w)    or    alpha (f(x; w) - f(x; w_0)),        L(w) = R(F(w)) / alpha^2
 
 As alpha grows, the function moves as far as before while the parameters move by 1/alpha: the network trains as its
-linearisation does, at any width (Chizat, Oyallon, Bach 2019, theorem 2.2), provided that F_0 stays bounded. That is
+linearisation does, at any width (Chizat, Oyallon, Bach 2019, section 2), provided that F_0 stays bounded. That is
 what centring is for, or an antisymmetric start, for which the network is doubled and its copy subtracted:
 
     f(x; w, w') = (f(x; w) - f(x; w')) / sqrt(2),    w' = w at the start
