@@ -3,6 +3,7 @@
 from lemmata.kernels.analytic import FullyConnected, analytic_nngp, analytic_ntk
 from lemmata.kernels.blocks import Filling, fill, gram
 from lemmata.kernels.cntk import Convolutional, cnn_gp, cntk
+from lemmata.kernels.comparison import RankComparison, rank_comparison
 from lemmata.kernels.complexity import (
     EigendirectionRates,
     LabelComplexity,
@@ -57,6 +58,7 @@ from lemmata.kernels.regression import (
     kernel_ridge_path,
     one_vs_all,
 )
+from lemmata.kernels.signed_rank import SignedRank, signed_rank
 
 __all__ = [
     "ActivationFlips",
@@ -87,7 +89,9 @@ __all__ = [
     "NTKTracker",
     "NewSamples",
     "Polynomial",
+    "RankComparison",
     "ScaledModel",
+    "SignedRank",
     "SpectralFilter",
     "activation_flips",
     "analytic_nngp",
@@ -111,6 +115,8 @@ __all__ = [
     "ntk_trace",
     "one_vs_all",
     "predict_ensemble",
+    "rank_comparison",
+    "signed_rank",
     "spectral_filter",
     "target_alignment",
     "two_layer_gram",
