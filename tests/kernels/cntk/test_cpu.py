@@ -68,7 +68,7 @@ def test_depth_leaves_the_rounding_of_one_layer() -> None:
 
 
 def test_noise_images_have_negative_correlations() -> None:
-    """The first ReLU sees all of [0, 2]; a vanilla readout lets no error average out.
+    """The first ReLU sees all of [0, 2]; a vanilla readout of 25 positions lets no error average out: 1e-6.
 
     Opposite images have kernels near 0, right to the rounding of the largest; only if the first layer is trained, its
     gate, the angle to the opposite and so the root of a rounded 2 - D, is right to 1e-4 alone.
@@ -78,7 +78,7 @@ def test_noise_images_have_negative_correlations() -> None:
     for readout in ("average", "vanilla"):
         for trained in (False, True):
             network = Convolutional(3, readout, train_first=trained)  # pyright: ignore[reportArgumentType]
-            assert off(computed(x, z, network), right(x, z, network)) < 3 * ROUNDING
+            assert off(computed(x, z, network), right(x, z, network)) < 6 * ROUNDING
             error = (computed(x, -x, network) - right(x, -x, network)).abs().max()
             assert float(error / right(x, x, network).max()) < (1e-4 if trained else ROUNDING)
 
