@@ -8,9 +8,11 @@ from torch import nn
 
 from lemmata.errors import InvalidInput
 from lemmata.kernels import (
+    Convolutional,
     FullyConnected,
     KernelBlocks,
     LinearisedTraining,
+    cntk,
     eigendirection_rates,
     empirical_ntk,
     kernel_ridge,
@@ -59,3 +61,16 @@ def test_a_tolerance_that_is_none(tolerance):
 def test_a_depth_that_is_none(depth):
     with pytest.raises(InvalidInput, match="depth"):
         FullyConnected(depth)
+
+
+def test_images_of_different_sizes():
+    images = [torch.ones(1, 4, 4), torch.ones(1, 5, 4)]
+    with pytest.raises(InvalidInput, match="images of one size"):
+        cntk(images, network=Convolutional(3))
+    with pytest.raises(InvalidInput, match="both sides take the same"):
+        cntk(images[0][None], images[1][None], network=Convolutional(3))
+
+
+def test_a_kernel_of_no_parameters():
+    with pytest.raises(InvalidInput, match="one parameter at least"):
+        empirical_ntk(nn.Linear(2, 1), torch.ones(3, 2), parameters=[])

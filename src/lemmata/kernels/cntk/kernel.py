@@ -160,6 +160,8 @@ def _computed(
 
 
 def _images(x: Tensor, name: str) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise InvalidInput(f"{name} is a {type(x).__name__}; give images of one size as a tensor (n, C, P, Q)")
     if x.ndim != 4 or 0 in x.shape:
         raise InvalidInput(
             f"{name} of shape {tuple(x.shape)}; give at least one image, as (n, channels, rows, columns)"
