@@ -44,10 +44,11 @@ def model_kernels(model: nn.Module | Sequence[nn.Module], x: Tensor, x_test: Ten
         outputs = [_outputs(one, x) for one in models]
         tested = None if x_test is None else [_outputs(one, x_test) for one in models]
     trained = [name for name, p in models[0].named_parameters() if p.requires_grad]
-    train = [empirical_ntk(one, x, parameters=trained).values for one in models]
-    cross = None
-    if x_test is not None:
-        cross = [empirical_ntk(one, x_test, x, parameters=trained).values for one in models]
+    with torch.enable_grad():  # also for a caller who records none
+        train = [empirical_ntk(one, x, parameters=trained).values for one in models]
+        cross = None
+        if x_test is not None:
+            cross = [empirical_ntk(one, x_test, x, parameters=trained).values for one in models]
 
     def stacked(parts: list[Tensor] | None) -> Tensor | None:
         return None if parts is None else torch.stack(parts) if members else parts[0]
