@@ -4,9 +4,9 @@ r"""Kernels of infinitely wide fully-connected networks: the Gaussian process (N
     NTK(x, z) = lim <df(x)/dtheta, df(z)/dtheta>      what gradient descent on a wide network regresses with
 
 for one output of the network that `FullyConnected` describes; several outputs are independent and have the same kernel.
-Whatever the dtype of the samples, precision is that of float64 up to one rounding of the values: rectifiers carry
-1 - cos instead of cos (`pairs`), everything else runs in float64. So a float32 matrix is positive semidefinite up to
-the rounding of its entries, even where samples almost coincide.
+Whatever the dtype of the samples, values are computed in float64 and rounded once, and rectifiers carry 1 - cos instead
+of cos (`pairs`), where float64 alone would keep eight digits. So a float32 matrix is positive semidefinite up to the
+rounding of its entries, even where samples almost coincide.
 
 Cost: n m / 2 entries where z is x. Homogeneous networks (a rectifier, no bias) take one product of matrices and about
 50 operations an entry, whatever the depth (`profile`); the others about 60 elementwise operations an entry and layer.
@@ -145,7 +145,7 @@ def _workers(  # noqa: PLR0917
     sizes = [(s.variance > 0).double() if alike else s.variance for s in (left, right)]
     norms = (sizes[0] * table.size).sqrt(), (sizes[1] * table.size).sqrt()
     make = by_compiled_profile if place.type == "cpu" else by_profile
-    return [make(left, right, norms, table, x.dtype) for _ in range(many)]
+    return [make(left, right, norms, table.series, x.dtype) for _ in range(many)]
 
 
 def _way(network: FullyConnected, places: Sequence[torch.device], workers: int, table: Profile | None) -> str:

@@ -66,7 +66,7 @@ def dual_series(network: FullyConnected, dtype: torch.dtype) -> tuple[Series, Se
         values, slopes = network.dual.dual(Deficit(one, one, torch.from_numpy(deficit)[:, None]))
         return torch.cat([values.entries, slopes.entries], 1).T.numpy()
 
-    first, second = fitted(sampled, max(torch.finfo(dtype).eps / 2, 2.0**-47))
+    first, second = fitted(sampled, max(torch.finfo(dtype).eps / 16, 2.0**-47))
     return first, second
 
 

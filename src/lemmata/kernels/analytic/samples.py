@@ -41,7 +41,12 @@ class Samples:
 
 def deficits(x: Samples, z: Samples, close: float) -> Tensor:
     """1 - cos of all pairs (n, m), float64, to a relative rounding of 1e-16 / close; below `close`, 1e-16 / sqrt(D)."""
-    found = (x.directions @ z.directions.mT).neg_().add_(1).clamp_(0, 2)
+    return deficits_of(x.directions @ z.directions.mT, x, z, close)
+
+
+def deficits_of(cosines: Tensor, x: Samples, z: Samples, close: float) -> Tensor:
+    """The same of cosines that are known, in their place."""
+    found = cosines.neg_().add_(1).clamp_(0, 2)
     rows, columns = (found < close).nonzero(as_tuple=True)
     step = max(1, _AT_ONCE // max(1, x.directions.shape[1]))
     for at in range(0, len(rows), step):

@@ -1,13 +1,11 @@
-"""Who computes a tile: the compiled loop or torch from a profile, or the recursion over layers; float64 inside.
+"""Who computes a tile: the compiled loops or torch from a series, or the recursion over layers.
 
-What is computed in float32 is only what may be: cosines by a float32 product of matrices where no pair of the tile is
-so close that this would be seen (`Profile.sharp`), and the series in the angle.
+All of them compute in float64, whatever the dtype of the samples, and round once: a tile lives in a cache, where
+float64 costs a factor of two in arithmetic and nothing in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,13 +15,12 @@ from torch import Tensor
 from lemmata.kernels.analytic.mixing import Mixing, dual_series
 from lemmata.kernels.analytic.network import FullyConnected
 from lemmata.kernels.analytic.pairs import Covariance, Deficit
-from lemmata.kernels.analytic.profile import Profile, sharpness
 from lemmata.kernels.analytic.recursion import through_layers
-from lemmata.kernels.analytic.samples import Samples, deficits
+from lemmata.kernels.analytic.samples import Samples, deficits, deficits_of
 from lemmata.kernels.analytic.series import Series
 from lemmata.kernels.analytic.tiles import Compute, Tile
 
-CLOSE = {torch.float32: 1e-8, torch.float64: 1e-4}  # D below which cosines do not do: an angle to 1e-8, to 1e-12
+CLOSE = {torch.float32: 1e-8, torch.float64: 1e-4}  # D below which cosines do not do: angles to 1e-8, to 1e-12
 
 
 def by_layers(x: Samples, z: Samples, network: FullyConnected, which: Literal["ntk", "nngp"]) -> Compute:
@@ -39,31 +36,31 @@ def by_layers(x: Samples, z: Samples, network: FullyConnected, which: Literal["n
     return compute
 
 
-def by_profile(x: Samples, z: Samples, norms: tuple[Tensor, Tensor], f: Profile, dtype: torch.dtype) -> Compute:
+def by_profile(x: Samples, z: Samples, norms: tuple[Tensor, Tensor], series: Series, dtype: torch.dtype) -> Compute:
     """norms_i norms_j f(D_ij), f evaluated by torch, on any device."""
 
     def compute(tile: Tile) -> Tensor:
-        found = f.series(deficits(x[tile[0]], z[tile[1]], CLOSE[dtype]).to(dtype))
-        return found.mul_(norms[0][tile[0], None].to(dtype) * norms[1][None, tile[1]].to(dtype))
+        found = series(deficits(x[tile[0]], z[tile[1]], CLOSE[dtype]))
+        return found.mul_(norms[0][tile[0], None]).mul_(norms[1][None, tile[1]])
 
     return compute
 
 
 def by_compiled_profile(
-    x: Samples, z: Samples, norms: tuple[Tensor, Tensor], f: Profile, dtype: torch.dtype
+    x: Samples, z: Samples, norms: tuple[Tensor, Tensor], series: Series, dtype: torch.dtype
 ) -> Compute:
-    """The same on the CPU: a product of matrices, then one compiled loop in place."""
+    """The same on the CPU: a product of matrices, then one compiled loop."""
     from lemmata.kernels.analytic import loops
 
-    near, change = _for_loop(f.series, dtype)
-    left, right = (norm.to(dtype).numpy() for norm in norms)
-    inputs = _cosines_or_deficits(x, z, f.sharp, dtype)
+    near, change = _for_loop(series)
+    left, right = (norm.numpy() for norm in norms)
+    inputs, place = _Cosines(x, z, CLOSE[dtype]), _Buffers(dtype)
 
     def compute(tile: Tile) -> Tensor:
         rows, columns = tile
-        found, start, sign = inputs(tile)
-        loops.by_angle(found.numpy(), left[rows], right[columns], near, change, start, sign)
-        return found
+        cosines, out = inputs(tile), place(tile)
+        loops.by_angle(*cosines, left[rows], right[columns], near, change, out.numpy())
+        return out
 
     return compute
 
@@ -71,61 +68,56 @@ def by_compiled_profile(
 def by_compiled_layers(
     x: Samples, z: Samples, network: FullyConnected, which: Literal["ntk", "nngp"], dtype: torch.dtype
 ) -> Compute:
-    """A rectifier network with biases or residual layers on the CPU: the recursion in one compiled loop in place."""
+    """A rectifier network with biases or residual layers on the CPU: the recursion in one compiled loop."""
     from lemmata.kernels.analytic import loops
 
     left = Mixing.of(x.variance, network)
     right = left if z is x else Mixing.of(z.variance, network)
-    norms = [side.size[int(which == "ntk")].sqrt().to(dtype).numpy() for side in (left, right)]
-    p, q = (side.shares.to(dtype).numpy() for side in (left, right))
-    values, slopes = (np.stack(_for_loop(series, dtype)) for series in dual_series(network, dtype))
-    inputs = _cosines_or_deficits(x, z, sharpness(replace(network, bias_variance=0.0), which), dtype)
+    norms = [side.size[int(which == "ntk")].sqrt().numpy() for side in (left, right)]
+    values, slopes = (np.stack(_for_loop(series)) for series in dual_series(network, dtype))
+    inputs, place = _Cosines(x, z, CLOSE[dtype]), _Buffers(dtype)
 
     def compute(tile: Tile) -> Tensor:
         rows, columns = tile
-        found, start, sign = inputs(tile)
-        here, there = np.ascontiguousarray(p[..., rows]), np.ascontiguousarray(q[..., columns])  # one compiled layout
-        loops.by_layers(
-            found.numpy(), norms[0][rows], norms[1][columns], here, there, values, slopes, start, sign, which == "ntk"
-        )
-        return found
+        cosines, out = inputs(tile), place(tile)
+        p, q = left.shares[..., rows].contiguous().numpy(), right.shares[..., columns].contiguous().numpy()
+        loops.by_layers(*cosines, norms[0][rows], norms[1][columns], p, q, values, slopes, which == "ntk", out.numpy())
+        return out
 
     return compute
 
 
-def _for_loop(series: Series, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
+def _for_loop(series: Series) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients near and far - near, highest first."""
-    number = torch.empty((), dtype=dtype).numpy().dtype
-    return series.near[::-1].astype(number), (series.far - series.near)[::-1].astype(number)
+    return series.near[::-1].copy(), (series.far - series.near)[::-1].copy()
 
 
-def _cosines_or_deficits(
-    x: Samples, z: Samples, sharp: float, dtype: torch.dtype
-) -> Callable[[Tile], tuple[Tensor, np.generic, np.generic]]:
-    """A tile of what D is start + sign times of: cosines by a product in `dtype` where that does, else deficits."""
-    number = torch.empty((), dtype=dtype).numpy().dtype.type
-    product = _cosines(x, z) if dtype == torch.float32 and sharp < 0.9 else None
+class _Buffers:
+    """Room for a tile, used again for the next one of that shape."""
 
-    def compute(tile: Tile) -> tuple[Tensor, np.generic, np.generic]:
-        found = None if product is None else product(tile)
-        if found is not None and float(found.max()) <= 1 - sharp:
-            return found, number(1), number(-1)
-        return deficits(x[tile[0]], z[tile[1]], CLOSE[dtype]).to(dtype), number(0), number(1)
+    def __init__(self, dtype: torch.dtype):
+        self.dtype = dtype
+        self.there: dict[tuple[int, int], Tensor] = {}
 
-    return compute
+    def __call__(self, tile: Tile) -> Tensor:
+        shape = tile[0].stop - tile[0].start, tile[1].stop - tile[1].start
+        if shape not in self.there:
+            self.there[shape] = torch.empty(shape, dtype=self.dtype)
+        return self.there[shape]
 
 
-def _cosines(x: Samples, z: Samples) -> Callable[[Tile], Tensor]:
-    """Cosines of a tile by a product in float32, in a buffer that is used again."""
-    a = x.directions.float()
-    b = a if z is x else z.directions.float()
-    buffers: dict[tuple[int, int], Tensor] = {}
+class _Cosines:
+    """A tile of cosines by a product of matrices; of deficits, where a pair is closer than cosines can say.
 
-    def product(tile: Tile) -> Tensor:
-        left, right = a[tile[0]], b[tile[1]]
-        shape = len(left), len(right)
-        if shape not in buffers:
-            buffers[shape] = torch.empty(shape)
-        return torch.mm(left, right.mT, out=buffers[shape])
+    Given as (tile, start, sign) with D = start + sign tile.
+    """
 
-    return product
+    def __init__(self, x: Samples, z: Samples, close: float):
+        self.x, self.z, self.close, self.buffers = x, z, close, _Buffers(torch.float64)
+
+    def __call__(self, tile: Tile) -> tuple[np.ndarray, float, float]:
+        x, z = self.x[tile[0]], self.z[tile[1]]
+        found = torch.mm(x.directions, z.directions.mT, out=self.buffers(tile))
+        if float(found.max()) <= 1 - self.close:
+            return found.numpy(), 1.0, -1.0
+        return deficits_of(found, x, z, self.close).numpy(), 0.0, 1.0
