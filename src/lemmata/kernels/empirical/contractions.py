@@ -1,16 +1,20 @@
 """What each layer keeps of a block of samples, and how two blocks give the layer's share of the kernel.
 
-Every class holds one side (n samples) and adds the share of samples `rows` of it with samples `columns` of another
-side to the kernel of these (rows R, columns R). See `lemmata.kernels.empirical.layers` for formulas and flops.
+Every class holds one side (n samples) and adds the share of samples of it with samples of another side to the kernel
+of these (rows R, columns R). See `lemmata.kernels.empirical.layers` for formulas and flops.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 GRAM_ENTRIES = 2**20  # products of positions that are held at a time
+
+
+Share = Callable[[Tensor, slice, slice, Tensor], None]
 
 
 class Kept(ABC):
@@ -19,8 +23,11 @@ class Kept(ABC):
     R: int
 
     @abstractmethod
-    def add(self, out: Tensor, other: "Kept", rows: slice, columns: slice, scratch: Tensor) -> None:
-        """Add to the kernel of these samples, out (rows R, columns R); `scratch` has room for as many numbers."""
+    def share(self, other: "Kept", rows: slice, columns: slice) -> Share:
+        """Prepare these samples with those; the answer adds the share of some of them to their entries.
+
+        It takes the entries (rows R, columns R), their samples, and scratch with room for as many numbers.
+        """
 
     def rows_of(self, samples: slice) -> slice:
         """The rows of the kernel that belong to samples."""
@@ -33,11 +40,15 @@ class Gradients(Kept):
     def __init__(self, parts: Sequence[Tensor], R: int):
         self.parts, self.R = parts, R
 
-    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice, scratch: Tensor) -> None:
+    def share(self, other: Kept, rows: slice, columns: slice) -> Share:
         """G_n G_m^T."""
         assert isinstance(other, Gradients)
-        for G, H in zip(self.parts, other.parts, strict=True):
-            out.addmm_(G[self.rows_of(rows)], H[self.rows_of(columns)].T)
+
+        def add(out: Tensor, rows: slice, columns: slice, scratch: Tensor) -> None:
+            for G, H in zip(self.parts, other.parts, strict=True):
+                out.addmm_(G[self.rows_of(rows)], H[self.rows_of(columns)].T)
+
+        return add
 
 
 class ProductOfGrams(Kept):
@@ -46,14 +57,21 @@ class ProductOfGrams(Kept):
     def __init__(self, a: Tensor, d: Tensor, R: int):
         self.a, self.d, self.R = a, d, R
 
-    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice, scratch: Tensor) -> None:
+    def share(self, other: Kept, rows: slice, columns: slice) -> Share:
         """(a_n . a_m) d_n d_m^T."""
         assert isinstance(other, ProductOfGrams)
-        for a, b, d, e in zip(self.a, other.a, self.d, other.d, strict=True):
-            inputs = (a[rows] @ b[columns].T).repeat_interleave(self.R, 1)  # along the rows, for the sake of long loops
+        inputs = torch.bmm(self.a[:, rows], other.a[:, columns].mT).repeat_interleave(self.R, 2)  # for long loops
+        top, left = rows.start, columns.start * self.R
+
+        def add(out: Tensor, rows: slice, columns: slice, scratch: Tensor) -> None:
+            across = self.rows_of(columns)
             signals = scratch[: out.numel()].view(out.shape)
-            torch.mm(d[self.rows_of(rows)], e[self.rows_of(columns)].T, out=signals)
-            out.unflatten(0, (-1, self.R)).addcmul_(signals.unflatten(0, (-1, self.R)), inputs[:, None])
+            for a, d, e in zip(inputs, self.d, other.d, strict=True):
+                torch.mm(d[self.rows_of(rows)], e[across].T, out=signals)
+                factors = a[rows.start - top : rows.stop - top, across.start - left : across.stop - left]
+                out.unflatten(0, (-1, self.R)).addcmul_(signals.unflatten(0, (-1, self.R)), factors[:, None])
+
+        return add
 
 
 class PositionGrams(Kept):
@@ -64,9 +82,12 @@ class PositionGrams(Kept):
     def __init__(self, a: Tensor, d: Tensor):
         self.a, self.d = a, d
 
-    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice, scratch: Tensor) -> None:
+    def share(self, other: Kept, rows: slice, columns: slice) -> Share:
         """sum_{t,t'} (a_nt . a_mt') (d_nt . d_mt')."""
         assert isinstance(other, PositionGrams)
+        return partial(self._add, other)
+
+    def _add(self, other: "PositionGrams", out: Tensor, rows: slice, columns: slice, _: Tensor) -> None:
         T, S = self.a.shape[2], other.a.shape[2]
         step = max(1, int((GRAM_ENTRIES / (T * S)) ** 0.5))
         for i in range(rows.start, rows.stop, step):
@@ -85,11 +106,14 @@ class GramOnCotangents(Kept):
     def __init__(self, a: Tensor, d: Tensor, last: Tensor, R: int):
         self.a, self.d, self.last, self.R = a, d, last, R
 
-    def add(self, out: Tensor, other: Kept, rows: slice, columns: slice, scratch: Tensor) -> None:
+    def share(self, other: Kept, rows: slice, columns: slice) -> Share:
         """d_n (A_nm d_m), with A_nm the products of positions (T, T')."""
         assert isinstance(other, GramOnCotangents)
+        return partial(self._add, other)
+
+    def _add(self, other: "GramOnCotangents", out: Tensor, rows: slice, columns: slice, _: Tensor) -> None:
         n, R = rows.stop - rows.start, self.R
-        pairs = out.view(n, R, -1, R)
+        pairs = out.unflatten(0, (n, R)).unflatten(2, (-1, R))
         for a, b, d, e in zip(self.a, other.a, self.d, other.last, strict=True):
             inputs = a[rows].flatten(0, 1)
             for m in range(columns.start, columns.stop):

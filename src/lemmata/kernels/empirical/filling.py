@@ -15,6 +15,7 @@ Side = dict[str, Kept]
 Rectangle = tuple[slice, slice]
 LEAF = {"cpu": 320, "cuda": 2048}  # rows of the kernel below which a triangle is computed as a square
 TILE = {"cpu": 640, "cuda": 8192}  # rows and columns of a tile
+PANEL = {"cpu": 2048, "cuda": 8192}  # rows and columns for which the products of inputs are held
 STRIP = 128  # rows that are transposed at a time
 ALIGNED = 8  # samples: with any number of outputs that is even, rows then come in multiples of the vector length
 
@@ -42,35 +43,44 @@ class _Canvas:
 
     def __init__(self, K: Tensor, R: int):
         self.K, self.R = K, R
-        room = min(K.numel(), max(TILE.get(K.device.type, TILE["cuda"]), R) ** 2)
+        room = min(K.numel(), max(_of(TILE, K), R) ** 2)
         self.tile, self.scratch = K.new_empty(room), K.new_empty(room)
 
     def part(self, rows: slice, columns: slice) -> Tensor:
         """The entries of samples."""
-        return self.K[rows.start * self.R : rows.stop * self.R, columns.start * self.R : columns.stop * self.R]
+        return _entries(self.K, rows, columns, self.R)
 
     def set(self, out: Tensor, left: Side, right: Side, rectangle: Rectangle) -> None:
         """Set the samples of a rectangle of the block `out`."""
-        R, (I, J) = self.R, rectangle  # noqa: E741
-        into = out[I.start * R : I.stop * R, J.start * R : J.stop * R]
-        hadamard = [name for name, kept in left.items() if not isinstance(kept, Gradients)]
-        for A, B in _tiles(I, J, R, out) if hadamard else []:
-            rows, columns = (A.stop - A.start) * R, (B.stop - B.start) * R
-            tile = self.tile[: rows * columns].view(rows, columns).zero_()
-            for name in hadamard:
-                left[name].add(tile, right[name], A, B, self.scratch)
-            i, j = (A.start - I.start) * R, (B.start - J.start) * R
-            into[i : i + rows, j : j + columns] = tile
+        hadamard = [(kept, right[name]) for name, kept in left.items() if not isinstance(kept, Gradients)]
         if not hadamard:
-            into.zero_()
+            _entries(out, *rectangle, self.R).zero_()
+        for panel in _cut(*rectangle, _of(PANEL, out) // self.R) if hadamard else []:
+            shares = [kept.share(other, *panel) for kept, other in hadamard]
+            for rows, columns in _cut(*panel, _of(TILE, out) // self.R):
+                shape = ((rows.stop - rows.start) * self.R, (columns.stop - columns.start) * self.R)
+                tile = self.tile[: shape[0] * shape[1]].view(shape).zero_()
+                for add in shares:
+                    add(tile, rows, columns, self.scratch)
+                _entries(out, rows, columns, self.R).copy_(tile)
         if "gradients" in left:
-            left["gradients"].add(into, right["gradients"], I, J, self.scratch)
+            left["gradients"].share(right["gradients"], *rectangle)(
+                _entries(out, *rectangle, self.R), *rectangle, self.scratch
+            )
+
+
+def _of(sizes: dict[str, int], K: Tensor) -> int:
+    return sizes.get(K.device.type, sizes["cuda"])
+
+
+def _entries(K: Tensor, rows: slice, columns: slice, R: int) -> Tensor:
+    return K[rows.start * R : rows.stop * R, columns.start * R : columns.stop * R]
 
 
 def _triangle(start: int, stop: int, R: int, out: Tensor) -> Iterator[Rectangle]:
     """Squares of samples that cover the diagonal and what is below it."""
     n = stop - start
-    if n * R <= LEAF.get(out.device.type, LEAF["cuda"]) or n < 2:
+    if n * R <= _of(LEAF, out) or n < 2:
         yield slice(start, stop), slice(start, stop)
         return
     half = start + _aligned((n + 1) // 2, n)
@@ -79,18 +89,16 @@ def _triangle(start: int, stop: int, R: int, out: Tensor) -> Iterator[Rectangle]
     yield slice(half, stop), slice(start, half)
 
 
-def _tiles(I: slice, J: slice, R: int, out: Tensor) -> Iterator[Rectangle]:  # noqa: E741
+def _cut(rows: slice, columns: slice, most: int) -> Iterator[Rectangle]:
     """Cut a rectangle of samples into tiles of like size."""
-    most = max(1, TILE.get(out.device.type, TILE["cuda"]) // R)
-    for rows in _cut(I, most):
-        for columns in _cut(J, most):
-            yield rows, columns
+    for each in _pieces(rows, max(1, most)):
+        for other in _pieces(columns, max(1, most)):
+            yield each, other
 
 
-def _cut(samples: slice, most: int) -> Iterator[slice]:
+def _pieces(samples: slice, most: int) -> Iterator[slice]:
     n = samples.stop - samples.start
-    pieces = -(-n // most)
-    step = min(_aligned(-(-n // pieces), n), most)
+    step = min(_aligned(-(-n // -(-n // most)), n), most)
     for start in range(samples.start, samples.stop, step):
         yield slice(start, min(start + step, samples.stop))
 

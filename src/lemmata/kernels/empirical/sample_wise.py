@@ -52,6 +52,8 @@ class SampleWise:
                 parameters=parameters, mode=mode, chunk=PROBE,
             )  # fmt: skip
             self.theta: Tree = {name: p.requires_grad_() for name, p in self.objective.parameters.items()}
+            if not self.theta:
+                raise InvalidInput("parameters = []: the kernel is of derivatives by one parameter at least")
             if self.objective.mode == "train":
                 self._check_samples_apart(few)
             try:
@@ -60,8 +62,8 @@ class SampleWise:
                 raise InvalidInput(REMEDY) from mixed
         self.names = self.objective.names
         with torch.enable_grad():
-            self.shape = self.objective.outputs(self.theta, few[:1]).shape[1:]
-            self.two = self.outputs(few[:2])  # with their graph, off which the layers are read
+            raw = self.objective.outputs(self.theta, few[:2])
+        self.shape, self.two = raw.shape[1:], raw.reshape(2, -1)  # two samples with the graph off which layers are read
         self.channels = self.two.shape[1]
 
     def at(self, state: Mapping[str, Tensor], x: Tensor) -> Self:

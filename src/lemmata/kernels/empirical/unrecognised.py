@@ -39,7 +39,7 @@ def jacobian_rows(f: SampleWise, x: Tensor, names: Sequence[str], columns: Seque
 def _close(found: Tensor, wanted: Tensor) -> bool:
     """Equal to a thousand times rounding, or rather more in low precision."""
     tolerance = max(1e-3 * float(wanted.abs().max()), 1e-30) * (1 if wanted.dtype != torch.float64 else 1e-6)
-    return bool((found - wanted).abs().max() <= tolerance)
+    return found.shape == wanted.shape and bool((found - wanted).abs().max() <= tolerance)
 
 
 def _mapped(f: SampleWise, x: Tensor, names: Sequence[str], U: Tensor) -> Tree:
