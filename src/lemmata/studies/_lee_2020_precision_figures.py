@@ -80,7 +80,7 @@ def near_duplicates(table) -> Figure:
     return Figure(
         name="near-duplicates",
         title="Near-duplicates break the textbook recursion, and not float32",
-        caption="NTK of 5 layers of ReLU on digits and near-duplicates of them: mean over seeds with its 95 % interval.",
+        caption="NTK of 5 layers of ReLU on digits and near-duplicates of them: mean over seeds, 95 % interval.",
         panels=[panel],
     )
 

@@ -1,9 +1,10 @@
-"""Smallest eigenvalues of growing kernel matrices in several arithmetics: the runs of the study of Lee et al. (2020)."""
+"""Smallest eigenvalues of growing kernel matrices in several arithmetics: the runs of the study of Lee et al."""
 
 import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -102,7 +103,7 @@ def sizes(largest: int) -> list[int]:
 
 
 def earliest(spectrum: Tensor, noise: float) -> bool:
-    """Whether rounding could make an eigenvalue negative, by Weyl: the smallest is below the noise's norm 2 s sqrt(n)."""
+    """Whether rounding could make an eigenvalue negative, by Weyl: the smallest is below the norm 2 s sqrt(n)."""
     return bool(spectrum[0] < 2 * noise * math.sqrt(len(spectrum)))
 
 
@@ -128,7 +129,7 @@ def _grow(config: Points) -> Measurements:
         critical = n if least[-1] < 0 and critical == math.inf else critical
         first = n if earliest(spectrum, noise[-1]) and first == math.inf else first
         last = n if latest(spectrum, noise[-1]) and last == math.inf else last
-    n = sizes(config.largest)
+    n, edge = np.array(sizes(config.largest)), 2 * np.array(noise)
     return Measurements.of(
         critical=critical,
         octaves=math.log2(critical),
@@ -136,9 +137,9 @@ def _grow(config: Points) -> Measurements:
         predicted_last=last,
         misplaced=misplaced(critical, first, last),
         worst_ratio=min(a / b for a, b in zip(least, exact, strict=True)),
-        exact=Curve(n, exact),
-        least=Curve(n, least),
-        edge=Curve(n, [2 * s * math.sqrt(size) for s, size in zip(noise, n, strict=True)]),
+        exact=Curve(n, np.array(exact)),
+        least=Curve(n, np.array(least)),
+        edge=Curve(n, edge * np.sqrt(n)),
     )
 
 
