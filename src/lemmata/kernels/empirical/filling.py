@@ -64,13 +64,9 @@ class _Canvas:
                     add(tile, rows, columns, self.scratch)
                 _entries(out, rows, columns, self.R).copy_(tile)
         if "gradients" in left:
-            left["gradients"].share(right["gradients"], *rectangle)(
-                _entries(out, *rectangle, self.R), *rectangle, self.scratch
-            )
-
-
-def _of(sizes: dict[str, int], K: Tensor) -> int:
-    return sizes.get(K.device.type, sizes["cuda"])
+            rows, columns = rectangle
+            add = left["gradients"].share(right["gradients"], rows, columns)
+            add(_entries(out, rows, columns, self.R), rows, columns, self.scratch)
 
 
 def _entries(K: Tensor, rows: slice, columns: slice, R: int) -> Tensor:

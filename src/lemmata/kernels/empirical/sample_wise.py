@@ -63,7 +63,7 @@ class SampleWise:
         self.names = self.objective.names
         with torch.enable_grad():
             raw = self.objective.outputs(self.theta, few[:2])
-        self.shape, self.two = raw.shape[1:], raw.reshape(2, -1)  # two samples with the graph off which layers are read
+            self.shape, self.two = raw.shape[1:], raw.reshape(2, -1)  # with the graph, off which layers are read
         self.channels = self.two.shape[1]
 
     def at(self, state: Mapping[str, Tensor], x: Tensor) -> Self:
