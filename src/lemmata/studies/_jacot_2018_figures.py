@@ -43,7 +43,7 @@ def deviation(table) -> Figure:
     panel = Panel(x=WIDTHS, y=Axis(label="distance from the limit, relative", log=True), series=series)
     return Figure(
         name="deviation",
-        title="At initialisation the kernel is as far from its limit as a mean of width units is",
+        title="The kernel nears its limit as width^(-1/2)",
         caption="Frobenius distance on 24 points of the circle over the norm of the limit. One narrow layer is enough "
         "to keep the kernel random.",
         panels=[panel],
@@ -61,8 +61,9 @@ def change(table) -> Figure:
     panel = Panel(x=WIDTHS, y=Axis(label="change of the kernel, relative", log=True), series=series)
     return Figure(
         name="change",
-        title="Training moves a wide network's kernel little, unless the output is scaled down",
-        caption="Frobenius norm of the change over that of the kernel before training, after the same time.",
+        title="Training moves a wide network's kernel little",
+        caption="Frobenius norm of the change over that of the kernel before training, after the same time. With an "
+        "output layer of 1/width it moves at every width.",
         panels=[panel],
     )
 
@@ -111,7 +112,7 @@ def straightness(table) -> Figure:
     panel = Panel(x=WIDTHS, y=Axis(label="largest distance from the line, relative", log=True), series=series)
     return Figure(
         name="straight-line",
-        title="The wider the network, the straighter its function goes along a principal component",
+        title="The wider the network, the straighter its way",
         caption="The largest part of f_t - f_0 across the component, over the part along it at the end.",
         panels=[panel],
     )
