@@ -34,6 +34,7 @@ from lemmata.kernels.cntk.vectors import (
     fnma,
     load,
     pointer,
+    prefetch,
     same,
     shift,
     splat,
@@ -223,6 +224,20 @@ def start(lanes, state, w, h, channels, plane, columns, xu, xp, zu, zp):
 
 
 @inner
+def expect(lanes, w, columns, further, xv, xh, xn):
+    """Fetch what two rows of an image `further` positions on will be multiplied with: too short for the processor."""
+    lines = (6 * w + 15) // 16 + 1
+    if not chosen(lanes, "plain"):
+        for k in range(lines):
+            prefetch(xv, 6 * further + 16 * k)
+            prefetch(xh, 6 * further + 16 * k)
+            prefetch(xh, 6 * (further + columns) + 16 * k)
+    for k in range((2 * w + 15) // 16 + 1):
+        prefetch(xn, 2 * further + 16 * k)
+        prefetch(xn, 2 * (further + columns) + 16 * k)
+
+
+@inner
 def read(lanes, state, w, h, columns, xn, zn, row_weights, column_weights, tangent, last, out):
     """Add the weighted T (`tangent`) and the covariance (`last`) of one image behind the last layer to `out`."""
     n = width(lanes)
@@ -274,10 +289,9 @@ def sweep(lanes, displacements, x, z, row_counts, column_counts, trained, tangen
                     for m in range(begin, min(images, begin + at_once)):
                         place = (m * layers + layer) * plane + i + right
                         xv, xh = shift(pointer(merges_v), 6 * place), shift(pointer(merges_h), 6 * place)
-                        xn, here = (
-                            shift(pointer(merges_n), 2 * place),
-                            shift(pointer(state), (m - begin) * step + ahead),
-                        )
+                        xn = shift(pointer(merges_n), 2 * place)
+                        expect(lanes, w, columns, layers * plane, xv, xh, xn)  # of the next image
+                        here = shift(pointer(state), (m - begin) * step + ahead)
                         down = 2 * n * w
                         above = shift(here, -down) if r > 0 else pointer(zeros)
                         below = shift(here, down) if r + 1 < h else pointer(zeros)

@@ -247,6 +247,20 @@ def store(typing: Any, vector: Any, where: Any, offset: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typing: Any, where: Any, offset: Any) -> Any:
+    """Ask for the cache line at an offset, which will be read soon; any address will do."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
+        flags = [ir.Constant(ir.IntType(32), flag) for flag in (0, 3, 1)]  # to read, into the nearest cache, data
+        kind = ir.FunctionType(ir.VoidType(), [place.type, *(flag.type for flag in flags)])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [place, *flags])
+        return context.get_dummy_value()
+
+    return signature(types.void, where, types.intp), generate
+
+
+@intrinsic
 def weighted_add(typing: Any, vector: Any, weight: Any, where: Any, offset: Any) -> Any:
     """Add weight times the vector to the float64 numbers at an offset."""
 
