@@ -55,9 +55,9 @@ class _Canvas:
         hadamard = [(kept, right[name]) for name, kept in left.items() if not isinstance(kept, Gradients)]
         if not hadamard:
             _entries(out, *rectangle, self.R).zero_()
-        for panel in _cut(*rectangle, _of(PANEL, out) // self.R) if hadamard else []:
-            shares = [kept.share(other, *panel) for kept, other in hadamard]
-            for rows, columns in _cut(*panel, _of(TILE, out) // self.R):
+        for I, J in _cut(*rectangle, _of(PANEL, out) // self.R) if hadamard else []:  # noqa: E741
+            shares = [kept.share(other, I, J) for kept, other in hadamard]
+            for rows, columns in _cut(I, J, _of(TILE, out) // self.R):
                 shape = ((rows.stop - rows.start) * self.R, (columns.stop - columns.start) * self.R)
                 tile = self.tile[: shape[0] * shape[1]].view(shape).zero_()
                 for add in shares:
@@ -67,6 +67,10 @@ class _Canvas:
             rows, columns = rectangle
             add = left["gradients"].share(right["gradients"], rows, columns)
             add(_entries(out, rows, columns, self.R), rows, columns, self.scratch)
+
+
+def _of(sizes: dict[str, int], K: Tensor) -> int:
+    return sizes.get(K.device.type, sizes["cuda"])
 
 
 def _entries(K: Tensor, rows: slice, columns: slice, R: int) -> Tensor:
