@@ -128,6 +128,7 @@ def test_deviations_without_the_covariance():
         ({"y_test": torch.ones(M)}, "test targets"),
         ({"nngp": KernelBlocks(torch.eye(N), torch.ones(M, N), torch.eye(M + 1))}, "nngp: blocks"),
         ({"nngp": KernelBlocks(torch.eye(3), torch.ones(M, 3), torch.eye(M))}, "same samples"),
+        ({"nngp": KernelBlocks(torch.eye(N), 2 * torch.ones(M, N), torch.eye(M))}, "one covariance"),
         ({"ntk": KernelBlocks(-torch.eye(N), torch.ones(M, N), torch.eye(M))}, "not positive semidefinite"),
         ({"ntk": KernelBlocks(torch.ones(N, N, 1, 1), torch.ones(M, N), torch.eye(M))}, "limit kernel"),
     ],

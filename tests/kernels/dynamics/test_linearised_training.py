@@ -275,18 +275,22 @@ def test_the_ordinary_loop_on_the_linearised_model_is_the_closed_form(loss, rule
 
 @pytest.mark.parametrize("centred", [True, False])
 def test_training_at_a_scale_is_the_closed_form_at_that_scale(centred):
-    (x, y), model, scale = samples(), network(), 50.0
+    (x, y), (z, _), model, scale = samples(), samples(5, seed=8), network(), 50.0
     scaled = ScaledModel(model, scale, centred=centred)
     linear, rule = ScaledModel(linearise(model), scale, centred=centred), GD(lr=0.3)
-    run = LinearisedTraining.of(model, x, y, scale=scale, centred=centred).run([0, 30], rule)
+    run = LinearisedTraining.of(model, x, y, x_test=z, scale=scale, centred=centred).run([0, 30], rule)
     torch.testing.assert_close(run.train_outputs[0], scaled(x).detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(run.test_outputs[0], scaled(z).detach(), rtol=1e-12, atol=1e-12)
     trained = train([linear], x, y, loss=linear.loss("mse"), optimiser=rule, epochs=30)
     torch.testing.assert_close(run.train_outputs[1], trained.model(0)(x), rtol=1e-9, atol=1e-9)
     away = [trained.states[f"network.network.{n}"][0] - p.detach() for n, p in model.named_parameters()]
     assert float(run.distance[1]) == pytest.approx(float(torch.cat([a.flatten() for a in away]).norm()), rel=1e-9)
     # and the network itself trains like this: the gap is of relative order 1 / scale when centred
-    one = LinearisedTraining.of(model, x, y, scale=3.0, centred=centred).at_scale(scale).run([0, 30], rule)
+    for name, moved in run.parameters().items():
+        torch.testing.assert_close(moved, trained.states[f"network.network.{name}"][0], rtol=1e-9, atol=1e-10)
+    one = LinearisedTraining.of(model, x, y, x_test=z, scale=3.0, centred=centred).at_scale(scale).run([0, 30], rule)
     torch.testing.assert_close(one.train_outputs, run.train_outputs)
+    torch.testing.assert_close(one.test_outputs, run.test_outputs)
     torch.testing.assert_close(one.distance, run.distance)
     itself = train([scaled], x, y, loss=scaled.loss("mse"), optimiser=rule, epochs=30)
     if centred:

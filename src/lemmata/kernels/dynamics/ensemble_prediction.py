@@ -130,18 +130,8 @@ def predict_ensemble(
     rule = GradientFlow() if rule is None else rule
     when, targets = checked_times(times, rule), checked_targets(y, labels=False).to(F64)
     theta, K = _read(ntk, "ntk"), _read(nngp, "nngp")
-    m, n = theta.cross.shape
-    if K.cross.shape != (m, n) or targets.shape[0] != n or targets.ndim != 2:
-        raise InvalidInput(
-            f"ntk of {n} training and {m} test samples, nngp {tuple(reversed(K.cross.shape))}, "
-            f"targets {tuple(y.shape)}; they must be of the same samples, targets (n,) or (n, C)"
-        )
-    needed = 8 * len(when) * ((m * m if covariance else m) + 2 * m * n + 3 * n * n)
-    if needed > memory:
-        raise InvalidInput(
-            f"{len(when)} times on {n} + {m} samples need {needed / 1e9:.1f} GB, memory = {memory / 1e9:.1f} GB; ask "
-            f"for fewer times at once, or covariance=False"
-        )
+    _refuse(theta, K, targets, len(when), covariance=covariance, memory=memory)
+    n = len(theta.train)
     kappa, Q, rates = _rates(ntk, theta, n, targets.shape[1], loss)
     filtered = spectral_filter(rule, rates, when)
     remaining = _functions(Q, filtered.remaining)  # (T, n, n): the error left on the training set
@@ -156,17 +146,32 @@ def predict_ensemble(
         full = K.test + (added + added.mT) / 2
     variance = K.test.diagonal() + (spread * A).sum(2)
     deviation = _deviation(variance, K.test, nngp.test)
-    test_loss = None
-    if y_test is not None:
-        known = checked_targets(y_test, labels=False).to(mean)
-        if known.shape != mean.shape[1:]:
-            raise InvalidInput(f"test targets {tuple(y_test.shape)}; expected {tuple(mean.shape[1:])}")
-        test_loss = _expected(loss, mean - known, deviation)
+    known = None if y_test is None else checked_targets(y_test, labels=False).to(mean)
+    if known is not None and known.shape != mean.shape[1:]:
+        raise InvalidInput(f"test targets {tuple(known.shape)}; expected {tuple(mean.shape[1:])}")
     return EnsemblePrediction(
         times=torch.tensor(when, dtype=F64), rule=rule, loss=loss, mean=mean, deviation=deviation, covariance=full,
         train_mean=train_mean, train_deviation=train_deviation,
-        train_loss=_expected(loss, train_mean - targets, train_deviation), test_loss=test_loss,
+        train_loss=_expected(loss, train_mean - targets, train_deviation),
+        test_loss=None if known is None else _expected(loss, mean - known, deviation),
     )  # fmt: skip
+
+
+def _refuse(
+    theta: KernelBlocks, K: KernelBlocks, targets: Tensor, times: int, *, covariance: bool, memory: int
+) -> None:
+    m, n = theta.cross.shape
+    if K.cross.shape != (m, n) or targets.shape[0] != n or targets.ndim != 2:
+        raise InvalidInput(
+            f"ntk of {n} training and {m} test samples, nngp {tuple(reversed(K.cross.shape))}, "
+            f"targets {tuple(targets.shape)}; they must be of the same samples, targets (n,) or (n, C)"
+        )
+    needed = 8 * times * ((m * m if covariance else m) + 2 * m * n + 3 * n * n)
+    if needed > memory:
+        raise InvalidInput(
+            f"{times} times on {n} + {m} samples need {needed / 1e9:.1f} GB, memory = {memory / 1e9:.1f} GB; ask "
+            f"for fewer times at once, or covariance=False"
+        )
 
 
 def _read(blocks: KernelBlocks, name: str) -> KernelBlocks:

@@ -189,11 +189,17 @@ class LinearisedTraining:
         else:
             c, error = self._closed_form(when, rule)
             outputs, loss = self.train.y[:, None] + error, self._squared(error)
-        away = (c * (self.train.f0[:, None] - outputs)).sum((-2, -1)).clamp(min=0).sqrt() / self.scale
+        return self._result(when, rule, c, outputs=outputs, loss=loss, evaluations=evaluations)
+
+    def _result(
+        self, when: list[float], rule: Rule, c: Tensor, *, outputs: Tensor, loss: Tensor, evaluations: int
+    ) -> LinearisedRun:
+        """Gather what follows from the coefficients (M, T, n, C)."""
         tested, test_loss = None, None
         if self.test is not None:
             tested = self._outputs(self.test, c)
             test_loss = None if self.test.y is None else self._loss(tested, self.test.y)
+        away = (c * (self.train.f0[:, None] - outputs)).sum((-2, -1)).clamp(min=0).sqrt() / self.scale
         one, bound = self._one, 0.5 if self.labels else 1.0
         return LinearisedRun(
             times=torch.tensor(when, dtype=F64), rule=rule, loss=self.loss, train_outputs=one(outputs),
