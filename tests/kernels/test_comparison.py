@@ -136,6 +136,16 @@ def test_few_or_equal_differences():
     assert perfect.iman_davenport_p == 0
 
 
+def test_rounding_makes_no_winner():
+    third = (0.1 + 0.2 + 0.6) / 3
+    other = (0.6 + 0.2 + 0.1) / 3
+    assert third != other
+    found = rank_comparison(np.array([[third, other], [0.92 - 0.06, 0.92], [0.70, 0.76]]), "ab")
+    assert found.ranks[0].tolist() == [1.5, 1.5]
+    assert found.pairs[0].ties == 1
+    assert found.pairs[0].test.p == signed_rank(np.array([0.0, -1.0, -1.0])).p
+
+
 @pytest.mark.parametrize(
     ("values", "names", "alpha", "what"),
     [

@@ -112,7 +112,8 @@ class RankComparison:
 def rank_comparison(values: np.ndarray, names: Sequence[str], *, alpha: float = 0.05) -> RankComparison:
     """Compare k classifiers on N tables by their accuracies `values` (N, k), the larger the better.
 
-    Nothing is random. Intervals have the level 1 - alpha each; Holm's correction is over all pairs. Raises
+    Nothing is random. Accuracies that agree to 12 decimals count as equal, since means of the same counts may differ by
+    rounding; so do differences. Intervals have the level 1 - alpha each; Holm's correction is over all pairs. Raises
     `InvalidInput` for fewer than two tables or classifiers, NaN or infinity, negative values, a table on which all
     are 0, names that are too few or repeat, and an alpha outside (0, 1).
 
@@ -120,7 +121,7 @@ def rank_comparison(values: np.ndarray, names: Sequence[str], *, alpha: float = 
     >>> found.average_ranks.round(3).tolist(), round(found.friedman, 3), found.p90.round(3).tolist()
     ([1.167, 1.833, 3.0], 5.636, [1.0, 0.333, 0.0])
     """
-    a = np.asarray(values, dtype=float)
+    a = np.round(np.asarray(values, dtype=float), 12)
     labels = tuple(names)
     _check(a, labels, alpha)
     from scipy.stats import chi2, f, rankdata, studentized_range
@@ -153,7 +154,7 @@ def _friedman(ranks: np.ndarray) -> float:
 
 def _pairs(a: np.ndarray, names: tuple[str, ...], alpha: float) -> tuple[Pair, ...]:
     couples = list(combinations(range(len(names)), 2))
-    tests = [signed_rank(a[:, i] - a[:, j], level=1 - alpha) for i, j in couples]
+    tests = [signed_rank(np.round(a[:, i] - a[:, j], 12), level=1 - alpha) for i, j in couples]
     adjusted, worst = np.empty(len(tests)), 0.0
     for place, index in enumerate(np.argsort([test.p for test in tests], kind="stable")):
         worst = max(worst, min(1.0, (len(tests) - place) * tests[index].p))

@@ -55,6 +55,7 @@ class lead:  # noqa: N801  (a constructor read as a word, as those of lemmata.st
     def _lead(self, values: pd.DataFrame, other: str) -> float:
         if values.isna().any(axis=None):
             return np.nan
+        values = values.round(12)  # sums of equal counts in another order are equal
         if self.of == "rank":
             ranks = values.rank(axis=1, ascending=False)
             return float((ranks[other] - ranks[self.first]).mean())
