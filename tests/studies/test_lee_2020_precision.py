@@ -52,7 +52,7 @@ def test_sizes_are_half_an_octave_apart():
 def test_rounding_at_random_breaks_a_matrix_between_the_two_predictions():
     """A power law n k^-2 of 128 eigenvalues, with symmetric Gaussian noise of growing size; ten draws each.
 
-    Below half of Weyl's level none breaks, above interlacing's all do: deviations of the edge are n^(-2/3), 4 %.
+    At Weyl's level none breaks and at interlacing's all do, with a probability of 99 % each; the seed is fixed.
     """
     n, draw = 128, torch.Generator().manual_seed(0)
     spectrum = (n * torch.arange(1, n + 1, dtype=torch.float64) ** -2).flip(0)
@@ -60,10 +60,10 @@ def test_rounding_at_random_breaks_a_matrix_between_the_two_predictions():
     first = next(s for s in levels if earliest(spectrum, s))
     last = next(s for s in levels if latest(spectrum, s))
     assert first < last
-    assert first == pytest.approx(float(spectrum[0]) / (2 * math.sqrt(n)), rel=0.05)
+    assert first == pytest.approx(float(spectrum[0]) / (2 * math.sqrt(n)), rel=0.1)
     basis = torch.linalg.qr(torch.randn(n, n, generator=draw, dtype=torch.float64)).Q
     K = basis * spectrum @ basis.T
-    for level, breaks in ((0.5 * first, False), (1.1 * last, True)):
+    for level, breaks in ((0.9 * first, False), (1.03 * last, True)):
         for _ in range(10):
             noise = torch.randn(n, n, generator=draw, dtype=torch.float64)
             noise = level * (noise + noise.T) / math.sqrt(2)
@@ -92,7 +92,7 @@ def test_a_run_by_hand():
     exact = [float(torch.linalg.eigvalsh(right[:n, :n])[0]) for n in sizes(90)]
     np.testing.assert_allclose(found.curves["exact"].y, exact, rtol=1e-8)
     edge = 2 * math.sqrt(64) * float((stored - right)[:64, :64].square().mean().sqrt())
-    assert found.curves["edge"].y[-2] == pytest.approx(edge, rel=1e-12)
+    assert found.curves["edge"].y[-1] == pytest.approx(edge, rel=1e-12)
 
 
 def test_matrices_are_what_their_arithmetic_says():

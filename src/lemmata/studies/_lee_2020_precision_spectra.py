@@ -14,6 +14,7 @@ from lemmata.kernels import FullyConnected, analytic_nngp, analytic_ntk
 from lemmata.study import Config, Curve, Measurements
 
 Arithmetic = Literal["textbook float32", "textbook float64", "float32", "float16", "bfloat16"]
+SMALLEST, LARGEST = -3.895, 2.023  # 1 % and 99 % of the Tracy-Widom law of real symmetric matrices
 ROUNDED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -103,14 +104,20 @@ def sizes(largest: int) -> list[int]:
 
 
 def earliest(spectrum: Tensor, noise: float) -> bool:
-    """Whether rounding could make an eigenvalue negative, by Weyl: the smallest is below the norm 2 s sqrt(n)."""
-    return bool(spectrum[0] < 2 * noise * math.sqrt(len(spectrum)))
+    """Whether rounding could make an eigenvalue negative: the smallest is below the rounding's norm (Weyl)."""
+    return bool(spectrum[0] < noise * edge(torch.tensor(len(spectrum)), LARGEST))
 
 
 def latest(spectrum: Tensor, noise: float) -> bool:
-    """Whether it should have, by interlacing: on the span of the m smallest, noise of norm 2 s sqrt(m) exceeds all."""
+    """Whether it should have: the m smallest eigenvalues are all below the rounding on their span (interlacing)."""
     m = torch.arange(1, len(spectrum) + 1, dtype=spectrum.dtype)
-    return bool((spectrum < 2 * noise * m.sqrt()).any())
+    return bool((spectrum < noise * edge(m, SMALLEST)).any())
+
+
+def edge(m: Tensor, quantile: float) -> Tensor:
+    """The largest eigenvalue of m x m symmetric noise, entries of variance 1, at a quantile of Tracy and Widom's law."""
+    m = m.double()
+    return 2 * m.sqrt() + quantile * m ** (-1 / 6)
 
 
 def _grow(config: Points) -> Measurements:
@@ -129,7 +136,7 @@ def _grow(config: Points) -> Measurements:
         critical = n if least[-1] < 0 and critical == math.inf else critical
         first = n if earliest(spectrum, noise[-1]) and first == math.inf else first
         last = n if latest(spectrum, noise[-1]) and last == math.inf else last
-    n, edge = np.array(sizes(config.largest)), 2 * np.array(noise)
+    n = np.array(sizes(config.largest))
     return Measurements.of(
         critical=critical,
         octaves=math.log2(critical),
@@ -139,7 +146,7 @@ def _grow(config: Points) -> Measurements:
         worst_ratio=min(a / b for a, b in zip(least, exact, strict=True)),
         exact=Curve(n, np.array(exact)),
         least=Curve(n, np.array(least)),
-        edge=Curve(n, edge * np.sqrt(n)),
+        edge=Curve(n, 2 * np.array(noise) * np.sqrt(n)),
     )
 
 
