@@ -73,7 +73,7 @@ def test_distance_and_flips_are_their_definitions():
 
 
 def _gram(x):
-    x = x.double() / x.double().norm(dim=1, keepdim=True)  # arccos of 1 - 1e-8 would be off by 1e-4
+    x = x.double() / x.double().norm(dim=1, keepdim=True)  # arccos near 1 is touchy
     c = (x @ x.T).clamp(-1, 1)
     return c * (math.pi - c.arccos()) / (2 * math.pi)
 

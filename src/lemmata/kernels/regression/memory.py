@@ -6,7 +6,7 @@
 
 so that 60,000 points with 10 outputs take 7.6 GB in float32 by Cholesky and 2.6 GB by iteration, 15 and 2.6 GB in
 float64. What a kernel that is a function needs for itself, to compute a block of 2,048 x 2,048 values, is counted as
-three such blocks.
+four such blocks.
 """
 
 from __future__ import annotations
@@ -64,4 +64,4 @@ def free_bytes(device: torch.device) -> int:
 
 def _working_bytes(n: int, outputs: int, itemsize: int) -> int:
     b = min(entries.BLOCK, n)
-    return b * b * (3 * itemsize + 8) + 8 * VECTORS * n * outputs
+    return b * b * (4 * itemsize + 9) + 8 * VECTORS * n * outputs
