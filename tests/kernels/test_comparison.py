@@ -137,8 +137,7 @@ def test_few_or_equal_differences():
 
 
 def test_rounding_makes_no_winner():
-    third = (0.1 + 0.2 + 0.6) / 3
-    other = (0.6 + 0.2 + 0.1) / 3
+    third, other = 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1
     assert third != other
     found = rank_comparison(np.array([[third, other], [0.92 - 0.06, 0.92], [0.70, 0.76]]), "ab")
     assert found.ranks[0].tolist() == [1.5, 1.5]

@@ -7,7 +7,7 @@ import numpy as np
 from lemmata.figures import Axis, Figure, Panel, Reference, Series, mean_and_band
 from lemmata.studies._arora_2020_leads import CLASSIFIERS, averaged
 
-LABELS = {"ntk": "NTK", "gaussian": "Gaussian", "polynomial": "polynomial", "forest": "forest", "nngp": "last layer"}
+LABELS = {"ntk": "NTK", "gaussian": "Gaussian", "polynomial": "poly.", "forest": "forest", "nngp": "last layer"}
 
 
 def ranks(table) -> Figure:
@@ -71,7 +71,7 @@ def table_by_table(table) -> Figure:
         )  # fmt: skip
     return Figure(
         name="table-by-table",
-        title="Most tables see little difference, and a few a large one",
+        title="Table by table",
         caption="Accuracy of the NTK minus that of the other, mean over random splits of each table.",
         panels=panels,
     )
