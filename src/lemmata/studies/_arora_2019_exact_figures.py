@@ -73,11 +73,14 @@ def what_pooling_needs(table) -> Figure:
 def distance_by_width(table) -> Figure:
     """How far trained networks are from what their kernel predicts, by width."""
     series = []
-    for own, title, role in ((0, "its own CNTK", "measured"), (6, "the CNTK of depth 6", "control")):
-        rows = table[(table.kernel_depth == own)].drop_duplicates(["seed", "width"])
+    for name, title, role in (
+        ("tangent", "tangent parameterisation", "measured"),
+        ("mean-field", "mean-field parameterisation", "control"),
+    ):
+        rows = table[table.parameterisation == name].drop_duplicates(["seed", "width"])
         if len(rows):
             series.append(Series.over_seeds(title, rows, x="width", y="distance", role=role))
-    own = table[table.kernel_depth == 0]
+    own = table[table.parameterisation == "tangent"]
     widths = np.sort(own.width.unique()).astype(float)
     last = float(own[own.width == widths[-1]].distance.mean())
     series.append(Series(label="width^(-1/2)", x=widths, y=last * (widths[-1] / widths) ** 0.5, role="theory"))

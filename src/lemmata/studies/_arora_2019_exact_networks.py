@@ -7,6 +7,9 @@ the forward pass, all layers trained. Gradient descent on the mean squared error
 
 for n images and k outputs, once the targets are Y + f_0(X): then the residuals do not know where the network began.
 So networks and kernel are compared after the same number of steps, and no training need ever end.
+
+In the mean-field parameterisation outputs are divided by sqrt(width), and the steps are width times as long: the first
+step moves the outputs as before, but the weights sqrt(width) times as far, and features are learned at any width.
 """
 
 from collections.abc import Sequence
@@ -35,7 +38,9 @@ class FiniteNetwork(Config):
     width: int = Field(default=64, ge=1, description="channels")
     depth: int = Field(default=3, ge=3)
     readout: Literal["average", "vanilla"] = "average"
-    kernel_depth: int = Field(default=0, ge=0, description="depth of the kernel compared with; 0: the network's")
+    parameterisation: Literal["tangent", "mean-field"] = Field(
+        default="tangent", description="mean-field: outputs divided by sqrt(width), steps width times as long"
+    )
     steps: int = Field(default=200, ge=1, description="of gradient descent, each 1 / the kernel's largest rate")
 
 
@@ -52,6 +57,7 @@ class ConvolutionalNetwork(nn.Module):
         self.positions = shape[0] * shape[1] if config.readout == "vanilla" else 1
         self.last = nn.Parameter(torch.randn(self.positions * config.width, outputs, generator=draw))
         self.width = config.width
+        self.scale = config.width**-0.5 if config.parameterisation == "mean-field" else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (n, k) of images (n, C, P, Q)."""
@@ -59,7 +65,7 @@ class ConvolutionalNetwork(nn.Module):
         for weights in self.filters:
             x = (2 / (9 * self.width)) ** 0.5 * (patches(x) @ weights).relu()
         read = x.flatten(1) if self.positions > 1 else x.mean((1, 2))
-        return read @ self.last
+        return self.scale * (read @ self.last)
 
 
 def patches(x: Tensor) -> Tensor:
@@ -81,7 +87,8 @@ def train_beside_kernel(configs: Sequence[FiniteNetwork]) -> list[Measurements]:
         started = torch.stack([network(images) for network, images in zip(networks, x, strict=True)])
         before = torch.stack([network(images) for network, images in zip(networks, x_test, strict=True)])
     described = [_kernel_descent(config, *parts) for config, *parts in zip(configs, x, y, x_test, strict=True)]
-    rule = training.GD(lr=[step for step, _ in described])
+    longer = first.width if first.parameterisation == "mean-field" else 1
+    rule = training.GD(lr=[longer * step for step, _ in described])
     result = training.train(
         networks,
         x,
@@ -122,20 +129,12 @@ def _sample(config: FiniteNetwork) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def _kernel_descent(config: FiniteNetwork, x: Tensor, y: Tensor, x_test: Tensor) -> tuple[float, Tensor]:
-    """The step size 1 / (largest rate), and what the kernel's descent predicts on the test images after all steps.
-
-    The step is that of the network's own kernel, also where another one is compared with.
-    """
-    own, cross = _kernels(config, config.depth, x, x_test)
+    """The step size 1 / (largest rate), and what the kernel's descent predicts on the test images after all steps."""
+    law = Convolutional(config.depth, config.readout, train_first=True, train_last=True)
+    own = cntk(x.double(), network=law).values
+    cross = cntk(x_test.double(), x.double(), network=law).values
     rate = 2 / (len(x) * y.shape[1])
     step = 1 / (rate * float(torch.linalg.eigvalsh(own)[-1]))
-    if config.kernel_depth:
-        own, cross = _kernels(config, config.kernel_depth, x, x_test)
     values, vectors = torch.linalg.eigh(own)
     gone = 1 - (1 - (step * rate * values).clamp(max=1)) ** config.steps
     return step, cross @ (vectors @ ((gone / values)[:, None] * (vectors.mT @ y.double())))
-
-
-def _kernels(config: FiniteNetwork, depth: int, x: Tensor, x_test: Tensor) -> tuple[Tensor, Tensor]:
-    law = Convolutional(depth, config.readout, train_first=True, train_last=True)
-    return cntk(x.double(), network=law).values, cntk(x_test.double(), x.double(), network=law).values
