@@ -74,6 +74,18 @@ class Tied(nn.Module):
         return torch.tanh(x @ self.W.T) @ self.W
 
 
+class TiedModules(nn.Module):
+    """Two modules with one weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(C, C), nn.Linear(C, C)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.tanh(self.first(x)))
+
+
 class PositionsFirst(nn.Module):
     """Sequences as (positions, samples, channels) inside."""
 
@@ -115,7 +127,8 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "wide convolutions": (
         lambda: _sequential(
             nn.Conv2d(2, 16, 3, stride=2), nn.ReLU(), nn.Conv2d(16, 64, 2), nn.ReLU(), nn.Conv2d(64, 96, 1, groups=2),
-            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(96, C),
+            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(96, 96, 1, groups=3), nn.Tanh(), nn.Flatten(),
+            nn.Linear(96, C),
         ),
         (2, 7, 7),
     ),
@@ -133,6 +146,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "attention": (Attention, (6,)),
     "shared": (Shared, (5,)),
     "tied": (Tied, (C,)),
+    "tied modules": (TiedModules, (C,)),
     "positions first": (PositionsFirst, (6, 4)),
     "idle": (Idle, (4,)),
 }  # fmt: skip

@@ -60,18 +60,25 @@ class ProductOfGrams(Kept):
     def share(self, other: Kept, rows: slice, columns: slice) -> Share:
         """(a_n . a_m) d_n d_m^T."""
         assert isinstance(other, ProductOfGrams)
-        inputs = torch.bmm(self.a[:, rows], other.a[:, columns].mT).repeat_interleave(self.R, 2)  # for long loops
+        panel = self._inputs(other, 0, rows, columns) if len(self.a) == 1 else None  # of many groups it may be large
         top, left = rows.start, columns.start * self.R
 
         def add(out: Tensor, rows: slice, columns: slice, scratch: Tensor) -> None:
             across = self.rows_of(columns)
             signals = scratch[: out.numel()].view(out.shape)
-            for a, d, e in zip(inputs, self.d, other.d, strict=True):
+            for h, (d, e) in enumerate(zip(self.d, other.d, strict=True)):
                 torch.mm(d[self.rows_of(rows)], e[across].T, out=signals)
-                factors = a[rows.start - top : rows.stop - top, across.start - left : across.stop - left]
-                out.unflatten(0, (-1, self.R)).addcmul_(signals.unflatten(0, (-1, self.R)), factors[:, None])
+                if panel is None:
+                    inputs = self._inputs(other, h, rows, columns)
+                else:
+                    inputs = panel[rows.start - top : rows.stop - top, across.start - left : across.stop - left]
+                out.unflatten(0, (-1, self.R)).addcmul_(signals.unflatten(0, (-1, self.R)), inputs[:, None])
 
         return add
+
+    def _inputs(self, other: "ProductOfGrams", group: int, rows: slice, columns: slice) -> Tensor:
+        """The products a_n . a_m, each R times in a row, for the sake of long loops: (rows, columns R)."""
+        return (self.a[group, rows] @ other.a[group, columns].T).repeat_interleave(self.R, 1)
 
 
 class PositionGrams(Kept):
