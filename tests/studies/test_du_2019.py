@@ -73,7 +73,7 @@ def test_distance_and_flips_are_their_definitions():
 
 
 def _gram(x):
-    x = x.double() / x.double().norm(dim=1, keepdim=True)  # arccos near 1 is touchy
+    x = x.double() / x.double().norm(dim=1, keepdim=True)
     c = (x @ x.T).clamp(-1, 1)
     return c * (math.pi - c.arccos()) / (2 * math.pi)
 
@@ -83,7 +83,9 @@ def test_the_bound_is_that_of_the_eigenvalue_asked_for():
     x, _, _ = drawn(tiny())
     spectrum = torch.linalg.eigvalsh(_gram(x))
     k = slow.curves["bound"].x
-    np.testing.assert_allclose(slow.curves["bound"].y, (1 - float(spectrum[0] / spectrum[-1]) / 2) ** (k / 2), rtol=1e-5)
+    np.testing.assert_allclose(
+        slow.curves["bound"].y, (1 - float(spectrum[0] / spectrum[-1]) / 2) ** (k / 2), rtol=1e-5
+    )
     np.testing.assert_allclose(fast.curves["bound"].y, 0.5 ** (k / 2), rtol=1e-12)
     assert slow.scalars["over_bound"] < 1 < fast.scalars["over_bound"]
 
