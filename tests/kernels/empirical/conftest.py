@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv1d, linear
 
 C = 3
 
@@ -72,6 +73,22 @@ class Tied(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(x @ self.W.T) @ self.W
+
+
+class Scaled(nn.Module):
+    """Weights and biases times constants, as in the NTK parameterisation; one weight used with two factors."""
+
+    def __init__(self):
+        super().__init__()
+        self.W, self.b = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.randn(4))
+        self.V, self.v = nn.Parameter(torch.randn(6, 1, 2)), nn.Parameter(torch.randn(6))
+        self.U, self.u = nn.Parameter(torch.randn(C, 18)), nn.Parameter(torch.randn(C))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(linear(x, self.W * 0.5, self.b * 0.3))
+        h = torch.tanh(linear(h, 2.0 * self.W, self.b * 0.3))
+        h = torch.tanh(conv1d(h[:, None], self.V / 1.4, self.v * 0.2))
+        return linear(h.flatten(1), self.U * 18**-0.5, 0.1 * self.u)
 
 
 class TiedModules(nn.Module):
@@ -146,6 +163,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "attention": (Attention, (6,)),
     "shared": (Shared, (5,)),
     "tied": (Tied, (C,)),
+    "scaled": (Scaled, (4,)),
     "tied modules": (TiedModules, (C,)),
     "positions first": (PositionsFirst, (6, 4)),
     "idle": (Idle, (4,)),

@@ -89,9 +89,9 @@ class CollectedGradients:
             write_patches(patches, self.layer, shift=False)
         out = self.G[self.rows].flatten(0, 1)
         torch.bmm(self.signals.flatten(2, 3).flatten(0, 1), patches.mT.flatten(0, 1), out=out)
-        if self.shifts is not None:
+        if self.shifts is not None and self.layer.shift is not None:
             torch.sum(self.signals.flatten(2, 3), 3, out=self.shifts[self.rows])
-            self.shifts[self.rows] *= self.layer.shift or 0.0
+            self.shifts[self.rows] *= self.layer.shift
 
     def kept(self, R: int) -> Kept:
         """Matrices (n R, p)."""
