@@ -49,7 +49,7 @@ def test_other_kernels_are_scikit_learns():
     for kernel in kernels.gaussian_kernels(X):
         np.testing.assert_allclose(kernel.values, rbf_kernel(X, gamma=2.0**kernel.first / 3), rtol=1e-12, atol=1e-14)
     for kernel in kernels.polynomial_kernels(X):
-        wanted = polynomial_kernel(X, degree=int(kernel.first), gamma=1 / 3, coef0=kernel.second)
+        wanted = polynomial_kernel(X, degree=int(kernel.first), gamma=1 / 3, coef0=int(kernel.second))
         np.testing.assert_allclose(kernel.values, wanted, rtol=1e-10, atol=1e-12)
     assert len(list(kernels.gaussian_kernels(X))) == len(list(kernels.polynomial_kernels(X))) == 15
 
@@ -80,14 +80,14 @@ def test_testing_is_cross_validation():
     x, y = noisy()
     part = protocol.split(protocol.Comparison(seed=2), y)
     kernel = next(iter(kernels.gaussian_kernels(x, range(1))))
-    wanted = cross_val_score(SVC(C=10.0, gamma=0.5), x, y, cv=part.folds).mean()
+    wanted = cross_val_score(SVC(C=10.0, gamma=0.5), x, y, cv=part.folds).mean()  # pyright: ignore[reportArgumentType]
     assert protocol.tested(protocol.Best(0.0, 10.0, kernel), part) == (pytest.approx(wanted), 0.0)
 
 
 def test_halves_and_folds_keep_the_classes_and_depend_on_the_seed_alone():
     y = np.repeat([0, 1, 2], [60, 30, 10])
     one, same, other = (
-        protocol.split(protocol.Comparison(seed=s, labels=labels), y)
+        protocol.split(protocol.Comparison.build({"seed": s, "labels": labels}), y)
         for s, labels in ((0, "true"), (0, "permuted"), (1, "true"))
     )
     assert np.bincount(y[one.train]).tolist() == [30, 15, 5]

@@ -11,9 +11,10 @@ layers, of which the first may be fixed: 15 kernels), the Gaussian and the polyn
 is then tested by four folds: the authors' published protocol. An old objection is that well-tuned simple kernels do as
 well; it is a claim of its own, and so is that training the last layer only (the Gaussian process) is enough.
 
-Paper scale: the 72 tables of the Penn Machine Learning Benchmarks with at most 5,000 samples, three random splits, from
-`--data-dir` (a folder pmlb/ with NAME.tsv.gz); 25 minutes on one core, one trial a table, resumable. Laptop scale: four
-tables that come with scikit-learn, which say little about tables in general.
+Paper scale: the 72 tables of the Penn Machine Learning Benchmarks with at most 5,000 samples, eight random splits, from
+`--data-dir` (a folder pmlb/ with NAME.tsv.gz); 10 minutes on one core a split, one trial a table, resumable. Three
+splits (`--seeds 3`) leave most of the claims open. Laptop scale: four tables that come with scikit-learn, which say
+little about tables in general.
 
 Deviations: tables and splits (the paper: 90 tables, the splits of Fernandez-Delgado et al. 2014); labels are
 proportionate in halves and folds; libsvm may take 50,000 steps (`_arora_2020_protocol.py` says what follows).
@@ -70,7 +71,7 @@ pmlb = study.experiment(
     "pmlb",
     config=Comparison,
     sweep={"table": SMALLEST_FIRST},
-    seeds={"paper": 3},
+    seeds={"paper": 8},
     vectorised=("seed",),
     data=lambda config: config.table,
 )
