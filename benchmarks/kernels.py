@@ -143,17 +143,20 @@ def analytic(_: Path | None) -> Iterator[Row]:
 # ---- convolutional kernels -------------------------------------------------------------------------------------------
 
 
+SIDE, LANES = 8, 16  # images x, and images z: as many as a vector has lanes
+
+
 def convolutional(cifar: Path | None) -> Iterator[Row]:
-    x = images(8, cifar)
+    x = images(SIDE + LANES, cifar)
     for convolutions, wanted in ((5, {"nt": 539.0, "torch": 25.0}), (21, {"nt": 566.0, "torch": 37.0})):
         network = Convolutional(convolutions + 1, "average", train_first=True, train_last=True)
-        right = cntk(x[:1].double(), x[4:5].double(), network=network).values
+        right = cntk(x[:1].double(), x[SIDE : SIDE + 1].double(), network=network).values
         elements = 1024**2 * convolutions
         few = partial(_first_pair, right)
         yield Row(
             f"CNTK with average pooling, 32x32, {convolutions} convolutions, a pair", unit, UNIT_NAME,
             [
-                Side("lemmata", judge=few, set_up=warmed(lambda network=network: _ours(x, network)), per=16),
+                Side("lemmata", judge=few, set_up=warmed(lambda network=network: _ours(x, network)), per=SIDE * LANES),
                 Side(
                     peers.NEURAL_TANGENTS, judge=few, turns=2,
                     set_up=partial(_scaled, peers.neural_tangents_cntk, x, convolutions),
@@ -170,12 +173,12 @@ def convolutional(cifar: Path | None) -> Iterator[Row]:
 
 
 def _ours(x: Tensor, network: Convolutional) -> Tensor:
-    return cntk(x[:4], x[4:], network=network, threads=1).values
+    return cntk(x[:SIDE], x[SIDE:], network=network, threads=1).values
 
 
 def _scaled(make: Callable[..., Callable[[], Any]], x: Tensor, convolutions: int) -> Callable[[], Any]:
     """A peer's kernel of one pair in our scaling: it divides the first layer by its fan-in, and not the last ReLU."""
-    run, scale = make(x[:1], x[4:5], convolutions), x.shape[1] / 2
+    run, scale = make(x[:1], x[SIDE : SIDE + 1], convolutions), x.shape[1] / 2
     return lambda: scale * np.asarray(run())
 
 

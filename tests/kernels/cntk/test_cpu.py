@@ -114,9 +114,9 @@ def test_threads_and_budgets_do_not_change_a_value() -> None:
     x, network = images(40, 2, 4, 4), Convolutional(4, "average")
     whole = computed(x, None, network)
     assert torch.equal(computed(x, None, network, threads=3), whole)
-    small = computed(x, None, network, memory=1_200_000)
+    small = computed(x, None, network, memory=1_820_000)
     assert off(small, whole) < 1e-7
-    assert off(computed(x[:20], x, network, memory=1_200_000), whole[:20]) < 1e-7
+    assert off(computed(x[:20], x, network, memory=1_820_000), whole[:20]) < 1e-7
     with pytest.raises(InvalidInput, match=r"need .* MB"):
         computed(x, None, network, memory=100_000)
 

@@ -3,7 +3,7 @@
 Every thread calls the compiled `sweep` without Python's lock, for some tenths of a second at a time, so that a
 keyboard interrupt is heard; partial sums are added in one order, and the result is the same whatever the number of
 threads. Memory beside the result: `merges` of the images x, 14 L + C + 1 numbers a pixel and image, of as many as the
-budget has room for, of one block z, and 1 MB a thread. The first call compiles, for some ten seconds; numba keeps the
+budget has room for, of one block z, and 1.5 MB a thread. The first call compiles, for some ten seconds; numba keeps the
 code in its cache for other processes.
 """
 
@@ -22,7 +22,8 @@ from lemmata.kernels.cntk.merges import Merges, aligned, bytes_of_an_image, merg
 from lemmata.kernels.cntk.sweep import sweep
 from lemmata.kernels.cntk.vectors import Lanes, native_lanes
 
-STATE = 512 << 10  # bytes of state a thread: with a layer's norms in the second cache
+STATE = 1536 << 10  # bytes of state a thread, in the second cache: many images share what a layer reads of z
+PLAIN_STATE = 128 << 10  # without merges a layer reads little of z, and the state alone fills the caches
 AT_ONCE = 64  # images x a call
 WORK = 4e8  # pairs of positions and layers a call: tenths of a second
 
@@ -102,7 +103,8 @@ class _Work:
         """State of at least one image, and a row of zeros."""
         p, q = self.shape
         one = (p + self.network.convolutions) * q * 2 * self.lanes.number
-        return aligned((max(STATE // 4, one),)), aligned((q * 2 * self.lanes.number,))
+        state = PLAIN_STATE if self.lanes.choice == "plain" else STATE
+        return aligned((max(state // 4, one),)), aligned((q * 2 * self.lanes.number,))
 
 
 def _by_displacement(weights: np.ndarray, dtype: type) -> np.ndarray:
