@@ -67,7 +67,8 @@ class Rounding:
             return {"crashed": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
         if self.least:
             return {"median": _least(found) / _least(right), "positive": bool(_least(found) > 0)}
-        return {"median": float((np.abs(found - right) / np.abs(right)).max())}
+        right = right[: found.shape[0], : found.shape[1]]  # a peer that takes seconds a pair has a few of them
+        return {"median": float((np.abs(found - right) / np.abs(right)).max()), "entries": found.size}
 
     @staticmethod
     def all(cifar: Path | None) -> "list[Rounding]":
@@ -88,7 +89,7 @@ def _convolutional(cifar: Path | None) -> list[Rounding]:
                 "lemmata, plain recursion": lambda: cntk(
                     large[:4], large[4:], network=network, recursion="plain", backend="torch"
                 ).values,
-                peers.NEURAL_TANGENTS: lambda: 1.5 * peers.neural_tangents_cntk(large[:2], large[4:6], 20)(),
+                peers.NEURAL_TANGENTS: lambda: 1.5 * peers.neural_tangents_cntk(large[:1], large[4:6], 20)(),
             },
             least=False, bar=2e-7,
         ),
