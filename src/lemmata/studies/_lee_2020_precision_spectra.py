@@ -115,7 +115,7 @@ def latest(spectrum: Tensor, noise: float) -> bool:
 
 
 def edge(m: Tensor, quantile: float) -> Tensor:
-    """The largest eigenvalue of m x m symmetric noise, entries of variance 1, at a quantile of Tracy and Widom's law."""
+    """The largest eigenvalue of m x m symmetric noise, entries of variance 1, at a quantile of Tracy, Widom's law."""
     m = m.double()
     return 2 * m.sqrt() + quantile * m ** (-1 / 6)
 

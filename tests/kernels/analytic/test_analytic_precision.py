@@ -27,18 +27,15 @@ def textbook(x, depth):
     return T
 
 
-@pytest.mark.parametrize(("depth", "tolerance"), [(2, 1e-6), (5, 1e-6), (20, 1e-6), (100, 4e-6)])
+@pytest.mark.parametrize(("depth", "tolerance"), [(2, 1e-7), (5, 1e-7), (20, 1e-7), (100, 2e-7)])
 def test_entries_in_float32(digits, depth, tolerance):
-    """Relatively, of every entry: to 1e-6 up to depth 20; the textbook recursion is fifty times worse at least.
-
-    At depth 100 the series rises by 6 from s = 0 to its peak, and rounding of s and of its terms is seen so many times.
-    """
+    """Relatively, of every entry: one rounding, 6e-8, and what the series leaves; the textbook's is 500 times that."""
     law = FullyConnected(depth)
     right = analytic_ntk(digits.double(), network=law).values
     error = ((analytic_ntk(digits, network=law).values.double() - right) / right).abs().max()
     usual = ((textbook(digits, depth).double() - right) / right).abs().max()
     assert float(error) < tolerance
-    assert float(usual) > 50 * float(error)
+    assert float(usual) > 500 * float(error)
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.1])

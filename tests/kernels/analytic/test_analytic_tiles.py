@@ -6,10 +6,11 @@ import torch
 
 from lemmata.errors import InvalidInput
 from lemmata.kernels.analytic import FullyConnected, analytic_ntk, fully_connected
+from lemmata.kernels.analytic.profile import profile
 from lemmata.kernels.analytic.progress import Progress
 from lemmata.kernels.analytic.samples import Samples
 from lemmata.kernels.analytic.tiles import tiles
-from lemmata.kernels.analytic.workers import by_layers
+from lemmata.kernels.analytic.workers import by_layers, by_profile
 
 LAWS = {
     "relu": FullyConnected(3),
@@ -125,6 +126,19 @@ def test_a_file_needs_no_memory_for_the_matrix(tmp_path):
 def test_nobody_to_do_the_work_is_refused(options):
     with pytest.raises(InvalidInput, match="at least"):
         analytic_ntk(points(3), network=LAWS["relu"], **options)
+
+
+@pytest.mark.parametrize("depth", [2, 30])
+@pytest.mark.parametrize("activation", ["relu", "abs"])
+def test_the_series_by_torch_as_on_other_devices(depth, activation):
+    """What a GPU runs, run here: 1e-13 of the geometric mean of the diagonals."""
+    law, x = FullyConnected(depth, activation), Samples.of(points(40))
+    table = profile(law, "ntk", torch.float64)
+    norms = (x.variance * table.size).sqrt()
+    everything = (slice(0, 40), slice(0, 40))
+    found = by_profile(x, x, (norms, norms), table.series, torch.float64)(everything)
+    off = (found - by_layers(x, x, law, "ntk")(everything)).abs() / (norms[:, None] * norms)
+    assert float(off.max()) < 1e-13
 
 
 @pytest.mark.gpu

@@ -9,7 +9,7 @@ of cos (`pairs`), where float64 alone would keep eight digits. So a float32 matr
 rounding of its entries, even where samples almost coincide.
 
 Cost: n m / 2 entries where z is x. Homogeneous networks (a rectifier, no bias) take one product of matrices and about
-50 operations an entry, whatever the depth (`profile`); the others about 60 elementwise operations an entry and layer.
+60 operations an entry, whatever the depth (`profile`); the others about 60 elementwise operations an entry and layer.
 
 Fails: far beyond the paper's limit, depth against width, no finite network is like its kernel; a kernel whose values
 overflow the dtype (a weight variance of 2 with absolute values doubles the variance in each layer) becomes infinite.
@@ -34,7 +34,7 @@ from lemmata.kernels.analytic.workers import by_compiled_layers, by_compiled_pro
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
 Devices = Sequence[str | torch.device]
-_OPERATIONS = 50  # an entry by a series of some 12 terms
+_OPERATIONS = 60  # an entry by a series of some 16 terms
 _OPERATIONS_A_LAYER = 60
 
 
