@@ -146,7 +146,7 @@ class NTKTracker:
 LABELS = {
     "change": "relative change of the kernel",
     "distance": "kernel distance from the start",
-    "velocity": "kernel distance from the last",
+    "velocity": "kernel distance since last measured",
     "alignment": "alignment with targets",
 }
 
