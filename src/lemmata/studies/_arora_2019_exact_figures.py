@@ -75,7 +75,7 @@ def distance_by_width(table) -> Figure:
     series = []
     for name, title, role in (
         ("tangent", "tangent parameterisation", "measured"),
-        ("mean-field", "mean-field parameterisation", "control"),
+        ("mean-field", "mean-field parameterisation, more steps", "control"),
     ):
         rows = table[table.parameterisation == name].drop_duplicates(["seed", "width"])
         if len(rows):
