@@ -94,6 +94,15 @@ def test_with_one_kernel_the_limit_is_the_posterior_of_the_gaussian_process():
     assert found.train_loss[0] < 1e-14
 
 
+@pytest.mark.parametrize("loss", ["mse", "half_mse", "half_mean", "half_sum"])
+def test_the_expected_loss_is_that_of_bias_and_variance(loss):
+    theta, K, y, z = linear_kernels(6)
+    found = predict_ensemble(theta, K, y, times=[3.0], loss=loss, y_test=z)
+    outputs = (found.mean[0] - z).square() + found.deviation[0, :, None].square()  # each output has the same variance
+    share = {"mse": 1 / (M * C), "half_mse": 0.5 / (M * C), "half_mean": 0.5 / M, "half_sum": 0.5}[loss]
+    assert float(found.test_loss[0]) == pytest.approx(share * float(outputs.sum()))
+
+
 def test_before_training_it_is_the_prior():
     theta, K, y, _ = linear_kernels(3)
     found = predict_ensemble(theta, K, y, times=[0])

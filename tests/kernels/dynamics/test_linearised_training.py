@@ -317,12 +317,13 @@ def test_the_difference_of_a_network_and_its_copy_starts_at_zero_with_the_same_k
 
 
 def test_parameters_that_are_frozen_stay_constants():
-    model, (x, y) = network(), samples()
+    model, (x, y), (z, _) = network(), samples(), samples(5, seed=8)
     model.get_submodule("hidden1").requires_grad_(False)
     linear = linearise(model)
     trained = train([linear], x, y, loss="mse", optimiser=GD(lr=0.2), epochs=10)
-    run = LinearisedTraining.of(model, x, y).run([10], GD(lr=0.2))
+    run = LinearisedTraining.of(model, x, y, x_test=z).run([10], GD(lr=0.2))
     torch.testing.assert_close(run.train_outputs[0], trained.model(0)(x), rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(run.test_outputs[0], trained.model(0)(z), rtol=1e-9, atol=1e-10)
     assert set(run.parameters()) == {n for n, p in model.named_parameters() if p.requires_grad}
 
 
