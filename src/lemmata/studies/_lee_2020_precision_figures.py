@@ -56,8 +56,8 @@ def critical_sizes(table) -> Figure:
     return Figure(
         name="critical-sizes",
         title="The spectrum says where",
-        caption="A point is a seed, moved a little sideways. On the line and above: rounding at random does not break a "
-        "matrix before its norm exceeds the smallest eigenvalue. The textbook recursion lies below: it errs by far more than rounding.",
+        caption="A point is a seed, moved a little sideways. On the line and above: rounding at random breaks no matrix "
+        "before its norm exceeds the smallest eigenvalue. The textbook recursion lies below: it errs by far more.",
         panels=[panel],
     )
 

@@ -5,7 +5,7 @@ import math
 import mpmath
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import functional_call, jacrev, vmap
 
@@ -154,6 +154,7 @@ def test_networks_of_growing_width_come_near(activation):
     assert spread[1] < spread[0] / 2  # theory: sqrt(8) = 2.8
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.integers(2, 8), st.floats(0.5, 3.0), st.floats(0.1, 10.0), st.integers(0, 10**6))
 def test_relu_without_bias_is_homogeneous(depth, weight_variance, scale, seed):
     """k(s x, z) = s k(x, z): to 1e-13."""
@@ -162,6 +163,7 @@ def test_relu_without_bias_is_homogeneous(depth, weight_variance, scale, seed):
     assert torch.allclose(scaled, scale * plain, rtol=1e-12, atol=1e-13 * scale * float(plain.abs().max()))
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.integers(1, 6), st.floats(0.3, 3.0), st.floats(0.0, 1.0), st.integers(0, 10**6))
 def test_rotations_change_nothing_and_matrices_are_positive(depth, weight_variance, bias_variance, seed):
     """Kernels depend on inner products only; eigenvalues are at least -1e-14 of the trace."""
