@@ -136,6 +136,12 @@ def test_few_or_equal_differences():
     assert perfect.iman_davenport_p == 0
 
 
+def test_shares_on_the_edge_count():
+    found = rank_comparison(np.array([[1.0, 0.95], [0.6, 0.54], [0.6, 0.57], [1.0, 0.8999]]), "ab")
+    assert found.p95[1] == 2 / 4
+    assert found.p90[1] == 3 / 4
+
+
 def test_rounding_makes_no_winner():
     third, other = 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1
     assert third != other

@@ -132,7 +132,7 @@ def rank_comparison(values: np.ndarray, names: Sequence[str], *, alpha: float = 
     statistic = _friedman(ranks)
     left = n * (k - 1) - statistic
     ratio = (n - 1) * statistic / left if left > 1e-12 * n * k else np.inf
-    share = a / a.max(1, keepdims=True)
+    share = np.round(a / a.max(1, keepdims=True), 12)
     quantile = float(studentized_range.ppf(1 - alpha, k, np.inf)) / 2**0.5
     return RankComparison(
         names=labels, values=a, ranks=ranks, average_ranks=average,
