@@ -57,7 +57,7 @@ def what_pooling_needs(table) -> Figure:
     series.append(Series(label="the paper, CIFAR-10", x=np.array(DEPTHS), y=gains, role="paper"))
     panel = Panel(
         x=Axis(label="depth (weight layers)", log=True),
-        y=Axis(label="accuracy gained by global average pooling"),
+        y=Axis(label="accuracy gained by pooling"),
         series=series,
         references=[Reference(label="no gain", value=0.0, role="theory")],
     )
@@ -86,9 +86,9 @@ def distance_by_width(table) -> Figure:
     series.append(Series(label="width^(-1/2)", x=widths, y=last * (widths[-1] / widths) ** 0.5, role="theory"))
     panel = Panel(
         x=Axis(label="channels", log=True),
-        y=Axis(label="distance to the kernel's prediction, relative", log=True),
+        y=Axis(label="relative distance to the kernel", log=True),
         series=series,
-        references=[Reference(label="learned nothing", value=1.0)],
+        references=[Reference(label="learned nothing", value=1.0, role="theory")],
     )
     return Figure(
         name="distance-by-width",
