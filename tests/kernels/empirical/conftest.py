@@ -72,7 +72,7 @@ class Tied(nn.Module):
         self.W = nn.Parameter(torch.randn(6, C))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(x @ self.W.T) @ self.W
+        return torch.tanh(linear(x, self.W)) @ self.W
 
 
 class Scaled(nn.Module):
