@@ -56,7 +56,7 @@ def critical_sizes(table) -> Figure:
     return Figure(
         name="critical-sizes",
         title="The spectrum says where",
-        caption="A point is a seed, moved a little sideways. On the line and above: rounding at random breaks no matrix "
+        caption="A point is a seed, moved a little sideways. On the line and above: rounding at random breaks none "
         "before its norm exceeds the smallest eigenvalue. The textbook recursion lies below: it errs by far more.",
         panels=[panel],
     )
