@@ -57,10 +57,11 @@ def compute_by_workers(
             for pipe in wait(list(working)):
                 assert isinstance(pipe, Connection)
                 process, device = working[pipe]
+                said: tuple[Any, ...]
                 try:
                     said = pipe.recv()
                 except (EOFError, OSError):
-                    said = ("died", None)
+                    said = ("died",)
                 if said[0] == "block":
                     deaths = 0
                     yield known[said[1]]

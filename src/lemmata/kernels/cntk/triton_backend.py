@@ -11,7 +11,6 @@ more than its registers, and spill), and float64. The first call of a size compi
 from __future__ import annotations
 
 # pyright: reportArgumentType=false
-
 import os
 from dataclasses import dataclass
 
