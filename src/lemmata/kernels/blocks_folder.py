@@ -206,7 +206,7 @@ def block_size(path: str | os.PathLike[str]) -> int | None:
 
 
 def _sha256(values: Tensor) -> str:
-    return hashlib.sha256(values.reshape(-1).view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(values.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
 
 
 def _text(file: Path) -> str:

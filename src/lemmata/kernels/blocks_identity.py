@@ -41,7 +41,7 @@ def digest(samples: Tensor) -> str:
     '(2, 3) torch.float32 9d908ecfb6b256def8b49a7c504e6c889c4b0e41fe6ce3e01863dd7b61a20aa0'
     """
     flat = samples.detach().cpu().contiguous().reshape(-1)
-    found = hashlib.sha256(flat.view(torch.uint8).numpy() if flat.numel() else b"").hexdigest()
+    found = hashlib.sha256(flat.view(torch.uint8).numpy().data if flat.numel() else b"").hexdigest()
     return f"{tuple(samples.shape)} {samples.dtype} {found}"
 
 
