@@ -138,12 +138,18 @@ def _boxes(S: Tensor) -> Tensor:
 
 
 def neural_tangents_empirical(model: nn.Sequential, x: Tensor, way: str) -> Callable[[], np.ndarray]:
-    """The kernel by one of its implementations, compiled, on the model's own weights."""
+    """The kernel by one of its implementations, compiled, on the model's own weights in the layout that jax prefers.
+
+    Weights enter the products as they are: a transposition in between hides the layer from structured derivatives.
+    """
     import jax
     import neural_tangents as nt
 
-    weights = [jax.numpy.asarray(p.detach().numpy()) for p in model.parameters()]
-    inputs = jax.numpy.asarray(x.numpy())
+    order = {2: (1, 0), 4: (2, 3, 1, 0)}  # dense (in, out), filters (rows, columns, in, out)
+    weights = [
+        jax.numpy.asarray(p.detach().permute(order.get(p.ndim, (0,))).contiguous().numpy()) for p in model.parameters()
+    ]
+    inputs = jax.numpy.asarray((x.permute(0, 2, 3, 1) if x.ndim == 4 else x).contiguous().numpy())
     kernel = nt.empirical_ntk_fn(
         in_jax(model), trace_axes=(), vmap_axes=0, implementation=getattr(nt.NtkImplementation, way)
     )
@@ -152,24 +158,24 @@ def neural_tangents_empirical(model: nn.Sequential, x: Tensor, way: str) -> Call
 
 
 def in_jax(model: nn.Sequential) -> Callable[[Any, Any], Any]:
-    """A sequence of the layers that the benchmarks use, as a function of weights and inputs in jax."""
+    """A sequence of the layers that the benchmarks use, as a function of weights and inputs in jax, channels last."""
     import jax
 
     def f(weights: Any, x: Any) -> Any:
         rest = iter(weights)
         for layer in model:
             if isinstance(layer, nn.Linear):
-                x = x @ next(rest).T + next(rest)
+                x = x @ next(rest) + next(rest)
             elif isinstance(layer, nn.Conv2d):
-                padding = [(side, side) for side in layer.padding]
-                x = jax.lax.conv_general_dilated(x, next(rest), (1, 1), padding) + next(rest)[:, None, None]
+                layout = ("NHWC", "HWIO", "NHWC")
+                x = jax.lax.conv_general_dilated(x, next(rest), (1, 1), "SAME", dimension_numbers=layout) + next(rest)
             elif isinstance(layer, nn.ReLU):
                 x = jax.nn.relu(x)
             elif isinstance(layer, nn.AvgPool2d):
-                n, c, rows, columns = x.shape
-                x = x.reshape(n, c, rows // 2, 2, columns // 2, 2).mean((3, 5))
+                n, rows, columns, c = x.shape
+                x = x.reshape(n, rows // 2, 2, columns // 2, 2, c).mean((2, 4))
             elif isinstance(layer, nn.AdaptiveAvgPool2d):
-                x = x.mean((2, 3), keepdims=True)
+                x = x.mean((1, 2), keepdims=True)
             elif isinstance(layer, nn.Flatten):
                 x = x.reshape(len(x), -1)
             else:
@@ -186,7 +192,7 @@ def nngeometry_empirical(model: nn.Module, x: Tensor) -> Tensor:
 
     loader = DataLoader(TensorDataset(x), batch_size=100)
     gram = GramMatrix(model, loader, function=model)
-    return gram.get_dense_tensor().permute(1, 3, 0, 2)
+    return gram.to_torch().permute(1, 3, 0, 2)
 
 
 def jacobian_empirical(model: nn.Module, x: Tensor) -> Tensor:
