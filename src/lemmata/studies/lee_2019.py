@@ -112,7 +112,7 @@ widths.claim(
 widths.claim(
     "with momentum too",
     name="momentum",
-    where="abstract: “robust across different ... optimization methods”",
+    where="abstract: other optimisation methods",
     kind=scaling(of="gap", over="width"),
     select=MOMENTUM,
     quoted="exponent at most -1/2, as without",
