@@ -22,8 +22,8 @@ of 90 % are compared by their errors: in the paper pooling leaves 83 to 85 % of 
 that a control without an effect can be told from it. Depth is asked on the larger images: five convolutions see 11
 pixels a side, wider than an 8x8 image, where more depth adds mostly padding. (That depth helps because neighbourhoods
 grow is not what is asked. In a pilot run it helped on 14x14 images with permuted pixels too, by 3.3 points. On 8x8
-images a claim that it helps came out at -2.1 points, undecided, and was given up; they are the control now. Seeds 5 to 9
-were run after all this stood, with `--seeds 10`, and every claim holds with them too.)
+images a claim that it helps came out at -2.1 points, undecided, and was given up; they are the control now. Seeds 5 to
+9 were run after all this stood, with `--seeds 10`, and every claim holds with them too.)
 
 Networks. The finite network beside its kernel (`_arora_2019_exact_networks`): depth 3, GAP, 16, 64 and 256 channels,
 all layers trained, digits mean-pooled to 4x4, 20 training images, 100 steps of gradient descent, of a size that moves
