@@ -15,9 +15,9 @@ class InvalidInput(LemmataError, ValueError):
 class UnknownName(LemmataError, KeyError):
     """A name that nothing answers to; the message offers the nearest one."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]):
+    def __init__(self, kind: str, name: object, known: Iterable[str]):
         names = sorted(known)
-        near = get_close_matches(name, names, n=1, cutoff=0.5)
+        near = get_close_matches(str(name), names, n=1, cutoff=0.5)
         offer = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
         self.message = f"unknown {kind} {name!r}; {offer}"
         super().__init__(self.message)

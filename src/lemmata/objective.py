@@ -267,7 +267,11 @@ class Objective:
         for inputs, targets in self.batches:
             if not (inputs.isfinite().all() and targets.isfinite().all()):
                 raise InvalidInput("the data hold NaN or infinity; remove or replace those samples")
-        outputs = self.outputs(self.parameters, x)
+        try:
+            outputs = self.outputs(self.parameters, x)
+        except RuntimeError as failed:
+            about = f"samples of shape {tuple(x.shape)} in {x.dtype} on {x.device}, with parameters in {self.dtype}"
+            raise InvalidInput(f"the model fails on {about}: {failed}") from failed
         if not isinstance(outputs, Tensor) or outputs.ndim < 1 or len(outputs) != len(x):
             what = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
             raise InvalidInput(f"the model gives {what} for {len(x)} samples; it must give a tensor ({len(x)}, ...)")

@@ -1,6 +1,7 @@
 """What no kernel of a network can be is refused, by name, where it would otherwise go on as numbers."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -8,15 +9,27 @@ from torch import nn
 
 from lemmata.errors import InvalidInput
 from lemmata.kernels import (
+    Antisymmetric,
     Convolutional,
     FullyConnected,
+    Gaussian,
     KernelBlocks,
+    KernelMatrix,
     LinearisedTraining,
+    ScaledModel,
+    activation_flips,
+    analytic_ntk,
     cntk,
+    distance_from_initialisation,
     eigendirection_rates,
     empirical_ntk,
     kernel_ridge,
+    kernel_sketch,
+    label_complexity,
+    linearise,
+    one_vs_all,
     predict_ensemble,
+    two_layer_gram,
 )
 
 EYE = torch.eye(3, dtype=torch.float64)
@@ -74,3 +87,88 @@ def test_images_of_different_sizes():
 def test_a_kernel_of_no_parameters():
     with pytest.raises(InvalidInput, match="one parameter at least"):
         empirical_ntk(nn.Linear(2, 1), torch.ones(3, 2), parameters=[])
+
+
+X = torch.tensor([[1.0, 0.0], [0.5, 1.0], [-1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda given: analytic_ntk(given, network=FullyConnected(2)),
+        two_layer_gram,
+        Gaussian(1.0),
+        lambda given: kernel_ridge(Gaussian(1.0), Y, x=given),
+        kernel_ridge(Gaussian(1.0), Y.float(), x=X),
+        lambda given: kernel_ridge(EYE, given),
+        lambda given: label_complexity(EYE, given),
+        lambda given: one_vs_all(given, 2),
+        lambda given: KernelMatrix(EYE, name="k", symmetric=True).alignment(given),
+        lambda given: KernelMatrix(given, name="k", symmetric=True),
+        kernel_sketch,
+        lambda given: kernel_sketch(EYE, given),
+        lambda given: LinearisedTraining(EYE, given),
+        lambda given: LinearisedTraining.of(nn.Linear(2, 1), given, Y),
+        lambda given: activation_flips(nn.ReLU(), nn.ReLU(), given, model=nn.ReLU()),
+    ],
+)
+@pytest.mark.parametrize("given", [X.numpy(), X.tolist(), X.to("meta"), X.to_sparse()], ids=lambda g: type(g).__name__)
+def test_what_is_no_dense_tensor(call, given):
+    with pytest.raises(InvalidInput):
+        call(given)
+
+
+@pytest.mark.parametrize("network", [None, "relu", nn.Linear(2, 1), Convolutional(3)])
+def test_a_network_of_another_kind(network):
+    with pytest.raises(InvalidInput, match=f"network: a {type(network).__name__}; give FullyConnected"):
+        analytic_ntk(X, network=network)
+    with pytest.raises(InvalidInput, match="give Convolutional"):
+        cntk(torch.ones(1, 1, 3, 3), network=FullyConnected(2))
+
+
+@pytest.mark.parametrize("times", [3.0, "ab", None, ["a"], [None]])
+def test_times_that_are_none(times):
+    with pytest.raises(InvalidInput, match="time"):
+        LinearisedTraining(EYE, Y).run(times)
+
+
+@pytest.mark.parametrize("ridge", ["a", None, [0.1, 1.0], math.nan, -1.0])
+def test_a_ridge_that_is_no_number(ridge):
+    with pytest.raises(InvalidInput, match="ridge ="):
+        kernel_ridge(EYE, Y, ridge=ridge)
+
+
+def test_a_model_that_is_none():
+    wrong: Any
+    for wrong in (None, abs, "net"):
+        for call in (linearise, Antisymmetric, lambda m: ScaledModel(m, 2.0), lambda m: LinearisedTraining.of(m, X, Y)):
+            with pytest.raises(InvalidInput, match="model"):
+                call(wrong)
+        with pytest.raises(InvalidInput, match="now: "):
+            distance_from_initialisation(wrong, wrong)
+
+
+def test_samples_that_the_model_does_not_take():
+    with pytest.raises(InvalidInput, match=r"fails on samples of shape \(3, 2\) in torch.float32.*float64"):
+        empirical_ntk(nn.Linear(2, 1).double(), X)
+
+
+def test_a_kernel_without_a_sketch():
+    for wrong in (0 * EYE, math.nan * EYE):
+        with pytest.raises(InvalidInput, match="squared norm"):
+            kernel_sketch(wrong)
+
+
+def test_the_kernel_of_a_model_of_tokens():
+    """Integers are looked up and stay integers, where everything else is taken to float64."""
+    model = nn.Sequential(nn.Embedding(4, 3), nn.Flatten(), nn.Linear(6, 1))
+    tokens = torch.tensor([[0, 1], [2, 3], [1, 1]])
+    run = LinearisedTraining.of(model, tokens, Y, x_test=tokens[:1]).run([math.inf])
+    assert run.train_outputs.flatten().tolist() == pytest.approx(Y.tolist())
+
+
+def test_a_fit_takes_the_matrix_of_new_points_as_it_comes():
+    network = FullyConnected(2)
+    fit = kernel_ridge(analytic_ntk(X, network=network), Y.float(), ridge=0.1)
+    cross = analytic_ntk(X[:2], X, network=network)
+    assert torch.equal(fit(cross), fit(cross.values))

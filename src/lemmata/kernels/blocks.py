@@ -30,6 +30,7 @@ from torch import Tensor
 from lemmata.errors import CorruptFile, InvalidInput
 from lemmata.kernels.blocks_folder import Block, BlockFolder, Stored, block_size, layout
 from lemmata.kernels.blocks_identity import identity, law_of
+from lemmata.kernels.given import require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.memory import free_bytes
 
@@ -178,6 +179,7 @@ class _Filler:
                 time.sleep(pause)
                 pause = min(2 * pause, 1.0)
             missing = self.folder.missing(missing)
+        self.folder.sweep()
         return Filling(len(blocks), len(blocks), fresh, time.perf_counter() - started)
 
     def _computed(
@@ -247,10 +249,10 @@ def _mapped(file: Path, shape: tuple[int, int], dtype: np.dtype) -> Iterator[Ten
 
 
 def _check(x: Tensor, z: Tensor | None, block: int) -> None:
-    if block < 1:
-        raise InvalidInput(f"block = {block}; it is a number of samples, at least 1")
+    if not isinstance(block, int) or block < 1:
+        raise InvalidInput(f"block = {block!r}; it is a whole number of samples, at least 1")
     for name, samples in (("x", x), ("z", x if z is None else z)):
-        if samples.ndim < 2 or not samples.numel():
+        if require_tensor(samples, name).ndim < 2 or not samples.numel():
             raise InvalidInput(f"{name} of shape {tuple(samples.shape)}; give samples (n, ...), at least one")
     if z is not None and (z.shape[1:] != x.shape[1:] or z.dtype != x.dtype):
         raise InvalidInput(

@@ -27,6 +27,7 @@ import numpy as np
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
+from lemmata.kernels.given import require_number
 from lemmata.kernels.signed_rank import SignedRank, signed_rank
 
 
@@ -121,7 +122,12 @@ def rank_comparison(values: np.ndarray, names: Sequence[str], *, alpha: float = 
     >>> found.average_ranks.round(3).tolist(), round(found.friedman, 3), found.p90.round(3).tolist()
     ([1.167, 1.833, 3.0], 5.636, [1.0, 0.333, 0.0])
     """
-    a = np.round(np.asarray(values, dtype=float), 12)
+    try:
+        a = np.round(np.asarray(values, dtype=float), 12)
+    except (TypeError, ValueError, RuntimeError) as wrong:
+        raise InvalidInput(f"values that are no table of numbers ({wrong}); give an array (N, k)") from wrong
+    if not isinstance(names, Sequence):
+        raise InvalidInput(f"names = {names!r}; give a sequence of them, one a classifier")
     labels = tuple(names)
     _check(a, labels, alpha)
     from scipy.stats import chi2, f, rankdata, studentized_range
@@ -181,5 +187,5 @@ def _check(a: np.ndarray, names: tuple[str, ...], alpha: float) -> None:
         raise InvalidInput(
             f"table {int(a.max(1).argmin())}: all accuracies are 0, and shares of the best need one above"
         )
-    if not 0 < alpha < 1:
+    if not 0 < require_number(alpha, "alpha") < 1:
         raise InvalidInput(f"alpha = {alpha}; a level of error lies between 0 and 1")

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.kernels.given import require_tensor
 
 Kernel = Callable[[Tensor, Tensor | None], Tensor]  # k(x, z) -> (n, m); without z the symmetric k(x, x)
 
@@ -42,6 +43,7 @@ class KernelMatrix:
     flops: float = 0.0
 
     def __post_init__(self) -> None:
+        require_tensor(self.values, f"{self.name}: values")
         if self.values.ndim != 2 or not self.values.numel():
             raise InvalidInput(f"{self.name}: values of shape {tuple(self.values.shape)}; a kernel matrix is (n, m)")
         if self.symmetric and self.values.shape[0] != self.values.shape[1]:
@@ -61,7 +63,7 @@ class KernelMatrix:
     def alignment(self, y: Tensor) -> float:
         """Alignment with targets y (n,) or (n, k), as given (not centred): between 0 and 1 for a PSD kernel."""
         values = self._square("alignment", zero=False)
-        targets = y.to(device=values.device, dtype=torch.float64)
+        targets = require_tensor(y, "targets y").to(device=values.device, dtype=torch.float64)
         targets = targets[:, None] if targets.ndim == 1 else targets
         if targets.ndim != 2 or len(targets) != len(values) or not bool(targets.isfinite().all()):
             raise InvalidInput(

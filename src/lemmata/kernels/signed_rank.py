@@ -50,7 +50,10 @@ def signed_rank(differences: np.ndarray, *, level: float = 0.95) -> SignedRank:
     >>> found.estimate, found.low, found.high, found.p
     (3.5, 1.0, 6.0, 0.03125)
     """
-    d = np.asarray(differences, dtype=float)
+    try:
+        d = np.asarray(differences, dtype=float)
+    except (TypeError, ValueError, RuntimeError) as wrong:
+        raise InvalidInput(f"differences that are no numbers ({wrong}); give an array (N,)") from wrong
     if d.ndim != 1 or not 0 < len(d) <= 2000 or not np.isfinite(d).all():
         raise InvalidInput(f"differences of shape {d.shape}; give 1 to 2,000 finite numbers of shape (N,)")
     if not 0 < level < 1:

@@ -144,7 +144,7 @@ def test_what_diverges_is_reported_as_it_is():
         (SGD(lr=0.1, momentum=1.0), [1], "momentum"),
         (SGD(lr=0.1, momentum=-0.1), [1], "momentum"),
         (SGD(lr=0.0), [1], "step size"),
-        (SGD(lr=[0.1, 0.2]), [1], "one finite number"),
+        (SGD(lr=[0.1, 0.2]), [1], "one real number"),
         (SGD(lr=0.1, weight_decay=0.1), [1], "no closed form"),
         (Adam(lr=0.1), [1], "Adam"),
         (GD(lr=2.5), [math.inf], "stable below 0.8"),

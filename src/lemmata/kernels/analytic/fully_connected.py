@@ -101,8 +101,12 @@ def _kernel(
     devices: Devices | None,
 ) -> KernelMatrix:
     check(x, z)
-    if threads is not None and threads < 1:
-        raise InvalidInput(f"threads = {threads}; take at least 1")
+    if not isinstance(network, FullyConnected):
+        raise InvalidInput(f"network: a {type(network).__name__}; give FullyConnected(depth=...)")
+    if threads is not None and not (isinstance(threads, int) and threads >= 1):
+        raise InvalidInput(f"threads = {threads!r}; take a whole number, at least 1")
+    if isinstance(devices, str):
+        raise InvalidInput(f"devices = {devices!r}; give a sequence of devices, [{devices!r}]")
     places = [torch.device(d) for d in devices] if devices is not None else [x.device]
     if not places:
         raise InvalidInput("devices is empty; name at least one device, or leave it out")

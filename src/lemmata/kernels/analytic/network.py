@@ -26,6 +26,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.kernels.analytic.activations import NAMED, Activation
 from lemmata.kernels.analytic.hermite import HermiteExpansion
+from lemmata.kernels.given import require_number
 
 Kernel = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -54,12 +55,12 @@ class FullyConnected:
         if not isinstance(self.depth, int) or isinstance(self.depth, bool) or self.depth < 1:
             raise InvalidInput(f"depth = {self.depth}; a network has at least one weight layer")
         for name in ("weight_variance", "bias_variance"):
-            value = getattr(self, name)
+            value = require_number(getattr(self, name), name)
             if not (math.isfinite(value) and value >= 0):
                 raise InvalidInput(f"{name} = {value}; a variance is finite and at least 0")
         if self.weight_variance == 0:
             raise InvalidInput("weight_variance = 0; the network would not depend on its input")
-        if not 0 <= self.fixed_layers < self.depth:
+        if not isinstance(self.fixed_layers, int) or not 0 <= self.fixed_layers < self.depth:
             raise InvalidInput(
                 f"fixed_layers = {self.fixed_layers} of {self.depth} layers; at least the last one is trained"
             )

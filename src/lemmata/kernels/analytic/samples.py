@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_tensor
 
 _AT_ONCE = 1 << 22  # numbers gathered at a time
 
@@ -58,12 +59,12 @@ def deficits_of(cosines: Tensor, x: Samples, z: Samples, close: float) -> Tensor
 def check(x: Tensor, z: Tensor | None) -> None:
     """Refuse samples that no kernel is defined on."""
     for name, samples in (("x", x), ("z", z)):
-        if samples is None:
+        if samples is None and name == "z":
             continue
         if not isinstance(samples, Tensor) or samples.dtype not in (torch.float32, torch.float64):
             what = samples.dtype if isinstance(samples, Tensor) else type(samples).__name__
             raise InvalidInput(f"samples {name} are {what}; give a tensor in float32 or float64")
-        if samples.ndim < 2 or not samples.numel():
+        if require_tensor(samples, f"samples {name}").ndim < 2 or not samples.numel():
             raise InvalidInput(f"samples {name} of shape {tuple(samples.shape)}; expected (n, d) with n, d >= 1")
         if not bool(samples.isfinite().all()):
             raise InvalidInput(f"samples {name} hold NaN or infinity; remove or replace those samples")

@@ -84,6 +84,8 @@ def allocate(shape: tuple[int, int], like: Tensor, *, memory: int | None, out: s
     if spare > there:
         raise InvalidInput(f"a tile needs {_size(spare)} and {_size(there)} are granted; give a larger memory=")
     path = Path(out)
+    if path.is_dir() or not path.parent.is_dir():
+        raise InvalidInput(f"out = {str(out)!r}; give the path of a file, in a folder that exists")
     if path.exists() and Progress.beside(path).exists():
         mapped = np.load(path, mmap_mode="r+")
         if mapped.shape == shape and mapped.dtype == _IN_NUMPY[like.dtype]:

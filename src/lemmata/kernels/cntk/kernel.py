@@ -24,6 +24,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.kernels.cntk.convolutional import Convolutional
 from lemmata.kernels.cntk.reference import reference
 from lemmata.kernels.cntk.triton_backend import refuse, triton_kernel
+from lemmata.kernels.given import require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
 BACKENDS = ("auto", "cpu", "torch", "triton")
@@ -61,6 +62,7 @@ def cntk(
     >>> kernel.symmetric, bool(kernel.eigenvalues.min() > 0)
     (True, True)
     """
+    _require_convolutional(network)
     if network.convolutions == 1 and not (network.train_first or network.train_last):
         raise InvalidInput("depth = 2 with first and last layer fixed: nothing is trained; take depth 3, or train one")
     return _kernel(x, z, network, tangent=True, how=_How(backend, recursion, threads, memory, progress))
@@ -109,6 +111,7 @@ class _How:
 
 
 def _kernel(x: Tensor, z: Tensor | None, network: Convolutional, *, tangent: bool, how: _How) -> KernelMatrix:
+    _require_convolutional(network)
     x, z = _images(x, "x"), None if z is None else _images(z, "z")
     if z is not None and (z.shape[1:] != x.shape[1:] or z.dtype != x.dtype or z.device != x.device):
         raise InvalidInput(
@@ -159,9 +162,15 @@ def _computed(
     return values, f"{backend}, {x.device.type}"
 
 
+def _require_convolutional(network: object) -> None:
+    if not isinstance(network, Convolutional):
+        raise InvalidInput(f"network: a {type(network).__name__}; give Convolutional(depth=...)")
+
+
 def _images(x: Tensor, name: str) -> Tensor:
     if not isinstance(x, Tensor):
         raise InvalidInput(f"{name} is a {type(x).__name__}; give images of one size as a tensor (n, C, P, Q)")
+    require_tensor(x, name)
     if x.ndim != 4 or 0 in x.shape:
         raise InvalidInput(
             f"{name} of shape {tuple(x.shape)}; give at least one image, as (n, channels, rows, columns)"

@@ -24,6 +24,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.kernels.complexity.label_projections import LabelProjections, label_projections
+from lemmata.kernels.given import require_number
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
 SHOWN = 60  # steps in a figure, on a logarithmic axis
@@ -103,7 +104,7 @@ def eigendirection_rates(kernel: KernelMatrix | Tensor, y: Tensor, *, step_size:
             f"the kernel matrix has the eigenvalue {smallest:.3g}, below zero by more than its rounding, "
             f"{found.rounding:.2g}: along it descent diverges at every step size, and no network has such a kernel"
         )
-    if not 0 < step_size < 2 / max(largest, 1e-300):
+    if not 0 < require_number(step_size, "step_size") < 2 / max(largest, 1e-300):
         raise InvalidInput(
             f"step_size = {step_size}; descent converges for 0 < step_size < 2 / lambda_max = {2 / largest:.4g}"
         )

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.elementary import squared_distances
 from lemmata.kernels.regression.entries import blocks
@@ -82,6 +83,7 @@ def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _require_points(x: Tensor, name: str) -> None:
+    require_tensor(x, f"points {name}")
     if x.ndim != 2 or not x.numel() or not x.is_floating_point():
         raise InvalidInput(f"{name} of shape {tuple(x.shape)} and {x.dtype}; expected floating-point points (n, d)")
     if not bool(x.isfinite().all()):

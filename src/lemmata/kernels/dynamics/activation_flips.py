@@ -26,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.dynamics.two_states import State, TwoStates
+from lemmata.kernels.given import require_tensor
 
 RECTIFIERS: set[Callable[..., Any]] = {
     functional.relu,
@@ -93,10 +94,13 @@ def activation_flips(
     template = both.template if model is None else TwoStates.of(model, model).template
     if template is None:
         raise InvalidInput("both states are mappings, which say nothing of the architecture; give model=")
-    if not len(x) or not bool(x.isfinite().all()):
+    if require_tensor(x, "x").ndim < 1 or not x.numel() or not bool(x.isfinite().all()):
         raise InvalidInput("x is empty, or holds NaN or infinity; remove or replace those samples")
     number = len(next(iter(both.start.values())))
-    units = [part[0].numel() for part in _sides(template, both.start, both.constants, x[:1])]
+    try:
+        units = [part[0].numel() for part in _sides(template, both.start, both.constants, x[:1])]
+    except RuntimeError as failed:
+        raise InvalidInput(f"the network does not take x of shape {tuple(x.shape)} in {x.dtype}: {failed}") from failed
     if not units:
         raise InvalidInput("the network calls no ReLU or leaky ReLU, so that nothing can change sides")
     chunk = max(1, memory // (2 * number * sum(units) * x.element_size()))

@@ -176,6 +176,8 @@ def _refuse(
 
 def _read(blocks: KernelBlocks, name: str) -> KernelBlocks:
     """The blocks as float64 matrices of matching shapes."""
+    if not isinstance(blocks, KernelBlocks):
+        raise InvalidInput(f"{name}: a {type(blocks).__name__}; give KernelBlocks(train, cross, test)")
     parts = []
     for part in (blocks.train, blocks.cross, blocks.test):
         values, layout = kernel_layout(part, 1)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_tensor
 
 F64 = torch.float64
 
@@ -52,7 +53,7 @@ def kernel_layout(kernel: Any, outputs: int) -> tuple[Tensor, Layout]:
     if not isinstance(values, Tensor) or values.ndim not in (2, 3, 4, 5) or not values.numel():
         what = tuple(values.shape) if isinstance(values, Tensor) else type(kernel).__name__
         raise InvalidInput(f"a kernel of shape {what}; it must be (n, m) or (n, m, C, C), or M of them")
-    if not bool(values.isfinite().all()):
+    if not bool(require_tensor(values, "a kernel").isfinite().all()):
         raise InvalidInput("the kernel holds NaN or infinity; find the samples that cause it")
     full, members = values.ndim >= 4, values.ndim in (3, 5)
     values = values.to(F64) if members else values.to(F64)[None]

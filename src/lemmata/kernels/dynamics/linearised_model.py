@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_model
 from lemmata.objective import load_forward_mode
 
 
@@ -30,7 +31,7 @@ class FromStart(nn.Module):
     def __init__(self, model: nn.Module):
         super().__init__()
         load_forward_mode()
-        self.network = copy.deepcopy(model).eval()
+        self.network = copy.deepcopy(require_model(model)).eval()
         self.names = [name for name, p in self.network.named_parameters() if p.requires_grad]
         if not self.names:
             raise InvalidInput("the model has no parameter that requires a gradient, so there is nothing to linearise")

@@ -52,6 +52,9 @@ class LinearisedRun:
         """
         if self.shift is None:
             raise InvalidInput("a run of kernels has no parameters; use LinearisedTraining.of(model, ...)")
+        count = len(self.times)
+        if not isinstance(place, int) or not -count <= place < count:
+            raise InvalidInput(f"place = {place!r}; the run has {count} times, at the places 0 to {count - 1}")
         return self.shift(self.coefficients[..., place, :, :])
 
     def plot(self) -> Figure:

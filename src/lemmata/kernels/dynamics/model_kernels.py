@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_model, require_tensor
 from lemmata.training.ensemble import check_members
 
 CHUNK = 512  # samples pulled back at once
@@ -35,20 +36,20 @@ def model_kernels(model: nn.Module | Sequence[nn.Module], x: Tensor, x_test: Ten
     from lemmata.kernels.empirical import empirical_ntk
 
     members = not isinstance(model, nn.Module)
-    given = list(model) if members else [model]
+    given = [require_model(one) for one in model] if isinstance(model, Sequence) else [require_model(model)]
     check_members(given)
     dtypes = {name: p.dtype for name, p in given[0].named_parameters()}
     models = [copy.deepcopy(one).eval().double() for one in given]
-    x, x_test = x.double(), None if x_test is None else x_test.double()
-    with torch.no_grad():
-        outputs = [_outputs(one, x) for one in models]
-        tested = None if x_test is None else [_outputs(one, x_test) for one in models]
+    x, x_test = _precise(x, "x"), None if x_test is None else _precise(x_test, "x_test")
     trained = [name for name, p in models[0].named_parameters() if p.requires_grad]
     with torch.enable_grad():  # also for a caller who records none
         train = [empirical_ntk(one, x, parameters=trained).values for one in models]
         cross = None
         if x_test is not None:
             cross = [empirical_ntk(one, x_test, x, parameters=trained).values for one in models]
+    with torch.no_grad():
+        outputs = [_outputs(one, x) for one in models]
+        tested = None if x_test is None else [_outputs(one, x_test) for one in models]
 
     def stacked(parts: list[Tensor] | None) -> Tensor | None:
         return None if parts is None else torch.stack(parts) if members else parts[0]
@@ -62,6 +63,11 @@ def model_kernels(model: nn.Module | Sequence[nn.Module], x: Tensor, x_test: Ten
     assert kernel is not None
     assert f0 is not None
     return ModelKernels(kernel, f0, stacked(cross), stacked(tested), transposed)
+
+
+def _precise(x: Tensor, name: str) -> Tensor:
+    """Samples in float64; integers, which a model looks up, as they are."""
+    return x.double() if require_tensor(x, name).is_floating_point() else x
 
 
 def _outputs(model: nn.Module, x: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.kernels.dynamics.linearised_model import FromStart
+from lemmata.kernels.given import require_model, require_number
 from lemmata.objective import LOSSES, Loss
 
 
@@ -37,7 +38,7 @@ class ScaledModel(FromStart):
     """
 
     def __init__(self, model: nn.Module, scale: float, *, centred: bool = True):
-        if not (math.isfinite(scale) and scale > 0):
+        if not (math.isfinite(require_number(scale, "scale")) and scale > 0):
             raise InvalidInput(f"scale = {scale}: it must be positive and finite")
         super().__init__(model)
         self.register_buffer("scale", torch.tensor(float(scale)))
@@ -70,7 +71,7 @@ class Antisymmetric(nn.Module):
 
     def __init__(self, model: nn.Module):
         super().__init__()
-        self.plus, self.minus = copy.deepcopy(model), copy.deepcopy(model)
+        self.plus, self.minus = copy.deepcopy(require_model(model)), copy.deepcopy(model)
 
     def forward(self, x: Tensor) -> Tensor:
         """(f(x; w) - f(x; w')) / sqrt(2)."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.kernels.dynamics.kernel_layout import Layout, kernel_layout
+from lemmata.kernels.given import require_tensor
 
 F64 = torch.float64
 CURVATURE: dict[str, Callable[[int, int], float]] = {
@@ -67,6 +68,7 @@ class Side:
 
 def checked_targets(y: Tensor, *, labels: bool) -> Tensor:
     """Labels (n,) as they are; other targets as (n, C) or (M, n, C)."""
+    require_tensor(y, "labels" if labels else "targets")
     if labels and (y.is_floating_point() or y.ndim != 1 or not len(y) or int(y.min()) < 0):
         raise InvalidInput(f"cross_entropy needs integer labels (n,); these are {y.dtype} of shape {tuple(y.shape)}")
     if labels:
@@ -84,6 +86,7 @@ def classes(labels: Tensor, f0: Tensor | None, test: NewSamples | None) -> int:
 
 def _spread(values: Tensor, kernel: Tensor, n: int, outputs: int, what: str) -> Tensor:
     """Outputs or targets as (M, n, C), where and as the kernel is."""
+    require_tensor(values, what)
     full = values[:, None] if values.ndim == 1 else values
     full = full if full.ndim == 3 else full[None]
     if full.shape[1:] != (n, outputs) or len(full) not in (1, len(kernel)) or not bool(full.isfinite().all()):

@@ -20,7 +20,7 @@ t of them for momentum. Stable for l below 2 / eta, (2 + 2 mu) / eta and (2 + 2 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +28,7 @@ from torch import Tensor
 
 from lemmata.curvature.stability import stability_threshold
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_number, require_tensor
 from lemmata.training import SGD
 
 F64 = torch.float64
@@ -67,7 +68,7 @@ def spectral_filter(rule: Rule, rates: Tensor, times: Times) -> SpectralFilter:
     >>> found.remaining[1].tolist(), found.travelled[1].tolist()
     ([0.25, 1.0], [0.75, 0.0])
     """
-    when, rates = checked_times(times, rule), rates.to(F64)
+    when, rates = checked_times(times, rule), require_tensor(rates, "rates").to(F64)
     if not bool(((rates >= 0) & rates.isfinite()).all()):
         raise InvalidInput("rates must be finite and not negative; clamp what rounding made of zero")
     if math.inf in when and not is_stable(rule, rates):
@@ -89,7 +90,9 @@ def spectral_filter(rule: Rule, rates: Tensor, times: Times) -> SpectralFilter:
 def checked_times(times: Times, rule: Rule) -> list[float]:
     """The times as floats, or a refusal of what is no time of this rule."""
     read_rule(rule)
-    when = [float(t) for t in times]
+    if isinstance(times, str) or not isinstance(times, Iterable):
+        raise InvalidInput(f"times = {times!r}: give a sequence, [10] for one")
+    when = [require_number(t, "a time") for t in times]
     if not when or any(math.isnan(t) or t < 0 for t in when):
         raise InvalidInput(f"times = {when}: give at least one, and none that is negative or NaN")
     if isinstance(rule, SGD) and any(t != math.inf and t != int(t) for t in when):
@@ -142,10 +145,10 @@ def step_and_momentum(rule: SGD) -> tuple[float, float]:
 
 
 def _number(value: object, what: str) -> float:
-    read = torch.as_tensor(value, dtype=F64)
-    if read.numel() != 1 or not bool(read.isfinite().all()):
+    read = require_number(value, what)
+    if not math.isfinite(read):
         raise InvalidInput(f"{what} = {value}: the closed form takes one finite number")
-    return float(read)
+    return read
 
 
 def _flow(rates: Tensor, t: float) -> tuple[Tensor, Tensor]:

@@ -31,6 +31,11 @@ class TwoStates:
     @classmethod
     def of(cls, now: State, start: State, *, members: bool = False) -> TwoStates:
         """Read both sides; raises `InvalidInput` where they do not match, or hold NaN."""
+        for name, side in (("now", now), ("start", start)):
+            if isinstance(side, str) or not isinstance(side, nn.Module | Mapping | Sequence):
+                raise InvalidInput(
+                    f"{name}: a {type(side).__name__}; give a module, several, or a mapping from names to tensors"
+                )
         several = members or any(_is_sequence(side) for side in (now, start))
         template = _template(start) or _template(now)
         after, before = (_tensors(side, several, name) for side, name in ((now, "now"), (start, "start")))

@@ -23,6 +23,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.empirical.empirical_ntk import Outputs
 from lemmata.kernels.empirical.member_kernels import MemberKernels
+from lemmata.kernels.given import require_tensor
 from lemmata.objective import Mode
 from lemmata.training.epochs import Epochs, log_epochs
 from lemmata.training.probes import WeightProbe
@@ -205,6 +206,7 @@ def _distance(K: Tensor, L: Tensor) -> Tensor:
 
 
 def _direction(y: Tensor, size: int) -> Tensor:
+    require_tensor(y, "targets y")
     if y.numel() != size or not bool(y.isfinite().all()) or not bool(y.any()):
         raise InvalidInput(f"targets of shape {tuple(y.shape)}: give {size} finite numbers that are not all zero")
     flat = y.detach().reshape(-1).double()

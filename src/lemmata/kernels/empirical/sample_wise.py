@@ -17,6 +17,7 @@ from lemmata.curvature.not_exact import NotExact
 from lemmata.curvature.parameter_uses import Uses
 from lemmata.curvature.sample_layout import PROBE, Layout
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_tensor
 from lemmata.objective import Mode, Objective, Tree
 
 REMEDY = (
@@ -113,7 +114,7 @@ def check_samples(x: Tensor, name: str, like: Tensor | None = None) -> None:
     if not isinstance(x, Tensor) or x.ndim < 1 or not x.numel():
         what = f"of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise InvalidInput(f"{name}: {what}; give a tensor (n, ...) of at least one sample")
-    if not finite(x.detach()):
+    if not finite(require_tensor(x, name).detach()):
         raise InvalidInput(f"{name} holds NaN or infinity; remove or replace those samples")
     if like is not None and (x.shape[1:], x.dtype, x.device) != (like.shape[1:], like.dtype, like.device):
         raise InvalidInput(

@@ -23,6 +23,8 @@ from lemmata.errors import InvalidInput
 from lemmata.estimate import Estimate
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.kernels.empirical.operator import ntk_operator
+from lemmata.kernels.given import require_tensor
+from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.linalg import LinearOperator
 from lemmata.linalg.probes import counts, generator_of, held, random_vectors, require_memory, square
 from lemmata.objective import Mode
@@ -81,7 +83,7 @@ def ntk_sketch(
 
 
 def kernel_sketch(
-    K: LinearOperator | Tensor,
+    K: LinearOperator | KernelMatrix | Tensor,
     y: Tensor | None = None,
     *,
     products: int = 99,
@@ -94,7 +96,10 @@ def kernel_sketch(
     >>> sketch.norm.value, sketch.trace.value
     (5.0, 7.0)
     """
-    operator = square(K, "a sketch")
+    given = K.values if isinstance(K, KernelMatrix) else K
+    if not isinstance(given, LinearOperator) and require_tensor(given, "K").ndim != 2:
+        raise InvalidInput(f"K of shape {tuple(given.shape)}; give a symmetric matrix (N, N) or an operator")
+    operator = square(given, "a sketch")
     if products < 6:
         raise InvalidInput(f"products = {products}: a sketch needs at least 6, two for each third")
     N = operator.shape[0]
@@ -115,6 +120,9 @@ def kernel_sketch(
         KG = operator @ G
         samples.append(torch.stack([(G * KG).sum(0), KG.square().sum(0)], 1).double())
     dominant = torch.stack([(Q * KQ).sum(), KQ.square().sum()]).double()
+    size = float(dominant[1])
+    if not 0 < size < math.inf:
+        raise InvalidInput(f"the kernel's squared norm is {size}: a kernel that is zero, or not finite, has no sketch")
     ritz = torch.linalg.eigvalsh((Q.T @ KQ).double()).flip(0)
     cost = (N if exact else products) * operator.cost
     return _sketch(dominant, torch.cat(samples), ritz, None if targets is None else _quadratic(operator, targets), cost)
@@ -146,6 +154,7 @@ def _sketch(dominant: Tensor, samples: Tensor, ritz: Tensor, quadratic: float | 
 
 
 def _targets(y: Tensor, N: int, operator: LinearOperator) -> Tensor:
+    require_tensor(y, "targets y")
     if y.numel() != N or not bool(y.isfinite().all()) or not bool(y.any()):
         raise InvalidInput(f"targets of shape {tuple(y.shape)}: give {N} finite numbers that are not all zero")
     return y.reshape(-1).to(dtype=operator.dtype, device=operator.device)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_number, require_tensor
 
 NEAR = 1e-3  # |x - z|^2 / |x|^2 below which three digits and more would be lost
 AT_ONCE = 2**22  # numbers in a batch of differences
@@ -112,6 +113,8 @@ def squared_distances(x: Tensor, z: Tensor | None = None) -> Tensor:
 
 
 def _require_points(x: Tensor, z: Tensor | None) -> None:
+    for name, part in (("points x", x), ("points z", x if z is None else z)):
+        require_tensor(part, name)
     if x.ndim != 2 or (z is not None and (z.ndim != 2 or z.shape[1] != x.shape[1])):
         shapes = tuple(x.shape) if z is None else f"{tuple(x.shape)} and {tuple(z.shape)}"
         raise InvalidInput(f"points of shape {shapes}; expected (n, d) and (m, d): flatten images first")
@@ -121,8 +124,10 @@ def _require_points(x: Tensor, z: Tensor | None) -> None:
                 f"points of shape {tuple(part.shape)} and {part.dtype}; expected finite floating-point numbers, one "
                 "point of one dimension at least"
             )
+    if z is not None and (z.dtype, z.device) != (x.dtype, x.device):
+        raise InvalidInput(f"points in {x.dtype} on {x.device} and {z.dtype} on {z.device}; bring them together")
 
 
 def _require_positive(name: str, value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise InvalidInput(f"{name} = {value}; it must be positive")
+    if not 0 < require_number(value, name) < float("inf"):
+        raise InvalidInput(f"{name} = {value}; it must be positive and finite")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_tensor
 from lemmata.kernels.kernel_matrix import Kernel, KernelMatrix
 
 BLOCK = 2048  # 2048^2 numbers are 33 MB in float64, and a product of such blocks runs at full speed
@@ -87,7 +88,7 @@ class Entries:
         assert self.kernel is not None
         with torch.no_grad():
             found = self.kernel(x, z)
-        values = found if isinstance(found, Tensor) else found.values
+        values = require_tensor(found.values if isinstance(found, KernelMatrix) else found, "the kernel's values")
         expected = (len(x), len(x if z is None else z))
         if tuple(values.shape) != expected:
             raise InvalidInput(
@@ -118,6 +119,7 @@ def product(entries: Entries, new: Tensor, coefficients: Tensor) -> Tensor:
 def _points(x: Tensor | None) -> Tensor:
     if x is None:
         raise InvalidInput("a kernel that is a function needs the points x = (n, d) to be evaluated at")
+    require_tensor(x, "points x")
     if x.ndim < 2 or not x.numel():
         raise InvalidInput(f"x of shape {tuple(x.shape)}; expected points (n, d), at least one")
     if not x.is_floating_point():
@@ -130,6 +132,7 @@ def _points(x: Tensor | None) -> Tensor:
 def _require_matrix(values: Tensor, x: Tensor | None) -> None:
     if x is not None:
         raise InvalidInput("the kernel is a matrix already, so that points x are not used; leave them out")
+    require_tensor(values, "the kernel matrix")
     if values.ndim != 2 or values.shape[0] != values.shape[1] or not values.numel():
         raise InvalidInput(f"a kernel matrix of shape {tuple(values.shape)}; expected (n, n), at least one sample")
     if not values.is_floating_point():

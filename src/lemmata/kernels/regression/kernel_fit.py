@@ -18,6 +18,8 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
+from lemmata.kernels.given import require_tensor
+from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.block_cholesky import inverse_diagonal, solve
 from lemmata.kernels.regression.entries import Entries, product
 from lemmata.kernels.regression.held_out import HeldOut
@@ -50,14 +52,15 @@ class KernelFit:
     steps: list[float] = field(default_factory=list)
     factor: list[Tensor] | None = None
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor | KernelMatrix) -> Tensor:
         """Evaluate f, in blocks: float64 (m,) or (m, k), as the targets.
 
         x is (m, d), points; or (m, n), the kernel of new points with the samples, where K was given as a matrix.
         """
         wanted = self.entries.training_rows().shape[1:]
+        what = "k(new, samples)" if self.entries.x is None else "points"
+        x = require_tensor(x.values if self.entries.x is None and isinstance(x, KernelMatrix) else x, what)
         if x.shape[1:] != wanted:
-            what = "k(new, samples)" if self.entries.x is None else "points"
             raise InvalidInput(f"{what} of shape {tuple(x.shape)}; expected (m, {', '.join(map(str, wanted))})")
         return self._shaped(product(self.entries, x.detach(), self._columns(self.coefficients)))
 

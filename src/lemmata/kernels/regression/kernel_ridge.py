@@ -25,6 +25,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
+from lemmata.kernels.given import require_number, require_tensor
 from lemmata.kernels.kernel_matrix import Kernel, KernelMatrix
 from lemmata.kernels.regression import memory as budget
 from lemmata.kernels.regression.block_cholesky import factorise, solve
@@ -74,9 +75,11 @@ def kernel_ridge(
     """
     entries = Entries(kernel, x)
     targets = require_targets(y, entries.n).to(entries.device)
-    if not 0 <= ridge < float("inf"):
-        raise InvalidInput(f"ridge = {ridge}; it must be 0 or positive")
-    if not tolerance > 0:
+    if entries.dtype not in (torch.float32, torch.float64):
+        raise InvalidInput(f"the kernel is in {entries.dtype}, in which no system is solved; give float32 or float64")
+    if not 0 <= require_number(ridge, "ridge") < float("inf"):
+        raise InvalidInput(f"ridge = {ridge}; it must be 0 or positive, and finite (many at once: kernel_ridge_path)")
+    if not require_number(tolerance, "tolerance") > 0:
         raise InvalidInput(f"tolerance = {tolerance}; it must be positive")
     if max_steps < 1 or (rank is not None and rank < 1):
         raise InvalidInput(f"max_steps = {max_steps}, rank = {rank}; both must be 1 or more")
@@ -91,6 +94,7 @@ def kernel_ridge(
 
 def require_targets(y: Tensor, n: int) -> Tensor:
     """Give targets back if they are finite, (n,) or (n, k), for n samples."""
+    require_tensor(y, "targets y")
     if y.ndim not in (1, 2) or len(y) != n or not y.numel():
         raise InvalidInput(f"targets y of shape {tuple(y.shape)} for {n:,} samples; expected ({n},) or ({n}, k)")
     if y.is_complex() or not bool(y.isfinite().all()):
@@ -115,7 +119,7 @@ class _System:
 
     @property
     def scale(self) -> float:
-        return float(self.targets.abs().max()) or 1.0
+        return float(self.y.abs().max()) or 1.0
 
     def left(self, alpha: Tensor) -> Tensor:
         """What is left, y - (K + ridge I) alpha, as the function is evaluated."""

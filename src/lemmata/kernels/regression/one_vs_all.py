@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.kernels.given import require_tensor
 
 
 def one_vs_all(
@@ -23,6 +24,9 @@ def one_vs_all(
     tensor([[-0.5000,  0.5000],
             [ 0.5000, -0.5000]], dtype=torch.float64)
     """
+    require_tensor(labels, "labels")
+    if not isinstance(classes, int):
+        raise InvalidInput(f"classes = {classes!r}; give their number, a whole one")
     if labels.ndim != 1 or labels.is_floating_point() or labels.dtype == torch.bool or not len(labels):
         raise InvalidInput(f"labels of shape {tuple(labels.shape)} and {labels.dtype}; expected whole numbers (n,)")
     if classes < 2 or int(labels.min()) < 0 or int(labels.max()) >= classes:
