@@ -51,7 +51,7 @@ def test_a_table_by_hand():
     assert pair.test.estimate == -found.pair("a", "b").test.estimate < 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(tables)
 def test_friedman_is_scipys_and_holm_is_statsmodels(rows):
     from statsmodels.stats.multitest import multipletests
@@ -100,7 +100,7 @@ def test_the_interval_holds_the_shifts_that_the_test_does_not_reject(n):
     assert found.p == pytest.approx(stats.wilcoxon(d, method="exact").pvalue, rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(-4, 4), min_size=3, max_size=25))
 def test_with_ties_and_zeros_the_p_value_is_scipys_approximation(d):
     if any(d) and (0 in d or len({abs(i) for i in d}) < len(d)):

@@ -84,9 +84,16 @@ class BlockFolder:
         self._recognise(identity)
         for part in ("blocks", "claims", "staging"):
             (self.path / part).mkdir(exist_ok=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what killed workers left: half-written blocks, and claims of blocks that are there."""
         for draft in (self.path / "staging").iterdir():
             if self._abandoned(draft, draft.name):
                 draft.unlink(missing_ok=True)
+        for claim in (self.path / "claims").iterdir():
+            if (self.path / "blocks" / f"{claim.name}.safetensors").is_file() and self._abandoned(claim, _text(claim)):
+                claim.unlink(missing_ok=True)
 
     def has(self, block: Block) -> bool:
         """Whether the block is there."""
