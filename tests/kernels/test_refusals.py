@@ -23,6 +23,7 @@ from lemmata.kernels import (
     distance_from_initialisation,
     eigendirection_rates,
     empirical_ntk,
+    gram,
     kernel_ridge,
     kernel_sketch,
     label_complexity,
@@ -172,3 +173,9 @@ def test_a_fit_takes_the_matrix_of_new_points_as_it_comes():
     fit = kernel_ridge(analytic_ntk(X, network=network), Y.float(), ridge=0.1)
     cross = analytic_ntk(X[:2], X, network=network)
     assert torch.equal(fit(cross), fit(cross.values))
+
+
+@pytest.mark.parametrize("wrong", [{"block": 0}, {"block": 2.5}, {"processes": 0}, {"processes": -1}])
+def test_blocks_and_processes_that_are_none(wrong, tmp_path):
+    with pytest.raises(InvalidInput, match=f"{next(iter(wrong))} ="):
+        gram(Gaussian(1.0), X, folder=tmp_path, **wrong)

@@ -158,7 +158,7 @@ class _Filler:
         self, kernel: Kernel, x: Tensor, z: Tensor | None, folder: str | os.PathLike[str], *,
         block: int | None, law: str | None, patience: float, progress: Callable[[Filling], object] | None,
     ):  # fmt: skip
-        block = block or block_size(folder) or BLOCK
+        block = (block_size(folder) or BLOCK) if block is None else block
         _check(x, z, block)
         self.kernel, self.x, self.z, self.progress = kernel, x, z, progress
         self.blocks = layout(len(x), None if z is None else len(z), block)
@@ -185,6 +185,8 @@ class _Filler:
     def _computed(
         self, missing: list[Block], processes: int | None, devices: Sequence[str | torch.device] | None
     ) -> Iterator[Block]:
+        if processes is not None and not (isinstance(processes, int) and processes >= 1):
+            raise InvalidInput(f"processes = {processes!r}; give a whole number, at least 1, or leave it out")
         if processes is None and devices is None:
             return compute(self.kernel, self.x, self.z, missing, self.folder)
         from lemmata.kernels.blocks_workers import compute_by_workers
