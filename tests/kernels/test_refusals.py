@@ -25,6 +25,7 @@ from lemmata.kernels import (
     empirical_ntk,
     gram,
     kernel_ridge,
+    kernel_ridge_path,
     kernel_sketch,
     label_complexity,
     linearise,
@@ -179,3 +180,17 @@ def test_a_fit_takes_the_matrix_of_new_points_as_it_comes():
 def test_blocks_and_processes_that_are_none(wrong, tmp_path):
     with pytest.raises(InvalidInput, match=f"{next(iter(wrong))} ="):
         gram(Gaussian(1.0), X, folder=tmp_path, **wrong)
+
+
+def test_ridges_folds_and_steps_that_are_none():
+    path = kernel_ridge_path(EYE, Y)
+    for wrong in ("a", None):
+        with pytest.raises(InvalidInput, match="ridges"):
+            path.fit(wrong)
+        with pytest.raises(InvalidInput, match="steps"):
+            eigendirection_rates(EYE, Y, step_size=0.1).residual(wrong)
+    for folds in (2.5, "a", 1, 4):
+        with pytest.raises(InvalidInput, match="folds of 3 samples"):
+            path.cross_validation(folds, seed=0)
+    with pytest.raises(InvalidInput, match="give NewSamples"):
+        LinearisedTraining(EYE, Y, test=EYE)

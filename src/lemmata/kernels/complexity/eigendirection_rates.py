@@ -81,7 +81,10 @@ class EigendirectionRates:
         return Figure(name="rates", title="Descent along eigenvectors", caption=caption, panels=[falls, energy])
 
     def _steps(self, steps: Sequence[int] | Tensor) -> Tensor:
-        wanted = torch.as_tensor(steps, dtype=torch.float64, device=self.rates.device)
+        try:
+            wanted = torch.as_tensor(steps, dtype=torch.float64, device=self.rates.device)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise InvalidInput(f"steps {steps!r}; give a list of numbers of steps, 0 or more") from None
         if wanted.ndim != 1 or not bool((wanted >= 0).all()):
             raise InvalidInput(f"steps {steps}; give a list of numbers of steps, 0 or more")
         return wanted

@@ -46,6 +46,8 @@ class Side:
     @classmethod
     def of(cls, given: NewSamples, outputs: int, *, labels: bool, beside: Side | None = None) -> Side:
         """Read one side; `beside` is the training side, which a test side must match. Raises `InvalidInput`."""
+        if not isinstance(given, NewSamples):
+            raise InvalidInput(f"test: a {type(given).__name__}; give NewSamples(kernel, f0, y)")
         kernel, layout = kernel_layout(given.kernel, outputs)
         if beside is not None and (layout != beside.layout or kernel.shape[::2] != beside.kernel.shape[::2]):
             raise InvalidInput(

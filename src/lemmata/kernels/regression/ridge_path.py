@@ -196,8 +196,8 @@ class KernelRidgePath:
                     f"folds of shape {tuple(folds.shape)}; give each of {n} samples one of two folds or more"
                 )
             return folds.to(self.entries.device)
-        if not 2 <= folds <= n:
-            raise InvalidInput(f"{folds} folds of {n} samples; take from 2 to {n}")
+        if not isinstance(folds, int) or not 2 <= folds <= n:
+            raise InvalidInput(f"{folds!r} folds of {n} samples; take from 2 to {n}")
         generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
         places = torch.randperm(n, generator=generator, device=generator.device)
         return (places * folds // n).to(self.entries.device)
@@ -218,7 +218,10 @@ def whole(entries: Entries) -> Tensor:
 
 
 def _ridges(values: Sequence[float] | Tensor) -> Tensor:
-    ridges = torch.as_tensor(values, dtype=torch.float64).flatten()
+    try:
+        ridges = torch.as_tensor(values, dtype=torch.float64).flatten()
+    except (TypeError, ValueError, RuntimeError):
+        raise InvalidInput(f"ridges {values!r}; give numbers, each 0 or positive") from None
     if not len(ridges) or not bool(((ridges >= 0) & ridges.isfinite()).all()):
         raise InvalidInput(f"ridges {ridges.tolist()}; each must be 0 or positive, and there must be one at least")
     return ridges
