@@ -194,3 +194,14 @@ def test_ridges_folds_and_steps_that_are_none():
             path.cross_validation(folds, seed=0)
     with pytest.raises(InvalidInput, match="give NewSamples"):
         LinearisedTraining(EYE, Y, test=EYE)
+
+
+def test_a_model_of_several_outputs_is_not_linearised():
+    """Values and changes that are tuples would be strung together."""
+
+    class Two(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), x
+
+    with pytest.raises(InvalidInput, match="the model's outputs: a tuple"):
+        linearise(Two(2, 1))(X)

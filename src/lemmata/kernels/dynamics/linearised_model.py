@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_model
+from lemmata.kernels.given import require_model, require_tensor
 from lemmata.objective import load_forward_mode
 
 
@@ -50,7 +50,7 @@ class FromStart(nn.Module):
 
     def at(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         """The network's outputs at other parameters."""
-        return functional_call(self.network, parameters, (x,))
+        return require_tensor(functional_call(self.network, parameters, (x,)), "the model's outputs")
 
     def train(self, mode: bool = True) -> Self:
         """Keep the network in evaluation mode: its linearisation is at one function, without batch statistics."""
