@@ -104,7 +104,7 @@ def test_plain_is_as_good_as_float32_lets_it() -> None:
 
 @pytest.mark.parametrize("lanes", [Lanes(8), pytest.param(Lanes(4), marks=pytest.mark.slow)])
 def test_narrower_processors_agree(lanes: Lanes) -> None:
-    """Eight lanes (AVX2), four (any): the same code, with a square root in the place of an estimate of it."""
+    """Eight lanes (AVX2), four (any): the same code."""
     x, z, network = images(3, 2, 5, 6), images(19, 2, 5, 6, seed=1), Convolutional(5, "average", train_last=True)
     assert off(computed(x, z, network, lanes=lanes), right(x, z, network)) < ROUNDING
 

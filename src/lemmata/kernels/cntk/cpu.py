@@ -48,7 +48,7 @@ def cpu_kernel(
     """
     refuse(x, network)
     lanes = lanes or native_lanes()
-    lanes = Lanes(lanes.number, lanes.rsqrt14, lanes.name, "plain" if plain else "difference")
+    lanes = Lanes(lanes.number, lanes.name, "plain" if plain else "difference")
     work = _Work(network, (x.shape[2], x.shape[3]), lanes, tangent)
     room = _images_that_fit(x, network.convolutions, lanes.number, memory, threads)
     other = x if z is None else z

@@ -10,21 +10,21 @@ kappa_0 and 2e-8 in the factor of D, below the rounding of either, and keep the 
 (the first layer, patches of negative correlation) theta(D) = pi - theta(2 - D). Both results carry the factor 1 / q^2
 of the next layer, q = 3.
 
-s = h + e h / 2 with h = D r, e = 1 - h r from an estimate r of 1 / sqrt(D) good to 14 bits, where the processor has it
-(AVX-512), a relative error of 6e-9 before rounding; otherwise the square root. 7 + 5 + 7 multiplications and additions.
+Even and odd powers are summed apart, in D^2, for half the chain of Horner's rule: 1 + 7 + 5 + 2 multiplications and
+additions, beside which the processor's unit for roots works on its own. An estimate of 1 / sqrt(D) with a step of
+Newton, five instructions more, is slower.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from lemmata.kernels.cntk.vectors import call, choose, constant, multiply_add
+from lemmata.kernels.cntk.vectors import choose, constant, multiply_add, root
 
 THETA = (
     0.45015809256826195,
@@ -44,7 +44,6 @@ LOST = (
     -7.493724238938599e-05,
     0.00018939156290849704,
 )
-TINY = 1e-30  # 1 / sqrt(0) is infinite
 AREA = 9
 
 
@@ -55,9 +54,10 @@ def gates(typing: Any, distances: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         ds = cgutils.unpack_tuple(builder, args[0], number)
-        tiny, share = constant(vector.llvm, TINY), constant(vector.llvm, 1 / AREA)
-        ds = [choose(builder, ">", d, tiny) for d in ds]
-        roots = _roots(builder, ds, vector)
+        zero, share = constant(vector.llvm, 0), constant(vector.llvm, 1 / AREA)
+        if vector.lanes.choice == "plain":  # there 1 - cos may be rounded to below 0
+            ds = [choose(builder, ">", d, zero) for d in ds]
+        roots = [root(builder, d) for d in ds]
         found = []
         for polynomial in _polynomials(builder, ds):
             steps = zip(roots, polynomial, strict=True)
@@ -76,38 +76,30 @@ def first_gates(typing: Any, distance: Any) -> Any:
         zero, one, two, share = (constant(kind, value) for value in (0, 1, 2, 1 / AREA))
         d = choose(builder, "<", args[0], two)
         far = builder.fcmp_ordered(">", d, one)
-        near = choose(builder, ">", builder.select(far, builder.fsub(two, d), d), constant(kind, TINY))
+        near = choose(builder, ">", builder.select(far, builder.fsub(two, d), d), zero)
         [[p], [q]] = _polynomials(builder, [near])
-        root = call(builder, f"llvm.sqrt.v{kind.count}f32", kind, [near])
-        angle = builder.fmul(root, p)
+        s = root(builder, near)
+        angle = builder.fmul(s, p)
         gate = builder.select(far, angle, builder.fsub(share, angle))
         beyond = builder.select(far, builder.fsub(d, one), zero)
-        kept = builder.fmul(near, multiply_add(builder, builder.fneg(root), q, share))
+        kept = builder.fmul(near, multiply_add(builder, builder.fneg(s), q, share))
         return context.make_tuple(builder, sig.return_type, [gate, multiply_add(builder, beyond, share, kept)])
 
     return signature(types.UniTuple(distance, 2), distance), generate
 
 
-def _roots(builder: Any, ds: list[Any], vector: Any) -> list[Any]:
-    kind = vector.llvm
-    if not vector.lanes.rsqrt14:
-        return [call(builder, f"llvm.sqrt.v{kind.count}f32", kind, [d]) for d in ds]
-    one, half = constant(kind, 1), constant(kind, 0.5)
-    all_lanes, none = ir.Constant(ir.IntType(16), -1), ir.Constant(kind, None)
-    rs = [call(builder, "llvm.x86.avx512.rsqrt14.ps.512", kind, [d, none, all_lanes]) for d in ds]
-    hs = [builder.fmul(d, r) for d, r in zip(ds, rs, strict=True)]
-    es = [multiply_add(builder, builder.fneg(h), r, one) for h, r in zip(hs, rs, strict=True)]
-    hes = [builder.fmul(h, e) for h, e in zip(hs, es, strict=True)]
-    return [multiply_add(builder, he, half, h) for he, h in zip(hes, hs, strict=True)]
-
-
 def _polynomials(builder: Any, ds: list[Any]) -> tuple[list[Any], list[Any]]:
-    """P(D) / 9 and Q(D) / 9 of each, by Horner's rule: in step, for the processor looks only so far ahead."""
-    kind, values = ds[0].type, []
-    for coefficients in (THETA, LOST):
-        value = [constant(kind, coefficients[-1] / AREA)] * len(ds)
-        for coefficient in coefficients[-2::-1]:
-            low = constant(kind, coefficient / AREA)
-            value = [multiply_add(builder, v, d, low) for v, d in zip(value, ds, strict=True)]
-        values.append(value)
-    return values[0], values[1]
+    """P(D) / 9 and Q(D) / 9 of each, in step, for the processor looks only so far ahead."""
+    squares = [builder.fmul(d, d) for d in ds]
+    return _polynomial(builder, THETA, ds, squares), _polynomial(builder, LOST, ds, squares)
+
+
+def _polynomial(builder: Any, coefficients: tuple[float, ...], ds: list[Any], squares: list[Any]) -> list[Any]:
+    """Pairs a + b D of coefficients, an even number of them, by Horner's rule in D^2."""
+    values: list[Any] = []
+    for low, high in zip(coefficients[-2::-2], coefficients[::-2], strict=True):
+        a, b = (constant(ds[0].type, coefficient / AREA) for coefficient in (low, high))
+        pairs = [multiply_add(builder, b, d, a) for d in ds]
+        steps = zip(values, squares, pairs, strict=True)
+        values = [multiply_add(builder, *step) for step in steps] if values else pairs
+    return values

@@ -1,6 +1,6 @@
 """Vectors of a processor as values in Numba: sixteen float32 in one register, where the auto-vectoriser takes eight.
 
-`Lanes(number, rsqrt14)` is a token: functions that get it as an argument are compiled for its width, with the types of
+`Lanes(number)` is a token: functions that get it as an argument are compiled for its width, with the types of
 LLVM (``<16 x float>``) and none of the compiler's guesses. LLVM splits a vector that is wider than the processor's
 registers, so that any width runs anywhere; `native_lanes` is the one that fits.
 
@@ -37,13 +37,12 @@ FLOAT, DOUBLE, INDEX = ir.FloatType(), ir.DoubleType(), ir.IntType(64)
 
 @dataclass(frozen=True)
 class Lanes:
-    """The token: `number` of float32 lanes, and whether the processor has the AVX-512 estimate of 1 / sqrt.
+    """The token: `number` of float32 lanes.
 
     `name` is what people call such vectors; `choice` tells apart variants of a function that are compiled separately.
     """
 
     number: int
-    rsqrt14: bool = False
     name: str = "vectors"
     choice: str = ""
 
@@ -56,7 +55,7 @@ def native_lanes() -> Lanes:
     """
     features = binding.get_host_cpu_features()
     if features.get("avx512f"):
-        return Lanes(16, rsqrt14=True, name="avx512")
+        return Lanes(16, name="avx512")
     if features.get("avx"):
         return Lanes(8, name="avx2" if features.get("avx2") else "avx")
     return Lanes(4, name="128 bits")
@@ -64,16 +63,16 @@ def native_lanes() -> Lanes:
 
 # Compiled code is cached by the types of its arguments: with the digest of what it is lowered by, they say it all.
 _DIGEST = hashlib.sha256(
-    b"".join((Path(__file__).parent / name).read_bytes() for name in ("vectors.py", "vector_rectifier.py"))
+    b"".join((Path(__file__).parent / name).read_bytes() for name in ("vectors.py", "vector_rectifier.py", "rows.py"))
 ).hexdigest()[:12]
 
 
 class LanesType(types.Dummy):
     """The type of a token."""
 
-    def __init__(self, number: int, rsqrt14: bool, choice: str) -> None:
-        self.number, self.rsqrt14, self.choice = number, rsqrt14, choice
-        super().__init__(f"Lanes({number}, {rsqrt14}, {choice!r}, {_DIGEST})")
+    def __init__(self, number: int, choice: str) -> None:
+        self.number, self.choice = number, choice
+        super().__init__(f"Lanes({number}, {choice!r}, {_DIGEST})")
 
 
 class Vector(types.Type):
@@ -87,7 +86,7 @@ class Vector(types.Type):
 
 @typeof_impl.register(Lanes)
 def _type_of(value: Lanes, context: Any) -> LanesType:
-    return LanesType(value.number, value.rsqrt14, value.choice)
+    return LanesType(value.number, value.choice)
 
 
 @unbox(LanesType)
@@ -122,6 +121,11 @@ def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """A b + c, rounded once."""
     width = "f32" if a.type.element == FLOAT else "f64"
     return call(builder, f"llvm.fma.v{a.type.count}{width}", a.type, [a, b, c])
+
+
+def root(builder: Any, a: Any) -> Any:
+    """The square root."""
+    return call(builder, f"llvm.sqrt.v{a.type.count}f32", a.type, [a])
 
 
 def choose(builder: Any, order: str, a: Any, b: Any) -> Any:
