@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,3 +52,62 @@ def require_model(value: object) -> nn.Module:
     if not isinstance(value, nn.Module):
         raise InvalidInput(f"a model is a torch.nn.Module, not {type(value).__name__}")
     return value
+
+
+def require_callable(value: object, name: str) -> Callable[..., Any]:
+    """Give a function back.
+
+    >>> require_callable(3, "progress")
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: progress: int 3; give a function
+    """
+    if not callable(value):
+        raise InvalidInput(f"{name}: {type(value).__name__} {value!r}; give a function")
+    return value
+
+
+def require_kernel(value: object) -> Callable[..., Any]:
+    """Give a function back that can be called as k(x, z), as far as its signature tells.
+
+    >>> require_kernel(lambda x: x @ x.T)
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: the kernel takes (x); it must take two arguments, k(x, z), where z may be None for x
+    """
+    if not callable(value):
+        raise InvalidInput(f"kernel: a {type(value).__name__}; give a function k(x, z), where z may be None for x")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # what is compiled need not have one
+        return value
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        raise InvalidInput(
+            f"the kernel takes {signature}; it must take two arguments, k(x, z), where z may be None for x"
+        ) from None
+    return value
+
+
+def require_devices(value: object) -> list[torch.device]:
+    """Give devices back that are there, at least one.
+
+    >>> require_devices(["cpu", "abacus"])
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: devices: 'abacus' is none that torch knows; give such as 'cpu' or 'cuda:0'
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidInput(f"devices = {value!r}; give a sequence of devices, [{value!r}]")
+    if not value:
+        raise InvalidInput("devices is empty; name at least one device, or leave it out")
+    return [_device(name) for name in value]
+
+
+def _device(name: Any) -> torch.device:
+    try:
+        device = torch.device(name)
+        there = 0 if device.type == "meta" else torch.get_device_module(device).device_count()
+    except (RuntimeError, TypeError, AttributeError):
+        raise InvalidInput(f"devices: {name!r} is none that torch knows; give such as 'cpu' or 'cuda:0'") from None
+    if device.type != "cpu" and (device.index or 0) >= there:
+        raise InvalidInput(f"devices: {name!r} is not there; there are {there} of type {device.type!r}")
+    return device

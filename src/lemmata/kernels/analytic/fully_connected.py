@@ -31,6 +31,7 @@ from lemmata.kernels.analytic.rectifier import Rectifier
 from lemmata.kernels.analytic.samples import Samples, check
 from lemmata.kernels.analytic.tiles import Compute, allocate, fill, tiles
 from lemmata.kernels.analytic.workers import by_compiled_layers, by_compiled_profile, by_layers, by_profile
+from lemmata.kernels.given import require_devices
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
 Devices = Sequence[str | torch.device]
@@ -56,8 +57,9 @@ def analytic_ntk(
     by default torch's number of threads; `devices` spreads the tiles over several devices instead, each of which gets
     the samples. Cost: see the module. Source: Jacot, Gabriel, Hongler (2018), theorem 1.
 
-    Raises `InvalidInput` for samples that are empty, not floating-point, not finite, or do not fit together, and for a
-    matrix that does not fit into `memory`, with what it would need.
+    Raises `InvalidInput` for samples that are empty, not floating-point, not finite, or do not fit together, for a
+    matrix that does not fit into `memory`, with what it would need, for devices that are not there, and for a network
+    without biases that is deeper than 10,000 layers or whose kernel overflows float64.
 
     >>> x = torch.eye(2, dtype=torch.float64)
     >>> analytic_ntk(x, network=FullyConnected(depth=2)).values * torch.pi
@@ -105,11 +107,7 @@ def _kernel(
         raise InvalidInput(f"network: a {type(network).__name__}; give FullyConnected(depth=...)")
     if threads is not None and not (isinstance(threads, int) and threads >= 1):
         raise InvalidInput(f"threads = {threads!r}; take a whole number, at least 1")
-    if isinstance(devices, str):
-        raise InvalidInput(f"devices = {devices!r}; give a sequence of devices, [{devices!r}]")
-    places = [torch.device(d) for d in devices] if devices is not None else [x.device]
-    if not places:
-        raise InvalidInput("devices is empty; name at least one device, or leave it out")
+    places = [x.device] if devices is None else require_devices(devices)
     n, m, symmetric = len(x), len(x if z is None else z), z is None
     size = 256 if places[0].type == "cpu" else 2048
     copies = [(torch.get_num_threads() if threads is None else threads) if p.type == "cpu" else 1 for p in places]

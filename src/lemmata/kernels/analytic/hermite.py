@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
 from lemmata.kernels.analytic.pairs import Covariance, Pairs
+from lemmata.kernels.given import require_tensor
 
 _BELOW_ROUNDING, _ENOUGH = 1e-15, 1e-14
 
@@ -95,12 +96,28 @@ class HermiteExpansion:
                 return found
             terms = min(2 * terms, self.terms)
 
+    def _heights(self, at: Tensor) -> Tensor:
+        """The function's values, and its own error as one about the activation."""
+        try:
+            heights = self.function(at)
+        except Exception as error:
+            raise InvalidInput(
+                f"the activation {self.function!r} fails on a float64 tensor of shape {tuple(at.shape)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if not require_tensor(heights, f"the activation {self.function!r} gave").requires_grad:
+            raise InvalidInput(
+                f"the activation {self.function!r} is not differentiable by torch: its values do not depend on what it "
+                "got; compute them by torch, without detach"
+            )
+        return heights
+
     def _of_length(self, variance: Tensor, terms: int) -> _Expansion:
         x, basis = (part.to(variance.device) for part in _quadrature(terms))
         weights = basis[:, 0]
         with torch.enable_grad():
             at = (variance.detach().sqrt()[:, None] * x).requires_grad_()
-            heights = self.function(at)
+            heights = self._heights(at)
             if heights.shape != at.shape or not bool(heights.isfinite().all()):
                 raise InvalidInput(f"the activation {self.function!r} is not elementwise, or not finite between "
                                    f"{float(at.min()):.3g} and {float(at.max()):.3g}")  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from lemmata.errors import InvalidInput
 from lemmata.kernels.analytic.network import FullyConnected
 from lemmata.kernels.analytic.pairs import Deficit, Pairs
 from lemmata.kernels.analytic.rectifier import Rectifier
@@ -24,6 +25,7 @@ from lemmata.kernels.analytic.recursion import through_layers
 from lemmata.kernels.analytic.series import Series, fitted
 
 Which = Literal["ntk", "nngp"]
+DEEPEST = 10_000  # the time of a table grows as depth^1.5, to half a minute here
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +45,26 @@ def is_homogeneous(network: FullyConnected) -> bool:
 def profile(network: FullyConnected, which: Which, dtype: torch.dtype) -> Profile:
     """Tabulate the kernel of a homogeneous network for values in `dtype`.
 
+    Raises `InvalidInput` beyond `DEEPEST` layers, and where the variances leave float64 on their way through them.
+
     >>> f = profile(FullyConnected(depth=2), "nngp", torch.float64).series
     >>> round(f(torch.tensor([1.0], dtype=torch.float64)).item() * torch.pi, 12)     # of orthogonal inputs: 1 / pi
     1.0
     """
+    if network.depth > DEEPEST:
+        raise InvalidInput(
+            f"depth = {network.depth}; the kernel's function of the angle is tabulated up to depth {DEEPEST}, beyond "
+            "which the table takes minutes; take fewer layers"
+        )
+    deficits, size = _sampled(network, which, np.array([0.0, 0.5, 1.0, 2.0]))
+    if not (np.isfinite(deficits).all() and 0 < size < float("inf")):
+        raise InvalidInput(
+            f"weight_variance = {network.weight_variance} at depth {network.depth}: the kernel overflows or underflows "
+            f"float64, k(x, x) = {size} for inputs of variance 1; take a variance nearer to 2, or fewer layers"
+        )
     rounding = max(torch.finfo(dtype).eps / 16, (8 + network.depth) * 2.0**-50)  # layers add up their rounding
     (series,) = fitted(lambda deficit: _sampled(network, which, deficit)[0][None], rounding)
-    return Profile(series, _sampled(network, which, np.zeros(1))[1])
+    return Profile(series, size)
 
 
 def _sampled(network: FullyConnected, which: Which, deficit: np.ndarray) -> tuple[np.ndarray, float]:
