@@ -28,6 +28,7 @@ import numpy as np
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.kernels.given import require_number
+from lemmata.kernels.short_repr import short_repr
 from lemmata.kernels.signed_rank import SignedRank, signed_rank
 
 
@@ -62,6 +63,8 @@ class RankComparison:
     pma: np.ndarray
     pairs: tuple[Pair, ...]
     alpha: float
+
+    __repr__ = short_repr
 
     def pair(self, first: str, second: str) -> Pair:
         """The pair of two names, in the order asked for; `UnknownName` for a name that was not compared."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.kernels.given import require_tensor
+from lemmata.kernels.short_repr import short_repr
 
 Kernel = Callable[[Tensor, Tensor | None], Tensor]  # k(x, z) -> (n, m); without z the symmetric k(x, x)
 
@@ -41,6 +42,8 @@ class KernelMatrix:
     symmetric: bool
     way: str = "torch"
     flops: float = 0.0
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         require_tensor(self.values, f"{self.name}: values")

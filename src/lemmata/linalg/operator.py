@@ -40,6 +40,10 @@ class LinearOperator:
         self.shape, self.symmetric, self.dtype, self.device = tuple(shape), symmetric, dtype, torch.device(device)
         self.cost = cost
 
+    def __repr__(self) -> str:
+        symmetric = ", symmetric" if self.symmetric else ""
+        return f"<{type(self).__name__} {self.shape[0]} x {self.shape[1]}, {self.dtype}{symmetric}>"
+
     @classmethod
     def of(cls, matrix: Tensor) -> "LinearOperator":
         """Wrap a dense matrix (m, n); it is symmetric if it equals its transpose.

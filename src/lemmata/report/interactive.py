@@ -64,7 +64,7 @@ def described(figure: Figure) -> dict[str, Any]:
     if _rows(figure) > 1:
         layout["height"] = 900
         layout["legend"]["y"] = -0.1
-    named: set[str] = set()
+    named = {""}  # a series without a label is left out of the legend
     for place, (panel, measures) in enumerate(zip(figure.panels, scales(figure), strict=True)):
         _axes(layout, panel, place, figure)
         at = {"xaxis": f"x{_nth(place)}", "yaxis": f"y{_nth(place)}"}

@@ -170,3 +170,15 @@ def test_plots():
     a, b = [seeded(Functional, s) for s in range(3)], [seeded(Functional, s + 9) for s in range(3)]
     assert static.render(activation_flips(a, b, samples()).plot(), None).startswith("<svg")
     assert static.render(distance_from_initialisation(a, b).plot(), None).startswith("<svg")
+
+
+def test_no_distance_is_drawn_below_zero():
+    """Members whose distances differ a hundredfold, where Student's interval reaches below zero; two have none."""
+    start = {"w": torch.ones(3, 2, 2)}
+    moved = {"w": start["w"] + torch.tensor([1.0, 0.01, 0.01])[:, None, None]}
+    for panel in distance_from_initialisation(moved, start, members=True).plot().panels:
+        assert panel.series[0].low == pytest.approx([0.0])
+    two = [{name: values[:2] for name, values in state.items()} for state in (moved, start)]
+    for panel in distance_from_initialisation(*two, members=True).plot().panels:
+        assert panel.series[0].low is None
+        assert panel.series[0].seeds.shape == (2, 1)

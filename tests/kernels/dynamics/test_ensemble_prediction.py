@@ -154,3 +154,4 @@ def test_plot():
     theta, K, y, z = linear_kernels()
     figure = predict_ensemble(theta, K, y, times=torch.linspace(0, 30, 40), y_test=z).plot()
     assert static.render(figure, None).startswith("<svg")
+    assert {series.role for panel in figure.panels for series in panel.series} == {"measured"}  # told apart by colour

@@ -399,6 +399,9 @@ def test_unknown_names_and_budgets():
 def test_plots():
     run = Problem().training("mse").run(torch.logspace(-1, 3, 30))
     assert static.render(run.plot(), None).startswith("<svg")
+    assert "no place" not in run.plot().caption
+    from_start = Problem().training("mse").run([0.0, 1.0, 10.0, 1000.0, 1e5])
+    assert "time 0 has no place on the logarithmic axis" in from_start.plot().caption
     members = LinearisedTraining(torch.stack([torch.eye(3), 2 * torch.eye(3)]), torch.ones(3)).run(
         [0, 1, 2], GD(lr=0.1)
     )

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from lemmata.curvature import ggn
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.kernels import empirical_ntk, kernel_sketch, ntk_operator, ntk_sketch, ntk_trace
 from lemmata.linalg import LinearOperator
@@ -116,3 +117,20 @@ def test_refuses_batch_statistics():
     for call in (ntk_operator, ntk_trace, ntk_sketch):
         with pytest.raises(InvalidInput, match="depend on the other samples"):
             call(model, x, mode="train")
+
+
+class _Rounded(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).round().long()
+
+
+@pytest.mark.parametrize("call", [empirical_ntk, ntk_operator, ntk_trace, ntk_sketch])
+def test_refuses_integer_outputs(call):
+    with pytest.raises(InvalidInput, match=r"outputs are torch\.int64, which have no derivatives"):
+        call(_Rounded(2, 3), torch.ones(8, 2))
+
+
+def test_gauss_newton_refuses_integer_outputs():
+    x = torch.ones(8, 2)
+    with pytest.raises(InvalidInput, match=r"outputs are torch\.int64, which have no derivatives"):
+        ggn((_Rounded(2, 3), "mse", (x, torch.zeros(8, 3))))

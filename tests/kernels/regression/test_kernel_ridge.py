@@ -342,6 +342,10 @@ def test_draws_itself(method):
     x, y = problem(100, dtype=torch.float32)
     figure = kernel_ridge(Gaussian(1.0), y, x=x, method=method).plot()
     assert static.render(figure, None).startswith("<svg")
+    corrections = figure.panels[0].x
+    assert (
+        corrections.label != "corrections" or corrections.ticks == tuple(map(str, range(len(corrections.ticks)))) != ()
+    )
 
 
 class RidgeConformance(SolverConformance):

@@ -26,6 +26,7 @@ from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.kernels.complexity.label_projections import LabelProjections, label_projections
 from lemmata.kernels.given import require_number
 from lemmata.kernels.kernel_matrix import KernelMatrix
+from lemmata.kernels.short_repr import short_repr
 
 SHOWN = 60  # steps in a figure, on a logarithmic axis
 
@@ -37,6 +38,8 @@ class EigendirectionRates:
     step_size: float
     rates: Tensor
     projections: LabelProjections
+
+    __repr__ = short_repr
 
     def residual(self, steps: Sequence[int] | Tensor) -> Tensor:
         """|y - u(k)| after each number of steps (T,): float64 (T,), or (T, k) for k labellings.

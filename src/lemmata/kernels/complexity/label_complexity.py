@@ -30,6 +30,7 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.kernels.complexity.label_projections import LabelProjections, label_projections
 from lemmata.kernels.kernel_matrix import KernelMatrix
+from lemmata.kernels.short_repr import short_repr
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,6 +45,8 @@ class LabelComplexity:
     high: Tensor
     condition: float
     projections: LabelProjections
+
+    __repr__ = short_repr
 
     @property
     def contributions(self) -> Tensor:

@@ -27,6 +27,7 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.dynamics.two_states import State, TwoStates
 from lemmata.kernels.given import require_tensor
+from lemmata.kernels.short_repr import short_repr
 
 RECTIFIERS: set[Callable[..., Any]] = {
     functional.relu,
@@ -51,6 +52,8 @@ class ActivationFlips:
     layers: dict[str, Tensor]
     samples: dict[str, Tensor]
     units: dict[str, int]
+
+    __repr__ = short_repr
 
     def plot(self) -> Figure:
         """Draw the share of flips of every layer, with all members, their mean and its 95 % interval."""

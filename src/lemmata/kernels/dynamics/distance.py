@@ -19,6 +19,9 @@ from torch import Tensor
 
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.dynamics.two_states import State, TwoStates
+from lemmata.kernels.short_repr import short_repr
+
+FEWEST = 3  # networks that an interval is drawn of: of two it is nine times as wide as they are apart
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Distance:
     relative: dict[str, Tensor]
     neuron: dict[str, Tensor]
 
+    __repr__ = short_repr
+
     def plot(self) -> Figure:
         """Draw the relative distance and that of the farthest neuron for each parameter, with every member."""
         names = list(self.absolute)
@@ -44,13 +49,17 @@ class Distance:
         for label, values in (("relative distance", self.relative), ("distance of the farthest neuron", self.neuron)):
             each = torch.stack([values[name].reshape(-1) for name in names], 1).cpu().numpy()
             each = np.where(np.isfinite(each), each, np.nan)
-            mean, low, high = mean_and_band(each) if len(each) > 1 else (each[0], None, None)
+            mean, low, high = mean_and_band(each) if len(each) >= FEWEST else (each.mean(0), None, None)
+            low = None if low is None else np.maximum(low, 0.0)  # no distance is negative
             series = Series(
                 label="networks", x=np.arange(len(names)), y=mean, low=low, high=high, seeds=each, style="points"
             )
             panels.append(Panel(x=x, y=Axis(label=label), series=[series]))
         title = "How far the parameters went from their start"
-        caption = "Every network, their mean, and its 95 % interval; tensors that started at zero have no ratio."
+        caption = (
+            f"Every network, their mean, and from {FEWEST} networks on its 95 % interval; "
+            f"tensors that started at zero have no ratio."
+        )
         return Figure(name="distance", title=title, caption=caption, panels=panels)
 
 

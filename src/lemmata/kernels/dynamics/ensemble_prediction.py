@@ -31,6 +31,7 @@ from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.kernels.dynamics.kernel_layout import kernel_layout, psd_eigenpairs
 from lemmata.kernels.dynamics.sides import CURVATURE, checked_targets
 from lemmata.kernels.dynamics.spectral_filter import GradientFlow, Rule, Times, checked_times, named, spectral_filter
+from lemmata.kernels.short_repr import short_repr
 
 F64 = torch.float64
 
@@ -47,6 +48,8 @@ class KernelBlocks:
     train: Any
     cross: Any
     test: Any
+
+    __repr__ = short_repr
 
     @classmethod
     def of(cls, kernel: Callable[[Tensor, Tensor | None], Any], x: Tensor, x_test: Tensor) -> KernelBlocks:
@@ -76,6 +79,8 @@ class EnsemblePrediction:
     train_loss: Tensor
     test_loss: Tensor | None
 
+    __repr__ = short_repr
+
     def plot(self) -> Figure:
         """Draw the expected losses, and the first output on the first test points with twice its deviation."""
         times = self.times.numpy()
@@ -83,14 +88,14 @@ class EnsemblePrediction:
         what = "time" if isinstance(self.rule, GradientFlow) else "step"
         pairs = [("training", self.train_loss), ("test", self.test_loss)]
         losses = [
-            Series(label=label, x=times[shown], y=loss.cpu().numpy()[shown], role="theory")
+            Series(label=label, x=times[shown], y=loss.cpu().numpy()[shown])
             for label, loss in pairs
             if loss is not None
         ]
         mean, half = self.mean[..., 0].cpu().numpy()[shown], 2 * self.deviation.cpu().numpy()[shown]
         points = [
             Series(label=f"test point {i + 1}", x=times[shown], y=mean[:, i], low=mean[:, i] - half[:, i],
-                   high=mean[:, i] + half[:, i], role="theory")
+                   high=mean[:, i] + half[:, i])
             for i in range(min(3, mean.shape[1]))
         ]  # fmt: skip
         panels = [

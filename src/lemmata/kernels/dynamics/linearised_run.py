@@ -12,6 +12,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.dynamics.spectral_filter import GradientFlow, Rule, named
+from lemmata.kernels.short_repr import short_repr
 
 ROUNDED = 1e-25  # a share of the largest value below which nothing is drawn: what float64 leaves of a squared error
 
@@ -45,6 +46,8 @@ class LinearisedRun:
     evaluations: int = 0
     shift: Callable[[Tensor], dict[str, Tensor]] | None = field(default=None, repr=False)
 
+    __repr__ = short_repr
+
     def parameters(self, place: int = -1) -> dict[str, Tensor]:
         """The parameters at the time of this index, where the run is of a model: one vector-Jacobian product.
 
@@ -74,7 +77,8 @@ class LinearisedRun:
         ]
         rate = f"largest rate {float(self.rates.max()):.3g}"
         fate = "every direction shrinks" if self.stable else f"it diverges: {rate}, stable below {self.critical:.3g}"
-        caption = f"Closed form, {named(self.rule)}; {fate}."
+        left = "" if not log or times.min() > 0 else f"; {what} 0 has no place on the logarithmic axis"
+        caption = f"Closed form, {named(self.rule)}; {fate}{left}."
         return Figure(name="linearised-training", title="Training of the linearised network", caption=caption,
                       panels=panels)  # fmt: skip
 

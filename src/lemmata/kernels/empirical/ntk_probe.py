@@ -24,6 +24,7 @@ from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.empirical.empirical_ntk import Outputs
 from lemmata.kernels.empirical.member_kernels import MemberKernels
 from lemmata.kernels.given import require_tensor
+from lemmata.kernels.short_repr import short_repr
 from lemmata.objective import Mode
 from lemmata.training.epochs import Epochs, log_epochs
 from lemmata.training.probes import WeightProbe
@@ -53,6 +54,8 @@ class KernelMovement:
     velocity: Tensor
     alignment: Tensor | None
     norm: Tensor
+
+    __repr__ = short_repr
 
 
 class NTKTracker:
@@ -84,6 +87,9 @@ class NTKTracker:
         self.memory = memory
         self.history: list[KernelMovement] = []
         self._points = self._first = self._last = torch.empty(0)
+
+    def __repr__(self) -> str:
+        return f"<NTKTracker of a kernel of size {self.kernels.size}: {len(self.history)} measurements>"
 
     def measure(self, states: Mapping[str, Tensor]) -> KernelMovement:
         """Measure M members given by states {name: (M, *shape)} of parameters and buffers."""

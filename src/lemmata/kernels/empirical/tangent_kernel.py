@@ -9,6 +9,7 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
 from lemmata.kernels.empirical.layers import Way
 from lemmata.kernels.kernel_matrix import KernelMatrix
+from lemmata.kernels.short_repr import short_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,8 @@ class EmpiricalNTK:
     symmetric: bool
     ways: Mapping[str, Way] = field(repr=False)
     flops: float
+
+    __repr__ = short_repr
 
     @property
     def matrix(self) -> KernelMatrix:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
+from lemmata.kernels.short_repr import short_repr
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,6 +24,8 @@ class HeldOut:
     targets: Tensor
     rule: str
     folds: Tensor | None = None
+
+    __repr__ = short_repr
 
     @property
     def squared_errors(self) -> Tensor:

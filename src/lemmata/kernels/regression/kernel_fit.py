@@ -23,6 +23,7 @@ from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.block_cholesky import inverse_diagonal, solve
 from lemmata.kernels.regression.entries import Entries, product
 from lemmata.kernels.regression.held_out import HeldOut
+from lemmata.kernels.short_repr import short_repr
 
 PROBED, TRUSTED = 4, 1e-2  # entries of the inverse that are solved for again, and how far they may be off
 
@@ -39,7 +40,7 @@ class KernelFit:
     iterative solve.
     """
 
-    entries: Entries
+    entries: Entries = field(repr=False)
     targets: Tensor
     coefficients: Tensor
     ridge: float
@@ -50,7 +51,9 @@ class KernelFit:
     cost: float
     history: list[tuple[int, float]]
     steps: list[float] = field(default_factory=list)
-    factor: list[Tensor] | None = None
+    factor: list[Tensor] | None = field(default=None, repr=False)
+
+    __repr__ = short_repr
 
     def __call__(self, x: Tensor | KernelMatrix) -> Tensor:
         """Evaluate f, in blocks: float64 (m,) or (m, k), as the targets.
@@ -101,10 +104,11 @@ class KernelFit:
         n = len(self.targets)
         products, residuals = (np.array(part, dtype=float) for part in zip(*self.history, strict=True))
         series = [Series(label="computed afresh", x=products, y=residuals, style="points")]
+        ticks = () if self.steps else tuple(f"{done:g}" for done in range(int(products.max()) + 1))  # whole numbers
         if self.steps:
             series.append(Series(label="conjugate gradients", x=np.arange(len(self.steps)), y=np.array(self.steps)))
         panel = Panel(
-            x=Axis(label="products with the kernel matrix" if self.steps else "corrections"),
+            x=Axis(label="products with the kernel matrix" if self.steps else "corrections", ticks=ticks),
             y=Axis(label="largest residual / largest target", log=bool((residuals > 0).all())),
             series=series[::-1],
             references=[Reference(label="tolerance", value=self.tolerance, role="theory")],

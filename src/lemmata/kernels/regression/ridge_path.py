@@ -18,7 +18,7 @@ regularized least squares. Fails where lambda + ridge is lost in the rounding of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -32,6 +32,7 @@ from lemmata.kernels.regression.entries import Entries, blocks
 from lemmata.kernels.regression.held_out import HeldOut
 from lemmata.kernels.regression.kernel_fit import KernelFit
 from lemmata.kernels.regression.kernel_ridge import require_targets
+from lemmata.kernels.short_repr import short_repr
 
 RIDGES = 41
 AT_ONCE = 2**26  # numbers in a batch of folds' matrices
@@ -83,11 +84,13 @@ def kernel_ridge_path(
 class KernelRidgePath:
     """The fits of all `ridges` (R,), by `eigenvalues` (n,), smallest first, and `eigenvectors` (n, n) of K, float64."""
 
-    entries: Entries
+    entries: Entries = field(repr=False)
     targets: Tensor
     ridges: Tensor
     eigenvalues: Tensor
     eigenvectors: Tensor
+
+    __repr__ = short_repr
 
     @property
     def coefficients(self) -> Tensor:
@@ -159,7 +162,7 @@ class KernelRidgePath:
         errors = [Series(label=name, x=x, y=curve[above].cpu().numpy()) for name, curve in curves.items()]
         ridge, best = Axis(label="ridge", log=True), held_out.best
         lines = [Reference(label=f"least: {best:.3g}", value=best, axis="x", role="theory")] * (best > 0)
-        freedom = Series(label="freedom", x=x, y=self.freedom[above].cpu().numpy())
+        freedom = Series(label="", x=x, y=self.freedom[above].cpu().numpy())
         panels = [
             Panel(x=ridge, y=Axis(label="squared error", log=True), series=errors, references=lines),
             Panel(x=ridge, y=Axis(label="effective degrees of freedom", log=True), series=[freedom]),
