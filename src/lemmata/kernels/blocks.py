@@ -30,6 +30,7 @@ from torch import Tensor
 from lemmata.errors import CorruptFile, InvalidInput
 from lemmata.kernels.blocks_folder import Block, BlockFolder, Stored, block_size, layout
 from lemmata.kernels.blocks_identity import identity, law_of
+from lemmata.kernels.blocks_options import check_call, check_memory, check_shard, names_of_workers
 from lemmata.kernels.given import require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.memory import free_bytes
@@ -79,13 +80,15 @@ def gram(
 
     `block` is the number of samples a side (256, or what the folder has). With `processes`, fresh worker processes
     compute; `devices` names one for each of them, such as ``["cuda:0", "cuda:1"]``; a worker that is killed loses its
-    block, and is replaced. `kernel` must then be importable (`functools.partial` of a module's function is); `law`
-    says what it is where its name and arguments do not. `progress` is called after every block, with an estimate.
+    block, and is replaced. Workers import the script they were started from, which must make the call under
+    ``if __name__ == "__main__":``. `kernel` must then be importable (`functools.partial` of a module's function is);
+    `law` says what it is where its name and arguments do not. `progress` is called after every block, with an estimate.
     A matrix larger than `memory` bytes (by default half of what is free) is assembled as a memory map in the folder.
     A claim of another machine counts as abandoned after `patience` seconds: let it exceed what a block takes.
 
-    Raises `InvalidInput` for a folder of another computation, samples that are empty or do not match, and what the
-    kernel itself refuses; `WorkersDied` where workers die again and again. Nothing is random.
+    Raises `InvalidInput` for a folder of another computation or one that cannot be written, samples that are empty or
+    do not match, devices that are not there, a kernel that gives NaN or infinity, and what the kernel itself refuses;
+    `WorkersDied` where workers die again and again. Nothing is random.
 
     >>> import tempfile
     >>> x = torch.arange(6.0).reshape(3, 2)
@@ -94,9 +97,11 @@ def gram(
     >>> bool(torch.equal(K.values, x @ x.T)), K.symmetric
     (True, True)
     """
+    check_memory(memory)
+    workers = names_of_workers(processes, devices)
     filler = _Filler(kernel, x, z, folder, block=block, law=law, patience=patience, progress=progress)
     for _ in range(3):  # a damaged block is removed when it is read, and computed again
-        filler.fill(filler.blocks, processes, devices)
+        filler.fill(filler.blocks, workers)
         with suppress(CorruptFile):
             return filler.assembled(memory)
     raise CorruptFile(f"blocks of {filler.folder.path} are damaged as soon as they are written; look at the disk")
@@ -124,11 +129,10 @@ def fill(
     >>> half.done, half.total
     (8, 8)
     """
-    first, step = shard
-    if not 0 <= first < step:
-        raise InvalidInput(f"shard = {shard}; give (i, k) with 0 <= i < k, the i-th of k shards")
+    first, step = check_shard(shard)
+    workers = names_of_workers(processes, devices)
     filler = _Filler(kernel, x, z, folder, block=block, law=law, patience=patience, progress=progress)
-    return filler.fill(filler.blocks[first::step], processes, devices)
+    return filler.fill(filler.blocks[first::step], workers)
 
 
 def compute(
@@ -145,6 +149,7 @@ def compute(
             found = kernel(x[block.rows], other)
             if not isinstance(found, KernelMatrix):
                 found = KernelMatrix(found, name="kernel", symmetric=False)
+            _require_finite(found.values, block)
             folder.put(block, Stored(found.values, found.way, found.flops, found.name))
         finally:
             folder.release(block)
@@ -159,19 +164,20 @@ class _Filler:
         block: int | None, law: str | None, patience: float, progress: Callable[[Filling], object] | None,
     ):  # fmt: skip
         block = (block_size(folder) or BLOCK) if block is None else block
+        check_call(kernel, patience, progress)
         _check(x, z, block)
         self.kernel, self.x, self.z, self.progress = kernel, x, z, progress
         self.blocks = layout(len(x), None if z is None else len(z), block)
         self.identity = identity(x, z, law=law or law_of(kernel), block=block)
         self.folder = BlockFolder(folder, self.identity, patience=patience)
 
-    def fill(self, blocks: list[Block], processes: int | None, devices: Sequence[str | torch.device] | None) -> Filling:
-        """Compute what is missing of the blocks, and wait for those that others have claimed."""
+    def fill(self, blocks: list[Block], workers: list[str]) -> Filling:
+        """Compute what is missing of the blocks, by workers on these devices, and wait for what others claimed."""
         started, fresh, pause = time.perf_counter(), 0, 0.01
         missing = self.folder.missing(blocks)
         while missing:
             free = [block for block in missing if not self.folder.claimed(block)]
-            for _ in self._computed(free, processes, devices) if free else ():
+            for _ in self._computed(free, workers) if free else ():
                 fresh += 1
                 left = len(self.folder.missing(blocks))
                 self._tell(Filling(len(blocks) - left, len(blocks), fresh, time.perf_counter() - started))
@@ -182,20 +188,14 @@ class _Filler:
         self.folder.sweep()
         return Filling(len(blocks), len(blocks), fresh, time.perf_counter() - started)
 
-    def _computed(
-        self, missing: list[Block], processes: int | None, devices: Sequence[str | torch.device] | None
-    ) -> Iterator[Block]:
-        if processes is not None and not (isinstance(processes, int) and processes >= 1):
-            raise InvalidInput(f"processes = {processes!r}; give a whole number, at least 1, or leave it out")
-        if processes is None and devices is None:
+    def _computed(self, missing: list[Block], workers: list[str]) -> Iterator[Block]:
+        if not workers:
             return compute(self.kernel, self.x, self.z, missing, self.folder)
         from lemmata.kernels.blocks_workers import compute_by_workers
 
-        names = [str(device) for device in devices or ["cpu"]]
-        count = min(processes or len(names), len(missing))
         return compute_by_workers(
             self.kernel, self.x, self.z, missing, folder=self.folder, identity=self.identity,
-            devices=[names[worker % len(names)] for worker in range(count)],
+            devices=workers[: len(missing)],
         )  # fmt: skip
 
     def _tell(self, filling: Filling) -> None:
@@ -259,6 +259,16 @@ def _check(x: Tensor, z: Tensor | None, block: int) -> None:
     if z is not None and (z.shape[1:] != x.shape[1:] or z.dtype != x.dtype):
         raise InvalidInput(
             f"x is {tuple(x.shape)} of {x.dtype} and z {tuple(z.shape)} of {z.dtype}; samples of both must be alike"
+        )
+
+
+def _require_finite(values: Tensor, block: Block) -> None:
+    if tuple(values.shape) == block.shape and not bool(values.isfinite().all()):  # the folder refuses another shape
+        i, j = (~values.isfinite()).nonzero()[0].tolist()
+        rows, columns = block.rows, block.columns
+        raise InvalidInput(
+            f"the kernel gave NaN or infinity for samples {rows.start} to {rows.stop - 1} with {columns.start} to "
+            f"{columns.stop - 1}, first for the pair ({rows.start + i}, {columns.start + j}); the block is not kept"
         )
 
 

@@ -13,6 +13,7 @@ known to be dead (a process of this machine), or is likely to be (older than the
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -31,6 +32,9 @@ from torch import Tensor
 from lemmata.errors import CorruptFile, InvalidInput
 
 MARKER = "blocks.json"
+_UNUSABLE = {
+    errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,24 @@ def layout(n: int, m: int | None, block: int) -> list[Block]:
 class BlockFolder:
     """The blocks of one computation; opening makes the folder, or compares what is in it.
 
-    Raises `InvalidInput` for a folder that holds something else: other samples, another kernel, another block size.
+    Raises `InvalidInput` for a folder that holds something else (other samples, another kernel, another block size) and
+    for one that cannot be made or written.
     """
 
     def __init__(self, path: str | os.PathLike[str], identity: Mapping[str, str | int], *, patience: float = 3600.0):
+        if not isinstance(path, str | os.PathLike):
+            raise InvalidInput(f"folder = {path!r}; give the path of a folder")
         self.path, self.patience = Path(path).expanduser(), patience
-        self._recognise(identity)
-        for part in ("blocks", "claims", "staging"):
-            (self.path / part).mkdir(exist_ok=True)
+        try:
+            self._recognise(identity)
+            for part in ("blocks", "claims", "staging"):
+                (self.path / part).mkdir(exist_ok=True)
+        except OSError as error:
+            if error.errno not in _UNUSABLE:  # a full disk, say, is nothing that was given
+                raise
+            raise InvalidInput(
+                f"folder = {str(self.path)!r} cannot be used: {error}; name a folder that can be made and written"
+            ) from error
         self.sweep()
 
     def sweep(self) -> None:
