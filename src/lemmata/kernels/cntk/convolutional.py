@@ -68,6 +68,9 @@ class Convolutional:
             raise InvalidInput(f"window = {self.window}; readout 'local-average' takes an odd positive window")
         if self.readout != "local-average" and self.window is not None:
             raise InvalidInput(f"window = {self.window} with readout {self.readout!r}; only 'local-average' takes one")
+        for name in ("train_first", "train_last"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInput(f"{name} = {getattr(self, name)!r}; give True or False")
 
     @property
     def convolutions(self) -> int:

@@ -24,7 +24,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.kernels.cntk.convolutional import Convolutional
 from lemmata.kernels.cntk.reference import reference
 from lemmata.kernels.cntk.triton_backend import refuse, triton_kernel
-from lemmata.kernels.given import require_tensor
+from lemmata.kernels.given import require_callable, require_number, require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
 BACKENDS = ("auto", "cpu", "torch", "triton")
@@ -104,10 +104,12 @@ class _How:
             raise UnknownName("backend", self.backend, BACKENDS)
         if self.recursion not in RECURSIONS:
             raise UnknownName("recursion", self.recursion, RECURSIONS)
-        if self.threads is not None and self.threads < 1:
-            raise InvalidInput(f"threads = {self.threads}; give at least one")
-        if not self.memory > 0:
+        if self.threads is not None and not (isinstance(self.threads, int) and self.threads >= 1):
+            raise InvalidInput(f"threads = {self.threads!r}; give a whole number, at least one")
+        if not require_number(self.memory, "memory") > 0:
             raise InvalidInput(f"memory = {self.memory}; give a number of bytes")
+        if self.progress is not None:
+            require_callable(self.progress, "progress")
 
 
 def _kernel(x: Tensor, z: Tensor | None, network: Convolutional, *, tangent: bool, how: _How) -> KernelMatrix:
