@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_tensor
+from lemmata.kernels.given import require_kernel, require_tensor
 from lemmata.kernels.kernel_matrix import Kernel, KernelMatrix
 
 BLOCK = 2048  # 2048^2 numbers are 33 MB in float64, and a product of such blocks runs at full speed
@@ -40,7 +40,7 @@ class Entries:
             self.kernel, self.x, self.values = None, None, values.detach()
             _require_matrix(self.values, x)
         else:
-            self.kernel, self.values, self.x = values, None, _points(x)
+            self.kernel, self.values, self.x = require_kernel(values), None, _points(x)
         about = self.x if self.values is None else self.values
         assert about is not None
         self.n, self.dtype, self.device = len(about), about.dtype, about.device

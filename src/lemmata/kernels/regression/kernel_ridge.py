@@ -81,8 +81,9 @@ def kernel_ridge(
         raise InvalidInput(f"ridge = {ridge}; it must be 0 or positive, and finite (many at once: kernel_ridge_path)")
     if not require_number(tolerance, "tolerance") > 0:
         raise InvalidInput(f"tolerance = {tolerance}; it must be positive")
-    if max_steps < 1 or (rank is not None and rank < 1):
-        raise InvalidInput(f"max_steps = {max_steps}, rank = {rank}; both must be 1 or more")
+    for name, count in (("max_steps", max_steps), ("rank", rank if rank is not None else 1)):
+        if not (isinstance(count, int) and count >= 1):
+            raise InvalidInput(f"{name} = {count!r}; give a whole number, 1 or more")
     columns = min(entries.n, round(10 * entries.n**0.5) if rank is None else rank)
     system = _System(entries, targets, float(ridge), tolerance)
     chosen = _choose(system, method, columns, memory)
