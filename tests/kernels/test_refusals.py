@@ -23,6 +23,7 @@ from lemmata.kernels import (
     distance_from_initialisation,
     eigendirection_rates,
     empirical_ntk,
+    fill,
     gram,
     kernel_ridge,
     kernel_ridge_path,
@@ -205,3 +206,115 @@ def test_a_model_of_several_outputs_is_not_linearised():
 
     with pytest.raises(InvalidInput, match="the model's outputs: a tuple"):
         linearise(Two(2, 1))(X)
+
+
+@pytest.mark.parametrize("outputs", [lambda f: (f, f), lambda f: {"logits": f}])
+@pytest.mark.parametrize("wrapped", [Antisymmetric, lambda m: ScaledModel(m, 2.0, centred=False)])
+def test_a_model_of_several_outputs_is_not_scaled(wrapped, outputs):
+    class Several(nn.Linear):
+        def forward(self, x):
+            return outputs(super().forward(x))
+
+    with pytest.raises(InvalidInput, match=r"the model's outputs: a (tuple|dict)"):
+        wrapped(Several(2, 1))(torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("wrong", [{"progress": 3}, {"memory": "a"}, {"threads": 1.5}, {"threads": "a"}])
+def test_options_of_a_convolutional_kernel_that_are_none(wrong):
+    with pytest.raises(InvalidInput, match=next(iter(wrong))):
+        cntk(torch.ones(1, 1, 3, 3), network=Convolutional(3), **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"train_first": "a"}, {"train_last": 1}])
+def test_layers_that_are_neither_trained_nor_fixed(wrong):
+    with pytest.raises(InvalidInput, match=f"{next(iter(wrong))} = .*give True or False"):
+        Convolutional(3, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"rank": 2.5}, {"rank": 0}, {"max_steps": "a"}, {"max_steps": 0}])
+def test_counts_of_a_solver_that_are_none(wrong):
+    with pytest.raises(InvalidInput, match=f"{next(iter(wrong))} = .*whole number"):
+        kernel_ridge(EYE, Y, method="iterative", **wrong)
+
+
+def test_a_network_too_deep_to_be_tabulated():
+    with pytest.raises(InvalidInput, match=r"depth = 20000; .* tabulated up to depth 10000"):
+        analytic_ntk(X, network=FullyConnected(20_000))
+
+
+@pytest.mark.parametrize("variance", [1e300, 1e-300])
+def test_a_kernel_that_leaves_float64(variance):
+    with pytest.raises(InvalidInput, match=r"weight_variance = 1e[+-]300 at depth 3: the kernel overflows"):
+        analytic_ntk(X, network=FullyConnected(3, weight_variance=variance))
+
+
+@pytest.mark.parametrize("devices", [["abacus"], ["cuda:99"], ["meta"], [None], [], "cpu", 3])
+def test_devices_that_are_not_there(devices, tmp_path):
+    for call in (
+        lambda: analytic_ntk(X, network=FullyConnected(2), devices=devices),
+        lambda: gram(Gaussian(1.0), X, folder=tmp_path, devices=devices),
+    ):
+        with pytest.raises(InvalidInput, match="devices"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("activation", "match"),
+    [
+        (lambda u: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda u: u.tanh().detach(), "not differentiable"),
+        (lambda u: 1.0, "a float; give a torch tensor"),
+    ],
+)
+def test_an_activation_that_fails(activation, match):
+    with pytest.raises(InvalidInput, match=f"the activation .*{match}"):
+        analytic_ntk(X, network=FullyConnected(2, activation=activation))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"memory": "a"}, {"memory": -1}, {"progress": 3}, {"patience": -1}, {"patience": math.nan}, {"patience": "a"},
+        {"folder": None}, {"folder": 3},
+    ],
+)  # fmt: skip
+def test_options_of_blocks_that_are_none(wrong, tmp_path):
+    with pytest.raises(InvalidInput, match=next(iter(wrong))):
+        gram(Gaussian(1.0), X, **({"folder": tmp_path} | wrong))
+
+
+@pytest.mark.parametrize("shard", [3, None, ("a", 2), (0.0, 2), (2, 2), (0, 1, 2), "ab"])
+def test_a_shard_that_is_none(shard, tmp_path):
+    with pytest.raises(InvalidInput, match=r"shard = .*give \(i, k\)"):
+        fill(Gaussian(1.0), X, folder=tmp_path, shard=shard)
+
+
+def test_a_kernel_that_cannot_be_called(tmp_path):
+    wrong: Any
+    for wrong in (None, 3):
+        with pytest.raises(InvalidInput, match="kernel"):
+            gram(wrong, X, folder=tmp_path, law="none")
+    wrong = lambda x: x @ x.T  # noqa: E731
+    for call in (lambda: gram(wrong, X, folder=tmp_path, law="one"), lambda: kernel_ridge(wrong, Y, x=X)):
+        with pytest.raises(InvalidInput, match=r"takes \(x\); it must take two arguments"):
+            call()
+
+
+def test_a_kernel_that_gives_nan(tmp_path):
+    """The block is refused with its samples, not kept; those before it are."""
+
+    def root(x, z=None):
+        return ((x if z is None else z)[:, 0] + x[:, :1]).sqrt()
+
+    x = torch.tensor([[1.0], [2.0], [3.0], [-1.5]])
+    with pytest.raises(InvalidInput, match=r"samples 2 to 3 with 0 to 1, first for the pair \(3, 0\)"):
+        gram(root, x, folder=tmp_path, block=2, law="root")
+    assert [file.stem for file in (tmp_path / "blocks").iterdir()] == ["000000-000000"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    for folder in (file, file / "below", tmp_path / ("a" * 300)):
+        with pytest.raises(InvalidInput, match=r"folder = .*cannot be used"):
+            gram(Gaussian(1.0), X, folder=folder)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.kernels.dynamics.linearised_model import FromStart
-from lemmata.kernels.given import require_model, require_number
+from lemmata.kernels.given import require_model, require_number, require_tensor
 from lemmata.objective import LOSSES, Loss
 
 
@@ -46,7 +46,7 @@ class ScaledModel(FromStart):
 
     def forward(self, x: Tensor) -> Tensor:
         """F(x; w), of the network's output shape."""
-        outputs = self.network(x)
+        outputs = require_tensor(self.network(x), "the model's outputs")
         return self.get_buffer("scale") * (outputs - self.at(self.start, x) if self.centred else outputs)
 
     def loss(self, loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
@@ -75,4 +75,5 @@ class Antisymmetric(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(f(x; w) - f(x; w')) / sqrt(2)."""
-        return (self.plus(x) - self.minus(x)) / math.sqrt(2)
+        plus = require_tensor(self.plus(x), "the model's outputs")
+        return (plus - self.minus(x)) / math.sqrt(2)
