@@ -20,7 +20,7 @@ JMLR 7; Fernandez-Delgado, Cernadas, Barro, Amorim (2014), JMLR 15, section 3 (P
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -61,7 +61,7 @@ class RankComparison:
     p90: np.ndarray
     p95: np.ndarray
     pma: np.ndarray
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...] = field(repr=False)
     alpha: float
 
     __repr__ = short_repr

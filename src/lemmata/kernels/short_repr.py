@@ -12,7 +12,7 @@ from torch import Tensor
 MANY = 6  # entries of a list or vector beyond which it is only described
 
 
-def short_repr(result: Any) -> str:
+def short_repr(result: Any, /) -> str:
     """Write a dataclass as its `repr`, with matrices, long vectors and long lists only described.
 
     >>> from dataclasses import dataclass

@@ -26,6 +26,7 @@ from lemmata.kernels.regression.held_out import HeldOut
 from lemmata.kernels.short_repr import short_repr
 
 PROBED, TRUSTED = 4, 1e-2  # entries of the inverse that are solved for again, and how far they may be off
+NAMED = 10  # whole numbers that a figure's axis names one by one
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -104,7 +105,8 @@ class KernelFit:
         n = len(self.targets)
         products, residuals = (np.array(part, dtype=float) for part in zip(*self.history, strict=True))
         series = [Series(label="computed afresh", x=products, y=residuals, style="points")]
-        ticks = () if self.steps else tuple(f"{done:g}" for done in range(int(products.max()) + 1))  # whole numbers
+        last = int(products.max())
+        ticks = tuple(map(str, range(last + 1))) if last <= NAMED else ()  # else the axis falls on halves
         if self.steps:
             series.append(Series(label="conjugate gradients", x=np.arange(len(self.steps)), y=np.array(self.steps)))
         panel = Panel(
