@@ -12,8 +12,8 @@ from torch import Tensor
 MANY = 6  # entries of a list or vector beyond which it is only described
 
 
-def short_repr(result: Any, /) -> str:
-    """Write a dataclass as its `repr`, with matrices, long vectors and long lists only described.
+def short_repr(self: Any) -> str:
+    """The `__repr__` of a dataclass, with matrices, long vectors and long lists only described.
 
     >>> from dataclasses import dataclass
     >>> @dataclass
@@ -25,8 +25,8 @@ def short_repr(result: Any, /) -> str:
     >>> Found(np.eye(3), np.array([1.5, 2.0]), 0.5)
     Found(K=<float64 (3, 3)>, ranks=[1.5, 2], ridge=0.5)
     """
-    parts = [f"{field.name}={_described(getattr(result, field.name))}" for field in fields(result) if field.repr]
-    return f"{type(result).__name__}({', '.join(parts)})"
+    parts = [f"{field.name}={_described(getattr(self, field.name))}" for field in fields(self) if field.repr]
+    return f"{type(self).__name__}({', '.join(parts)})"
 
 
 def _described(value: Any) -> str:
