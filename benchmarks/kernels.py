@@ -214,7 +214,7 @@ def beside_ours(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", choices=ROWS, nargs="+", default=list(ROWS))
     parser.add_argument("--data-dir", type=Path, help="where CIFAR-10 lies; without it, smooth images of its shape")
     parser.add_argument("--output", type=Path, default=RESULTS / "kernels.json")
