@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.conformance.comparing import equal, fingerprint, flat, generators, require
+from lemmata.conformance.promises import Promises
 from lemmata.errors import LemmataError
 from lemmata.objective import Loss, Objective, Subject
 from lemmata.phantoms import PHANTOMS, Phantom
 
 
-class InstrumentConformance:
+class InstrumentConformance(Promises):
     """The promises of any instrument. Override `instrument`; the rest has defaults."""
 
     loss: Loss = "cross_entropy"
@@ -181,19 +182,6 @@ class InstrumentConformance:
             require(bool((off <= allowed).all()), f"{phantom.name}: {told}, {float(off[worst]):.3g} off")
 
     # ---- what the tests are made of ----------------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """Run all tests, without pytest; raises AssertionError with every promise that is not kept."""
-        broken = []
-        for name in (name for name in dir(self) if name.startswith("test_")):
-            try:
-                getattr(self, name)()
-            except SkipTest:
-                continue
-            except Exception as error:
-                broken.append(f"{name}: {type(error).__name__}: {error}")
-        if broken:
-            raise AssertionError("\n".join(broken))
 
     def _objective(self, **options: Any) -> Objective:
         return Objective(self.model(), loss=self.loss, data=self.data(), **options)

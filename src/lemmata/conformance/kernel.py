@@ -23,10 +23,11 @@ import torch
 from torch import Tensor
 
 from lemmata.conformance.comparing import equal, flat, generators, require
+from lemmata.conformance.promises import Promises
 from lemmata.errors import LemmataError
 
 
-class KernelConformance:
+class KernelConformance(Promises):
     """The promises of any kernel. Override `kernel`; the rest has defaults."""
 
     tolerance: float = 1e-10  # relative to the largest entry: rounding in float64
@@ -182,19 +183,6 @@ class KernelConformance:
         self._refuses(x, x[..., None], f"samples {tuple(x.shape)} with samples {(*x.shape, 1)}")
 
     # ---- what the tests are made of ----------------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """Run all tests, without pytest; raises AssertionError with every promise that is not kept."""
-        broken = []
-        for name in (name for name in dir(self) if name.startswith("test_")):
-            try:
-                getattr(self, name)()
-            except SkipTest:
-                continue
-            except Exception as error:
-                broken.append(f"{name}: {type(error).__name__}: {error}")
-        if broken:
-            raise AssertionError("\n".join(broken))
 
     def _values(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         values, shape = self.values(self.kernel(x, z)), (len(x), len(x if z is None else z))

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from lemmata.conformance.comparing import equal, generators, require
+from lemmata.conformance.promises import Promises
 from lemmata.errors import LemmataError
 
 Invariance = Literal["scale of f", "rotation", "affine map"]
@@ -48,7 +49,7 @@ class Quartic:
     ggn_vp = hvp
 
 
-class MinimiserConformance:
+class MinimiserConformance(Promises):
     """The promises of a minimiser. Override `run`; name its `invariances`."""
 
     invariances: tuple[Invariance, ...] = ()

@@ -19,11 +19,12 @@ import torch
 
 from lemmata.conformance.comparing import require
 from lemmata.conformance.convex import Convex, functions
+from lemmata.conformance.promises import Promises
 from lemmata.descent.method import Guarantee, Method
 from lemmata.errors import LemmataError
 
 
-class ScheduleConformance:
+class ScheduleConformance(Promises):
     """The promises of any method with fixed steps. Override `method`; the rest has defaults."""
 
     lengths: Sequence[int] = (1, 2, 3, 5, 8)  # numbers of steps that are run, those beyond the method's length left out
@@ -128,19 +129,6 @@ class ScheduleConformance:
             require(best >= bound * (1 - self.slack), told)
 
     # ---- what the tests are made of ----------------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """Run all tests, without pytest; raises AssertionError with every promise that is not kept."""
-        broken = []
-        for name in (name for name in dir(self) if name.startswith("test_")):
-            try:
-                getattr(self, name)()
-            except SkipTest:
-                continue
-            except Exception as error:
-                broken.append(f"{name}: {type(error).__name__}: {error}")
-        if broken:
-            raise AssertionError("\n".join(broken))
 
     def _with_matrix(self) -> Method:
         method = self.method()

@@ -23,13 +23,14 @@ import torch
 from torch import Tensor
 
 from lemmata.conformance.comparing import equal, flat, generators, require
+from lemmata.conformance.promises import Promises
 from lemmata.errors import LemmataError
 from lemmata.estimate import NotConverged
 
 CERTIFICATES = ("normal_residual", "gradient_norm", "residual")
 
 
-class SolverConformance:
+class SolverConformance(Promises):
     """The promises of any solver of a regression. Override `solve`; the rest has defaults."""
 
     ridge: float = 0.1
@@ -210,19 +211,6 @@ class SolverConformance:
         self._same(self.values(result), flat(torch.linalg.pinv(twice) @ y), self.tolerance, "not of least norm")
 
     # ---- what the tests are made of ----------------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """Run all tests, without pytest; raises AssertionError with every promise that is not kept."""
-        broken = []
-        for name in (name for name in dir(self) if name.startswith("test_")):
-            try:
-                getattr(self, name)()
-            except SkipTest:
-                continue
-            except Exception as error:
-                broken.append(f"{name}: {type(error).__name__}: {error}")
-        if broken:
-            raise AssertionError("\n".join(broken))
 
     def _values(self, x: Tensor, y: Tensor) -> Tensor:
         return self.values(self.solve(x, y, self.ridge))
