@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from lemmata.records import staging
+from lemmata.writers import this_machine
 
 
 def _draft(folder, pid: int):
-    draft = folder / f"{staging._this_machine()}-{pid}-abc"
+    draft = folder / f"{this_machine()}-{pid}-abc"
     draft.mkdir(parents=True)
     return draft
 

@@ -13,6 +13,7 @@ from lemmata.plan.key import trial_key
 from lemmata.records import MemberRecord, NoRecord, Record, Store, StoreError
 from lemmata.records import staging as stages
 from lemmata.study import Curve, Measurements
+from lemmata.writers import this_machine
 
 
 def record(*members: str, value: float = 0.5) -> Record:
@@ -245,7 +246,7 @@ def test_a_store_begun_and_left_is_taken_up(tmp_path):
 def test_what_dead_writers_left_is_swept_and_the_living_are_not(store):
     store.put(record("a"))
     area = store.path / "staging"
-    machine = stages._this_machine()
+    machine = this_machine()
     gone = 2**22 + 7  # above the largest process id Linux gives out
     names = {f"{machine}-{gone}-x": False, f"{machine}-{os.getpid()}-x": True, "elsewhere-1-x": True, "old-1-x": False}
     for name in names:

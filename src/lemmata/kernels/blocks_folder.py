@@ -22,7 +22,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import CorruptFile, InvalidInput
+from lemmata.writers import alive, this_machine, write
 
 MARKER = "blocks.json"
 _UNUSABLE = {
@@ -129,7 +129,7 @@ class BlockFolder:
                 "samples; it must give one value a pair"
             )
         facts = {"sha256": _sha256(values), "way": stored.way, "flops": repr(stored.flops), "kernel": stored.kernel}
-        draft = self.path / "staging" / f"{_this_machine()}-{os.getpid()}-{secrets.token_hex(4)}-{block.name}"
+        draft = self.path / "staging" / f"{this_machine()}-{os.getpid()}-{secrets.token_hex(4)}-{block.name}"
         try:
             write(draft, save({"values": values}, metadata=facts))
             draft.replace(self._file(block))
@@ -161,7 +161,7 @@ class BlockFolder:
         for _ in range(2):
             try:
                 with file.open("x") as out:
-                    out.write(f"{_this_machine()}-{os.getpid()}\n")
+                    out.write(f"{this_machine()}-{os.getpid()}\n")
             except FileExistsError:
                 if not self._abandoned(file, _text(file)):
                     return False
@@ -180,8 +180,8 @@ class BlockFolder:
     def _abandoned(self, file: Path, owner: str) -> bool:
         machine, _, rest = owner.partition("-")
         pid = rest.partition("-")[0].strip()
-        if machine == _this_machine() != "unknown" and pid.isdecimal():
-            return not _alive(int(pid))
+        if machine == this_machine() != "unknown" and pid.isdecimal():
+            return not alive(int(pid))
         with suppress(FileNotFoundError):
             return time.time() - file.stat().st_mtime > self.patience
         return False
@@ -211,14 +211,6 @@ class BlockFolder:
             )
 
 
-def write(file: Path, content: bytes) -> None:
-    """Write a new file and flush it to the disk."""
-    with file.open("xb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-
-
 def block_size(path: str | os.PathLike[str]) -> int | None:
     """The block size of a folder that has one, so that it need not be said again."""
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -234,22 +226,3 @@ def _text(file: Path) -> str:
     with suppress(OSError):
         return file.read_text()
     return ""
-
-
-@lru_cache(maxsize=1)
-def _this_machine() -> str:
-    """A digest of this boot and process namespace: within one, a process id says who lives. No name enters it."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        space = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return "unknown"
-    return hashlib.sha256((boot + space).encode()).hexdigest()[:12]
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process runs; a zombie, killed and not asked after yet, writes no more."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False

@@ -6,17 +6,16 @@ that process ran on this machine and is gone, after a day otherwise.
 """
 
 import errno
-import hashlib
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 
 from lemmata.errors import LemmataError
+from lemmata.writers import alive, this_machine, write
 
 ABANDONED = 86400.0  # seconds after which a foreign staging folder is taken for dead
 
@@ -57,11 +56,11 @@ def place(folder: Path, files: Mapping[str, bytes], *, staging: Path) -> None:
 
     Both paths are on one file system. Nothing is left behind by a failure.
     """
-    draft = staging / f"{_this_machine()}-{os.getpid()}-{secrets.token_hex(6)}"
+    draft = staging / f"{this_machine()}-{os.getpid()}-{secrets.token_hex(6)}"
     try:
         draft.mkdir(parents=True)
         for name, content in files.items():
-            _write(draft / name, content)
+            write(draft / name, content)
         _flush(draft)
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -79,7 +78,7 @@ def write_once(file: Path, content: bytes) -> None:
     """Write a small file whole or not at all, replacing what is there."""
     draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(6)}")
     try:
-        _write(draft, content)
+        write(draft, content)
         draft.replace(file)
         _flush(file.parent)
     finally:
@@ -93,16 +92,9 @@ def clean(staging: Path) -> None:
     for draft in list(staging.iterdir()):
         machine, _, rest = draft.name.partition("-")
         pid = rest.partition("-")[0]
-        gone = machine == _this_machine() and pid.isdecimal() and not _alive(int(pid))
+        gone = machine == this_machine() and pid.isdecimal() and not alive(int(pid))
         if gone or _age(draft) > ABANDONED:
             shutil.rmtree(draft, ignore_errors=True)
-
-
-def _write(file: Path, content: bytes) -> None:
-    with file.open("xb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
 
 
 def _flush(folder: Path) -> None:
@@ -113,38 +105,6 @@ def _flush(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@lru_cache(maxsize=1)
-def _this_machine() -> str:
-    """A digest of this boot and process namespace: within one, a process id says who lives. No name enters it."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        space = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return "unknown"
-    return hashlib.sha256((boot + space).encode()).hexdigest()[:12]
-
-
-def _alive(pid: int) -> bool:
-    if _this_machine() == "unknown":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    """A killed process whose parent has not asked after it yet: it has an id, but writes no more."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return state.rpartition(")")[2].split()[0] in "ZX"
 
 
 def _age(path: Path) -> float:
