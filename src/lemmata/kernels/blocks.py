@@ -28,10 +28,10 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import CorruptFile, InvalidInput
+from lemmata.given import require_tensor
 from lemmata.kernels.blocks_folder import Block, BlockFolder, Stored, block_size, layout
 from lemmata.kernels.blocks_identity import identity, law_of
 from lemmata.kernels.blocks_options import check_call, check_memory, check_shard, names_of_workers
-from lemmata.kernels.given import require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.memory import free_bytes
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_callable, require_devices, require_kernel, require_number
+from lemmata.given import require_callable, require_devices, require_kernel, require_number
 
 
 def check_call(kernel: object, patience: object, progress: object) -> None:

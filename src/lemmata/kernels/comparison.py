@@ -27,9 +27,9 @@ import numpy as np
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
-from lemmata.kernels.given import require_number
-from lemmata.kernels.short_repr import short_repr
+from lemmata.given import require_number
 from lemmata.kernels.signed_rank import SignedRank, signed_rank
+from lemmata.short_repr import short_repr
 
 
 @dataclass(frozen=True)

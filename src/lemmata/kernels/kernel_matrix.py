@@ -19,8 +19,8 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
-from lemmata.kernels.given import require_tensor
-from lemmata.kernels.short_repr import short_repr
+from lemmata.given import require_tensor
+from lemmata.short_repr import short_repr
 
 Kernel = Callable[[Tensor, Tensor | None], Tensor]  # k(x, z) -> (n, m); without z the symmetric k(x, x)
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.given import require_devices
 from lemmata.kernels.analytic.network import FullyConnected
 from lemmata.kernels.analytic.profile import Profile, Which, is_homogeneous, profile
 from lemmata.kernels.analytic.progress import Progress, identity
@@ -31,7 +32,6 @@ from lemmata.kernels.analytic.rectifier import Rectifier
 from lemmata.kernels.analytic.samples import Samples, check
 from lemmata.kernels.analytic.tiles import Compute, allocate, fill, tiles
 from lemmata.kernels.analytic.workers import by_compiled_layers, by_compiled_profile, by_layers, by_profile
-from lemmata.kernels.given import require_devices
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
 Devices = Sequence[str | torch.device]

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
+from lemmata.given import require_tensor
 from lemmata.kernels.analytic.pairs import Covariance, Pairs
-from lemmata.kernels.given import require_tensor
 
 _BELOW_ROUNDING, _ENOUGH = 1e-15, 1e-14
 

@@ -24,9 +24,9 @@ from typing import Literal
 from torch import Tensor
 
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.given import require_number
 from lemmata.kernels.analytic.activations import NAMED, Activation
 from lemmata.kernels.analytic.hermite import HermiteExpansion
-from lemmata.kernels.given import require_number
 
 Kernel = Callable[[Tensor, Tensor | None], Tensor]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_tensor
+from lemmata.given import require_tensor
 
 _AT_ONCE = 1 << 22  # numbers gathered at a time
 

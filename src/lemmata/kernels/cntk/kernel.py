@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.given import require_callable, require_number, require_tensor
 from lemmata.kernels.cntk.convolutional import Convolutional
 from lemmata.kernels.cntk.reference import reference
 from lemmata.kernels.cntk.triton_backend import refuse, triton_kernel
-from lemmata.kernels.given import require_callable, require_number, require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 
 BACKENDS = ("auto", "cpu", "torch", "triton")

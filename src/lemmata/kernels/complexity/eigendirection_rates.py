@@ -23,10 +23,10 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.given import require_number
 from lemmata.kernels.complexity.label_projections import LabelProjections, label_projections
-from lemmata.kernels.given import require_number
 from lemmata.kernels.kernel_matrix import KernelMatrix
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 SHOWN = 60  # steps in a figure, on a logarithmic axis
 

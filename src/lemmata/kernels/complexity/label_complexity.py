@@ -30,7 +30,7 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.kernels.complexity.label_projections import LabelProjections, label_projections
 from lemmata.kernels.kernel_matrix import KernelMatrix
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -20,7 +20,7 @@ from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.entries import Entries
 from lemmata.kernels.regression.kernel_ridge import require_targets
 from lemmata.kernels.regression.ridge_path import whole
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_tensor
+from lemmata.given import require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.elementary import squared_distances
 from lemmata.kernels.regression.entries import blocks

@@ -25,9 +25,9 @@ from torch.overrides import TorchFunctionMode
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
+from lemmata.given import require_tensor
 from lemmata.kernels.dynamics.two_states import State, TwoStates
-from lemmata.kernels.given import require_tensor
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 RECTIFIERS: set[Callable[..., Any]] = {
     functional.relu,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.dynamics.two_states import State, TwoStates
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 FEWEST = 3  # networks that an interval is drawn of: of two it is nine times as wide as they are apart
 

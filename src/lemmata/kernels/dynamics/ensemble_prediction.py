@@ -31,7 +31,7 @@ from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.kernels.dynamics.kernel_layout import kernel_layout, psd_eigenpairs
 from lemmata.kernels.dynamics.sides import CURVATURE, checked_targets
 from lemmata.kernels.dynamics.spectral_filter import GradientFlow, Rule, Times, checked_times, named, spectral_filter
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 F64 = torch.float64
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_tensor
+from lemmata.given import require_tensor
 
 F64 = torch.float64
 

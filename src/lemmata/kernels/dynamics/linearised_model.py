@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_model, require_tensor
+from lemmata.given import require_model, require_tensor
 from lemmata.objective import load_forward_mode
 
 

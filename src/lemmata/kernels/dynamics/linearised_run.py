@@ -12,7 +12,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.kernels.dynamics.spectral_filter import GradientFlow, Rule, named
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 ROUNDED = 1e-25  # a share of the largest value below which nothing is drawn: what float64 leaves of a squared error
 

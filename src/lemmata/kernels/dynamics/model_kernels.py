@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_model, require_tensor
+from lemmata.given import require_model, require_tensor
 from lemmata.training.ensemble import check_members
 
 CHUNK = 512  # samples pulled back at once

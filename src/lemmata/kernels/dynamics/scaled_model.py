@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.given import require_model, require_number, require_tensor
 from lemmata.kernels.dynamics.linearised_model import FromStart
-from lemmata.kernels.given import require_model, require_number, require_tensor
 from lemmata.objective import LOSSES, Loss
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.given import require_tensor
 from lemmata.kernels.dynamics.kernel_layout import Layout, kernel_layout
-from lemmata.kernels.given import require_tensor
 
 F64 = torch.float64
 CURVATURE: dict[str, Callable[[int, int], float]] = {

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from lemmata.curvature.stability import stability_threshold
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_number, require_tensor
+from lemmata.given import require_number, require_tensor
 from lemmata.training import SGD
 
 F64 = torch.float64

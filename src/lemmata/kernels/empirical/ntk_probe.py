@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
+from lemmata.given import require_tensor
 from lemmata.kernels.empirical.empirical_ntk import Outputs
 from lemmata.kernels.empirical.member_kernels import MemberKernels
-from lemmata.kernels.given import require_tensor
-from lemmata.kernels.short_repr import short_repr
 from lemmata.objective import Mode
+from lemmata.short_repr import short_repr
 from lemmata.training.epochs import Epochs, log_epochs
 from lemmata.training.probes import WeightProbe
 

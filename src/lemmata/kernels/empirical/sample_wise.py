@@ -17,7 +17,7 @@ from lemmata.curvature.not_exact import NotExact
 from lemmata.curvature.parameter_uses import Uses
 from lemmata.curvature.sample_layout import PROBE, Layout
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_tensor
+from lemmata.given import require_tensor
 from lemmata.objective import Mode, Objective, Tree
 
 REMEDY = (

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from lemmata.errors import InvalidInput
 from lemmata.estimate import Estimate
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.given import require_tensor
 from lemmata.kernels.empirical.operator import ntk_operator
-from lemmata.kernels.given import require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.linalg import LinearOperator
 from lemmata.linalg.probes import counts, generator_of, held, random_vectors, require_memory, square

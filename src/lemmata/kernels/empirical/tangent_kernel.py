@@ -9,7 +9,7 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
 from lemmata.kernels.empirical.layers import Way
 from lemmata.kernels.kernel_matrix import KernelMatrix
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 
 @dataclass(frozen=True, eq=False)

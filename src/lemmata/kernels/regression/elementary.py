@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_number, require_tensor
+from lemmata.given import require_number, require_tensor
 
 NEAR = 1e-3  # |x - z|^2 / |x|^2 below which three digits and more would be lost
 AT_ONCE = 2**22  # numbers in a batch of differences

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_kernel, require_tensor
+from lemmata.given import require_kernel, require_tensor
 from lemmata.kernels.kernel_matrix import Kernel, KernelMatrix
 
 BLOCK = 2048  # 2048^2 numbers are 33 MB in float64, and a product of such blocks runs at full speed

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

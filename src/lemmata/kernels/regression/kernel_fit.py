@@ -18,12 +18,12 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
-from lemmata.kernels.given import require_tensor
+from lemmata.given import require_tensor
 from lemmata.kernels.kernel_matrix import KernelMatrix
 from lemmata.kernels.regression.block_cholesky import inverse_diagonal, solve
 from lemmata.kernels.regression.entries import Entries, product
 from lemmata.kernels.regression.held_out import HeldOut
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 PROBED, TRUSTED = 4, 1e-2  # entries of the inverse that are solved for again, and how far they may be off
 NAMED = 10  # whole numbers that a figure's axis names one by one

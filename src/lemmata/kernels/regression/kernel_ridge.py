@@ -25,7 +25,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
-from lemmata.kernels.given import require_number, require_tensor
+from lemmata.given import require_number, require_tensor
 from lemmata.kernels.kernel_matrix import Kernel, KernelMatrix
 from lemmata.kernels.regression import memory as budget
 from lemmata.kernels.regression.block_cholesky import factorise, solve

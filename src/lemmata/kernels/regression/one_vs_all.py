@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
-from lemmata.kernels.given import require_tensor
+from lemmata.given import require_tensor
 
 
 def one_vs_all(

@@ -32,7 +32,7 @@ from lemmata.kernels.regression.entries import Entries, blocks
 from lemmata.kernels.regression.held_out import HeldOut
 from lemmata.kernels.regression.kernel_fit import KernelFit
 from lemmata.kernels.regression.kernel_ridge import require_targets
-from lemmata.kernels.short_repr import short_repr
+from lemmata.short_repr import short_repr
 
 RIDGES = 41
 AT_ONCE = 2**26  # numbers in a batch of folds' matrices

@@ -1,0 +1,86 @@
+"""What certifying N images gives: of each its class, the radius within which that class cannot change, and the cost.
+
+A certificate states that the smoothed classifier gives `prediction` on the whole ball of `radius` around the image, and
+holds with probability at least 1 - alpha over the samples that were drawn for it. Abstentions have prediction -1 and
+radius 0. Certified accuracy at r is the share of images whose prediction is right and whose radius is at least r.
+
+Source: Cohen, Rosenfeld, Kolter (2019), section 3.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lemmata.errors import InvalidInput
+from lemmata.given import require_tensor
+from lemmata.short_repr import short_repr
+
+ABSTAIN = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Certificates:
+    """`prediction` (N,) int64 and `radius` (N,) float64 of N images, in the norm `norm` (``"l2"``, ``"l1"``, ...).
+
+    `label` (N,) are the true classes, where they are known; `index` (N,) the images' places in their data set. `samples`
+    (N,) counts the noisy copies drawn of each image, those for choosing the class included; `seconds` (N,) the time of
+    each. `hits` (N,) of `drawn` (N,) copies were classified as `prediction`: what the certificate rests on. `radii`
+    (R,) are the radii that were asked for, where decisions were made at them and at no other; `name` says what was
+    certified and how, `seed` which noise was drawn.
+
+    >>> found = Certificates(torch.tensor([3, -1]), torch.tensor([0.5, 0.0]), label=torch.tensor([3, 1]))
+    >>> found.correct, found.average_radius
+    (tensor([ True, False]), 0.25)
+    """
+
+    prediction: Tensor
+    radius: Tensor
+    label: Tensor | None = None
+    index: Tensor | None = None
+    samples: Tensor | None = None
+    hits: Tensor | None = None
+    drawn: Tensor | None = None
+    seconds: Tensor | None = None
+    radii: Tensor | None = None
+    norm: str = "l2"
+    alpha: float = 0.001
+    name: str = "smoothed classifier"
+    seed: int | None = None
+
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        require_tensor(self.prediction, "prediction")
+        if self.prediction.ndim != 1 or not len(self.prediction):
+            raise InvalidInput(f"predictions of shape {tuple(self.prediction.shape)}; give one class an image, (N,)")
+        for field in ("radius", "label", "index", "samples", "hits", "drawn", "seconds"):
+            values = getattr(self, field)
+            if values is not None and require_tensor(values, field).shape != self.prediction.shape:
+                raise InvalidInput(
+                    f"{field} of shape {tuple(values.shape)} for {len(self.prediction)} images; give one number an image"
+                )
+        if not bool((self.radius >= 0).all()):  # NaN fails too
+            raise InvalidInput("a radius is negative or NaN; an image that is not certified has radius 0")
+
+    def __len__(self) -> int:
+        return len(self.prediction)
+
+    @property
+    def abstained(self) -> Tensor:
+        """Which images got no class: (N,) bool."""
+        return self.prediction == ABSTAIN
+
+    @property
+    def correct(self) -> Tensor:
+        """Which images got their true class: (N,) bool. Raises `InvalidInput` where no labels were given."""
+        if self.label is None:
+            raise InvalidInput("these certificates have no labels; give y to certify, or read a log that has them")
+        return self.prediction == self.label
+
+    @property
+    def average_radius(self) -> float:
+        """The mean radius, an image that is not classified correctly counting 0 (average certified radius)."""
+        return float(torch.where(self.correct, self.radius.double(), 0.0).mean())
