@@ -25,7 +25,7 @@ ABSTAIN = -1
 class Certificates:
     """`prediction` (N,) int64 and `radius` (N,) float64 of N images, in the norm `norm` (``"l2"``, ``"l1"``, ...).
 
-    `label` (N,) are the true classes, where they are known; `index` (N,) the images' places in their data set. `samples`
+    `label` (N,) are the true classes, where they are known; `index` (N,) their places in the data set. `samples`
     (N,) counts the noisy copies drawn of each image, those for choosing the class included; `seconds` (N,) the time of
     each. `hits` (N,) of `drawn` (N,) copies were classified as `prediction`: what the certificate rests on. `radii`
     (R,) are the radii that were asked for, where decisions were made at them and at no other; `name` says what was
@@ -56,7 +56,15 @@ class Certificates:
         require_tensor(self.prediction, "prediction")
         if self.prediction.ndim != 1 or not len(self.prediction):
             raise InvalidInput(f"predictions of shape {tuple(self.prediction.shape)}; give one class an image, (N,)")
-        for field in ("radius", "label", "index", "samples", "hits", "drawn", "seconds"):
+        for field in (
+            "radius",
+            "label",
+            "index",
+            "samples",
+            "hits",
+            "drawn",
+            "seconds",
+        ):
             values = getattr(self, field)
             if values is not None and require_tensor(values, field).shape != self.prediction.shape:
                 raise InvalidInput(
