@@ -30,7 +30,7 @@ def test_without_labels_nothing_is_called_correct():
 
 @pytest.mark.parametrize(
     ("radius", "what"),
-    [([1.0, 2.0], "one number an image"), ([1.0, -1.0, 0.0, 0.0], "negative"), ([1.0, float("nan"), 0, 0], "NaN")],
+    [([1.0, 2.0], "one an image"), ([1.0, -1.0, 0.0, 0.0], "negative"), ([1.0, float("nan"), 0, 0], "NaN")],
 )
 def test_bad_radii_are_refused(radius, what):
     with pytest.raises(InvalidInput, match=what):

@@ -68,7 +68,7 @@ class Certificates:
             values = getattr(self, field)
             if values is not None and require_tensor(values, field).shape != self.prediction.shape:
                 raise InvalidInput(
-                    f"{field} of shape {tuple(values.shape)} for {len(self.prediction)} images; give one number an image"
+                    f"{field} of shape {tuple(values.shape)} for {len(self.prediction)} images; give one an image"
                 )
         if not bool((self.radius >= 0).all()):  # NaN fails too
             raise InvalidInput("a radius is negative or NaN; an image that is not certified has radius 0")
