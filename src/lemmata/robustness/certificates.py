@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.given import require_tensor
+from lemmata.robustness.noise import Noise
 from lemmata.short_repr import short_repr
 
 ABSTAIN = -1
@@ -28,8 +29,8 @@ class Certificates:
     `label` (N,) are the true classes, where they are known; `index` (N,) their places in the data set. `samples`
     (N,) counts the noisy copies drawn of each image, those for choosing the class included; `seconds` (N,) the time of
     each. `hits` (N,) of `drawn` (N,) copies were classified as `prediction`: what the certificate rests on. `radii`
-    (R,) are the radii that were asked for, where decisions were made at them and at no other; `name` says what was
-    certified and how, `seed` which noise was drawn.
+    (R,) are the radii that were asked for, where decisions were made at them and at no other; `noise` is what smoothed
+    the classifier, None for certificates by bounds; `name` says what was certified and how, `seed` which noise was drawn.
 
     >>> found = Certificates(torch.tensor([3, -1]), torch.tensor([0.5, 0.0]), label=torch.tensor([3, 1]))
     >>> found.correct, found.average_radius
@@ -45,6 +46,7 @@ class Certificates:
     drawn: Tensor | None = None
     seconds: Tensor | None = None
     radii: Tensor | None = None
+    noise: Noise | None = None
     norm: str = "l2"
     alpha: float = 0.001
     name: str = "smoothed classifier"
