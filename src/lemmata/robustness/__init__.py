@@ -1,5 +1,6 @@
 """Robustness of classifiers: certificates by randomised smoothing and by bounds, and attacks to hold beside them."""
 
 from lemmata.robustness.certificates import Certificates
+from lemmata.robustness.noise import Gaussian, Laplace, Noise, Uniform
 
-__all__ = ["Certificates"]
+__all__ = ["Certificates", "Gaussian", "Laplace", "Noise", "Uniform"]
