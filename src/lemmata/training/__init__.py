@@ -4,6 +4,7 @@ from lemmata.training.epochs import epochs_at, every, every_epoch, last_epoch, l
 from lemmata.training.loop import train
 from lemmata.training.optimisers import GD, SGD, Adam
 from lemmata.training.probes import Probe, WeightProbe
+from lemmata.training.recipe import Batch, Course, Recipe
 from lemmata.training.result import Result
 from lemmata.training.schedules import Schedule, constant, cosine, exponential, inverse_sqrt
 from lemmata.training.stopping import Stop
@@ -12,7 +13,10 @@ __all__ = [
     "GD",
     "SGD",
     "Adam",
+    "Batch",
+    "Course",
     "Probe",
+    "Recipe",
     "Result",
     "Schedule",
     "Stop",

@@ -10,7 +10,7 @@ global generator. Cost of a step: that of M single steps, without the overhead o
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import torch
@@ -19,7 +19,7 @@ from torch.func import functional_call
 
 from lemmata.errors import InvalidInput
 from lemmata.training.layout import Layout
-from lemmata.training.losses import Loss, losses_of
+from lemmata.training.losses import BatchLoss, Loss, losses_of
 
 
 class Ensemble:
@@ -65,28 +65,45 @@ class Ensemble:
 
         In training, batch normalisation uses the statistics of the batch and updates the running ones.
         """
+        return self._evaluate(self.parameters, x, shared=shared, training=training)
+
+    def _evaluate(self, parameters: dict[str, Tensor], x: Tensor, *, shared: bool, training: bool) -> Tensor:
         if self.template.training != training:
             self.template.train(training)
 
         def member(parameters: dict[str, Tensor], constants: dict[str, Tensor], x: Tensor) -> Tensor:
             return functional_call(self.template, (parameters, constants), (x,))
 
-        return torch.vmap(member, in_dims=(0, 0, None if shared else 0))(self.parameters, self.constants, x)
+        return torch.vmap(member, in_dims=(0, 0, None if shared else 0))(parameters, self.constants, x)
 
-    def accumulate(self, x: Tensor, y: Tensor, *, shared: bool, keep: float | Tensor = 0.0) -> Tensor:
+    def accumulate(
+        self, x: Tensor, y: Tensor, *, shared: bool, keep: float | Tensor = 0.0, loss: BatchLoss | None = None
+    ) -> Tensor:
         """Set gradient := keep * gradient + the gradient of each member's loss on its batch; return the
         losses (M,).
 
-        `keep` is a number, or a flat tensor that holds one number for each parameter of each member.
+        `keep` is a number, or a flat tensor that holds one number for each parameter of each member. `loss` takes
+        the place of the ensemble's own; its targets need not be as many as the samples.
         """
         self.gradients += 1
         if isinstance(keep, Tensor) or keep:
             self.gradient.mul_(keep)
         else:
             self.gradient.zero_()
-        losses = losses_of(self(x, shared=shared, training=True), y, self.loss)
+        outputs = self(x, shared=shared, training=True)
+        losses = losses_of(outputs, y, self.loss) if loss is None else loss(outputs, y)
         losses.sum().backward()
         return losses.detach()
+
+    def input_gradient(self, x: Tensor, value: Callable[[Tensor], Tensor]) -> Tensor:
+        """The gradient by x (M, n, ...) of the sum of ``value(outputs)``, outputs (M, n, ...), parameters being fixed.
+
+        In evaluation mode: batch normalisation has its running statistics, and leaves them. Cost: two forward passes.
+        """
+        x = x.detach().requires_grad_()
+        fixed = {name: parameter.detach() for name, parameter in self.parameters.items()}
+        outputs = self._evaluate(fixed, x, shared=False, training=False)
+        return torch.autograd.grad(value(outputs).sum(), x)[0]
 
     def select(self, index: Tensor) -> Self:
         """Copy the members `index` out, with their gradients and buffers."""

@@ -22,6 +22,7 @@ from lemmata.training.losses import Loss, check_loss
 from lemmata.training.optimisers import GD, Optimiser
 from lemmata.training.perceptron import assemble
 from lemmata.training.probes import Metric, Probe, Samples, WeightProbe, measure
+from lemmata.training.recipe import Course, Recipe, own_axis
 from lemmata.training.result import Result
 from lemmata.training.schedules import Factor, Schedule, bound
 from lemmata.training.stopping import Stop, Watch
@@ -44,6 +45,7 @@ def train(
     train_at: Epochs = SIXTY_EPOCHS,
     stop: Stop | None = None,
     relabel: Callable[[int], Tensor] | None = None,
+    recipe: Recipe | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Result:
     """Train M models together and return their states, curves and fates; the models are not modified.
@@ -55,7 +57,8 @@ def train(
     `batch_size` None takes the whole set at each step; otherwise each member's order is a fresh permutation
     an epoch from its own seed (default ``range(M)``), the last batch being smaller if need be. `schedule`
     gives the factor of the step size at each step. `relabel(epoch)`, epoch = 1, 2, ..., gives the labels
-    (M, n) or (n,) of that epoch.
+    (M, n) or (n,) of that epoch. `recipe` turns each batch into what the step is taken on (noisy copies, adversarial
+    examples: see `lemmata.robustness.training`); its loss is then the running loss.
 
     Measured on the weights as they are: ``train_loss`` (and ``train_error`` with cross-entropy) at
     `train_at`, and each probe at its own times; a curve that `stop` watches, every epoch. ``running_loss``
@@ -91,7 +94,8 @@ def train(
     samples.check(ensemble, loss)
     gauges = _gauges(ensemble, samples, train_at, dict(probes or {}))
     batches = Batches(samples, batch_size, seeds)
-    run = _Run(ensemble, optimiser, batches, schedule=schedule, gauges=gauges, stop=stop, epochs=epochs)
+    course = None if recipe is None else recipe.start(ensemble, samples, seeds)
+    run = _Run(ensemble, optimiser, batches, schedule=schedule, gauges=gauges, stop=stop, epochs=epochs, course=course)
     run.measure(0)
     for epoch in range(1, epochs + 1):
         if relabel is not None:
@@ -162,8 +166,10 @@ class _Run:
         gauges: dict[str, _Gauge],
         stop: Stop | None,
         epochs: int,
+        course: Course | None,
     ):
         members = len(ensemble)
+        self.course = course
         self.ensemble, self.batches, self.gauges, self.epochs = ensemble, batches, gauges, epochs
         self.rule = optimiser.start(ensemble)
         self.factor = bound(schedule, batches.steps_per_epoch, epochs)
@@ -184,7 +190,7 @@ class _Run:
 
     def epoch(self, epoch: int) -> None:
         """Train the live members for an epoch, measure, and retire those whose training ends here."""
-        running = self._steps()
+        running = self._steps(epoch)
         self.stopped_at[self.live] = epoch
         diverged = ~(running.isfinite() & self.ensemble.finite().cpu())
         self.diverged[self.live[diverged]] = True
@@ -201,15 +207,21 @@ class _Run:
         self._freeze(epoch, done, {"running_loss": running, **values})
         self._retire(done, running)
 
-    def _steps(self) -> Tensor:
+    def _steps(self, epoch: int) -> Tensor:
         """Take the steps of one epoch; return the mean of the batch losses met, (m,) float64 on the CPU."""
         total = self.ensemble.theta.new_zeros(len(self.live))
-        shared = self.batches.shared
         for x, y in self.batches.epoch(self.live.to(total.device)):
-            losses = self.rule.step(self.ensemble, x, y, shared=shared, factor=self.factor(self.step))
-            total.add_(losses, alpha=y.shape[1])
+            total.add_(self._step(x, y, epoch), alpha=y.shape[1])
             self.step += 1
         return total.double().cpu() / self.batches.samples.n
+
+    def _step(self, x: Tensor, y: Tensor, epoch: int) -> Tensor:
+        """Take one step on a batch, or on what the recipe makes of it; return the losses (m,)."""
+        shared, factor = self.batches.shared, self.factor(self.step)
+        if self.course is None:
+            return self.rule.step(self.ensemble, x, y, shared=shared, factor=factor)
+        own = self.course.batch(self.ensemble, own_axis(x, len(self.live), shared=shared), y, epoch=epoch)
+        return self.rule.step(self.ensemble, own.x, own.y, shared=False, factor=factor, loss=own.loss)
 
     def measure(self, epoch: int) -> dict[str, Tensor]:
         """Read the gauges that are due or watched, for the live members, and enter them into the curves."""
@@ -244,7 +256,10 @@ class _Run:
             self.states[name][self.live[done].to(device)] = tensor[done.to(device)]
         if not done.all():
             self.ensemble = self._select(~done)
-            self.rule.select((~done).nonzero().flatten().to(device))
+            staying = (~done).nonzero().flatten().to(device)
+            self.rule.select(staying)
+            if self.course is not None:
+                self.course.select(staying)
         self.live = self.live[~done]
         return running[~done]
 

@@ -14,6 +14,9 @@ from lemmata.errors import InvalidInput, UnknownName
 Loss = str | Callable[[Tensor, Tensor], Tensor]
 """A name of `LOSSES`, or a callable (outputs (n, ...), targets (n, ...)) -> scalar, written for one member."""
 
+BatchLoss = Callable[[Tensor, Tensor], Tensor]
+"""A differentiable function of all members: outputs (M, n, ...) and targets (M, ...) to the losses (M,)."""
+
 
 def cross_entropy_values(outputs: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of each sample: outputs (M, n, k), labels (M, n) -> (M, n)."""

@@ -16,7 +16,7 @@ prefix counts. Cost: one pass over one flat buffer per term, whatever the number
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -24,9 +24,10 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.training.ensemble import Ensemble
+from lemmata.training.hyper import Hyper, per_member
 from lemmata.training.layout import Layout
+from lemmata.training.losses import BatchLoss
 
-Hyper = float | Sequence[float] | Tensor
 Spread = float | Tensor  # one number for all, or a flat buffer with one number for each parameter of each member
 
 
@@ -95,8 +96,13 @@ class Steps(ABC):
                 setattr(self, name, self.layout.select(value, index))
 
     @abstractmethod
-    def step(self, ensemble: Ensemble, x: Tensor, y: Tensor, *, shared: bool, factor: float) -> Tensor:
-        """Take one step with every member on its batch; return the losses before it (M,)."""
+    def step(
+        self, ensemble: Ensemble, x: Tensor, y: Tensor, *, shared: bool, factor: float, loss: BatchLoss | None = None
+    ) -> Tensor:
+        """Take one step with every member on its batch; return the losses before it (M,).
+
+        `loss`, where it is given, takes the place of the ensemble's own.
+        """
 
 
 class SGDSteps(Steps):
@@ -109,10 +115,12 @@ class SGDSteps(Steps):
         self.weight_decay = spread("weight_decay", rule.weight_decay, ensemble)
         self.velocity = torch.zeros_like(ensemble.theta) if rule.nesterov else None
 
-    def step(self, ensemble: Ensemble, x: Tensor, y: Tensor, *, shared: bool, factor: float) -> Tensor:
+    def step(
+        self, ensemble: Ensemble, x: Tensor, y: Tensor, *, shared: bool, factor: float, loss: BatchLoss | None = None
+    ) -> Tensor:
         """Take one step with every member on its batch; return the losses before it (M,)."""
         g, v = ensemble.gradient, self.velocity
-        losses = ensemble.accumulate(x, y, shared=shared, keep=self.momentum if v is None else 0.0)
+        losses = ensemble.accumulate(x, y, shared=shared, keep=self.momentum if v is None else 0.0, loss=loss)
         _add(g, ensemble.theta, self.weight_decay)
         if v is not None:
             v.mul_(self.momentum).add_(g)
@@ -134,10 +142,12 @@ class AdamSteps(Steps):
         self.mean = torch.zeros_like(ensemble.theta)
         self.square = torch.zeros_like(ensemble.theta)
 
-    def step(self, ensemble: Ensemble, x: Tensor, y: Tensor, *, shared: bool, factor: float) -> Tensor:
+    def step(
+        self, ensemble: Ensemble, x: Tensor, y: Tensor, *, shared: bool, factor: float, loss: BatchLoss | None = None
+    ) -> Tensor:
         """Take one step with every member on its batch; return the losses before it (M,)."""
         g, theta = ensemble.gradient, ensemble.theta
-        losses = ensemble.accumulate(x, y, shared=shared)
+        losses = ensemble.accumulate(x, y, shared=shared, loss=loss)
         if self.decoupled:
             _add(theta, theta * self.lr, self.weight_decay, -factor)
         else:
@@ -162,7 +172,7 @@ def _add(target: Tensor, term: Tensor, weight: Spread, sign: float = 1.0) -> Non
 
 def step_sizes(lr: Hyper, lr_scale: Mapping[str, Hyper], ensemble: Ensemble) -> Spread:
     """Combine step size and per-layer factors; a plain number if nothing differs."""
-    rate = _per_member("lr", lr, ensemble)
+    rate = per_member("lr", lr, ensemble)
     if isinstance(rate, float) and not lr_scale:
         return rate
     names = ensemble.layout.names
@@ -173,30 +183,17 @@ def step_sizes(lr: Hyper, lr_scale: Mapping[str, Hyper], ensemble: Ensemble) -> 
     rates: dict[str, Tensor] = {}
     for name in names:
         prefix = max((p for p in lr_scale if _below(name, p)), key=len, default="")
-        scale = _per_member(f"lr_scale[{prefix!r}]", lr_scale.get(prefix, 1.0), ensemble)
+        scale = per_member(f"lr_scale[{prefix!r}]", lr_scale.get(prefix, 1.0), ensemble)
         rates[name] = ones.mul(rate).mul(scale)
     return ensemble.layout.spread(rates)
 
 
 def spread(name: str, value: Hyper, ensemble: Ensemble, *, below: float = math.inf) -> Spread:
     """Give a hyper-parameter as a number, or as a flat buffer if it differs from member to member."""
-    values = _per_member(name, value, ensemble, below=below)
+    values = per_member(name, value, ensemble, below=below)
     if not isinstance(values, Tensor):
         return values
     return ensemble.layout.spread(dict.fromkeys(ensemble.layout.names, values))
-
-
-def _per_member(name: str, value: Hyper, ensemble: Ensemble, *, below: float = math.inf) -> Spread:
-    values = torch.as_tensor(value, dtype=ensemble.theta.dtype, device=ensemble.theta.device)
-    if values.ndim and values.shape != (len(ensemble),):
-        raise InvalidInput(
-            f"{name} has shape {tuple(values.shape)}; give one number, or one for each of {len(ensemble)} members"
-        )
-    if not ((values >= 0) & (values < below)).all():
-        raise InvalidInput(
-            f"{name} = {value}: must be at least 0" + (f" and below {below:g}" if below < math.inf else "")
-        )
-    return values if values.ndim else float(value)  # type: ignore[arg-type]
 
 
 def _below(name: str, prefix: str) -> bool:

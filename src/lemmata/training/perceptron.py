@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.training.ensemble import Ensemble, check_members
-from lemmata.training.losses import Loss
+from lemmata.training.losses import BatchLoss, Loss
 
 aten = torch.ops.aten
 
@@ -104,22 +104,20 @@ class Perceptrons(Ensemble):
         return a.mT
 
     @torch.no_grad()
-    def accumulate(self, x: Tensor, y: Tensor, *, shared: bool, keep: float | Tensor = 0.0) -> Tensor:
+    def accumulate(
+        self, x: Tensor, y: Tensor, *, shared: bool, keep: float | Tensor = 0.0, loss: BatchLoss | None = None
+    ) -> Tensor:
         """Set gradient := keep * gradient + the gradient of each member's loss on its batch; return the losses (M,)."""
         self.gradients += 1
         keeps = isinstance(keep, Tensor) or keep != 0
         if keeps:
             self.gradient.mul_(keep)
         rows = x.flatten(1).expand(len(self), -1, -1) if shared else x.flatten(2)
-        space = self._space(rows.shape[1])
-        below = rows.mT
-        for layer, weight, bias, units in zip(self.layers, self.weights, self.biases, space.units, strict=True):
-            torch.bmm(weight, below, out=units)
-            if bias is not None:
-                units.add_(bias)
-            below = units
-            layer.activation.apply(units)
-        losses = space.cross_entropy(y) if self.loss == "cross_entropy" else space.squared_error(y)
+        space = self._forward(rows)
+        if loss is not None:
+            losses = space.pulled(lambda outputs: loss(outputs, y))
+        else:
+            losses = space.cross_entropy(y) if self.loss == "cross_entropy" else space.squared_error(y)
         for place in range(len(self.layers) - 1, -1, -1):
             slope = space.slopes[place]
             self.layers[place].activation.pull(slope, space.units[place])
@@ -128,6 +126,29 @@ class Perceptrons(Ensemble):
             if place:
                 torch.bmm(self.transposed[place], slope, out=space.slopes[place - 1])
         return losses
+
+    @torch.no_grad()
+    def input_gradient(self, x: Tensor, value: Callable[[Tensor], Tensor]) -> Tensor:
+        """The gradient by x (M, n, ...) of the sum of ``value(outputs)``: the backward pass without the weights'."""
+        space = self._forward(x.flatten(2))
+        space.pulled(value)
+        for place in range(len(self.layers) - 1, -1, -1):
+            self.layers[place].activation.pull(space.slopes[place], space.units[place])
+            if place:
+                torch.bmm(self.transposed[place], space.slopes[place], out=space.slopes[place - 1])
+        return torch.bmm(space.slopes[0].mT, self.weights[0]).view(x.shape)
+
+    def _forward(self, rows: Tensor) -> "_Space":
+        """Compute the units of all layers for samples (M, n, inputs)."""
+        space = self._space(rows.shape[1])
+        below = rows.mT
+        for layer, weight, bias, units in zip(self.layers, self.weights, self.biases, space.units, strict=True):
+            torch.bmm(weight, below, out=units)
+            if bias is not None:
+                units.add_(bias)
+            below = units
+            layer.activation.apply(units)
+        return space
 
     def _space(self, n: int) -> "_Space":
         """Room for a batch of n samples, allocated when it is first met."""
@@ -160,6 +181,15 @@ class _Space:
         losses = slope.square().mean((1, 2))
         slope.mul_(2 / (slope.shape[1] * slope.shape[2]))
         return losses
+
+    def pulled(self, value: Callable[[Tensor], Tensor]) -> Tensor:
+        """Values of the outputs (M, n, k); the gradient of their sum, by autograd on the outputs, goes into the slopes."""
+        with torch.enable_grad():
+            outputs = self.units[-1].mT.detach().requires_grad_()
+            values = value(outputs)
+            (gradient,) = torch.autograd.grad(values.sum(), outputs)
+        self.slopes[-1].copy_(gradient.mT)
+        return values.detach()
 
 
 def _add_product(target: Tensor, a: Tensor, b: Tensor, keeps: bool) -> None:
