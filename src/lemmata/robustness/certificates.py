@@ -1,7 +1,8 @@
 """What certifying N images gives: of each its class, the radius within which that class cannot change, and the cost.
 
 A certificate states that the smoothed classifier gives `prediction` on the whole ball of `radius` around the image, and
-holds with probability at least 1 - alpha over the samples that were drawn for it. Abstentions have prediction -1 and
+holds with probability at least 1 - alpha over the samples that were drawn for it (of a table of radii: all that is said
+of the image together). Abstentions have prediction -1 and
 radius 0. Certified accuracy at r is the share of images whose prediction is right and whose radius is at least r.
 
 Source: Cohen, Rosenfeld, Kolter (2019), section 3.2.
@@ -9,13 +10,20 @@ Source: Cohen, Rosenfeld, Kolter (2019), section 3.2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.estimate import Estimate
+from lemmata.figures import Figure
 from lemmata.given import require_tensor
+from lemmata.robustness.average_radius import average_certified_radius
+from lemmata.robustness.certified_accuracy import CertifiedAccuracy, certified_accuracy
+from lemmata.robustness.explain import explain
 from lemmata.robustness.noise import Noise
 from lemmata.short_repr import short_repr
 
@@ -94,3 +102,29 @@ class Certificates:
     def average_radius(self) -> float:
         """The mean radius, an image that is not classified correctly counting 0 (average certified radius)."""
         return float(torch.where(self.correct, self.radius.double(), 0.0).mean())
+
+    def mean_radius(self) -> Estimate:
+        """`average_radius` with its standard error over the images, as an `Estimate`."""
+        return average_certified_radius(self)
+
+    def accuracy(
+        self, radii: Sequence[float] | Tensor | None = None, *, confidence: float = 0.95, method: str = "auto"
+    ) -> CertifiedAccuracy:
+        """The certified accuracy at every radius, or in a table of `radii`, with a band that holds at all at once.
+
+        See `lemmata.robustness.certified_accuracy` for the methods and what is raised.
+
+        >>> label = torch.tensor([0, 1, 2, 3])
+        >>> found = Certificates(label, torch.tensor([0.0, 0.3, 0.6, 0.9]), label=label)
+        >>> found.accuracy([0.25, 0.5]).accuracy
+        array([0.75, 0.5 ])
+        """
+        return certified_accuracy(self, radii, confidence=confidence, method=method)
+
+    def explain(self, i: int) -> str:
+        """What the certificate of image `i` says and rests on, and what the next step would take, in words."""
+        return explain(self, i)
+
+    def plot(self, beside: Sequence[Any] = ()) -> Figure:
+        """Draw the curve of certified accuracy with its band, and attacks or (eps, accuracy, label) beside it."""
+        return self.accuracy().plot(beside)
