@@ -1,3 +1,7 @@
 """Inference on one probability from coin tosses: exact intervals, sequential tests, and audits of either."""
 
-__all__: list[str] = []
+from lemmata.bernoulli.binomial_test import binomial_test
+from lemmata.bernoulli.clopper_pearson import clopper_pearson
+from lemmata.bernoulli.samples_needed import samples_needed
+
+__all__ = ["binomial_test", "clopper_pearson", "samples_needed"]
