@@ -1,0 +1,5 @@
+"""Bounds of networks on balls of inputs, and the certificates that follow: intervals, CROWN, auto_LiRPA."""
+
+from lemmata.robustness.linear_bounds.bounds import LogitBounds, crown, interval_bounds, margin_bounds
+
+__all__ = ["LogitBounds", "crown", "interval_bounds", "margin_bounds"]
