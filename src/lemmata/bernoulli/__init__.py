@@ -2,6 +2,17 @@
 
 from lemmata.bernoulli.binomial_test import binomial_test
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
+from lemmata.bernoulli.fixed_sample import FixedSample
+from lemmata.bernoulli.looks import looks
+from lemmata.bernoulli.procedure import Procedure, Progress
 from lemmata.bernoulli.samples_needed import samples_needed
 
-__all__ = ["binomial_test", "clopper_pearson", "samples_needed"]
+__all__ = [
+    "FixedSample",
+    "Procedure",
+    "Progress",
+    "binomial_test",
+    "clopper_pearson",
+    "looks",
+    "samples_needed",
+]
