@@ -2,5 +2,6 @@
 
 from lemmata.robustness.certificates import Certificates
 from lemmata.robustness.noise import Gaussian, Laplace, Noise, Uniform
+from lemmata.robustness.sequential import schedule
 
-__all__ = ["Certificates", "Gaussian", "Laplace", "Noise", "Uniform"]
+__all__ = ["Certificates", "Gaussian", "Laplace", "Noise", "Uniform", "schedule"]
