@@ -4,15 +4,15 @@ For an image x, a radius eps and a box [low, high]^D that holds x (or no box), t
 
     { z : |z - x| <= eps, low <= z_i <= high }
 
-In the maximum norm it is a box itself, and everything is a clamp. In the Euclidean norm both the projection of a point p
-and the maximiser of <g, z> have the form
+In the maximum norm it is a box itself, and everything is a clamp. In the Euclidean norm both the projection of a point
+p and the maximiser of <g, z> have the form
 
     z(t) = clip(x + t d),   d = p - x (t <= 1)  or  d = g,
 
-with the largest t for which |z(t) - x| <= eps: the first by the Karush-Kuhn-Tucker conditions (z = clip((p + m x) / (1 +
-m)) with the multiplier m of the ball, t = 1 / (1 + m)), the second as its limit for a far point. |z(t) - x| grows in t;
-with the coordinates that stand at the box held, t solves one equation, and holding more of them only raises t. So the
-active set grows until it is right, after a handful of passes, D at most. Clipping after scaling, as is common, stays
+with the largest t for which |z(t) - x| <= eps: the first by the Karush-Kuhn-Tucker conditions (with the multiplier m of
+the ball, z = clip((p + m x) / (1 + m)) and t = 1 / (1 + m)), the second as its limit for a far point. |z(t) - x| grows
+in t; with the coordinates that stand at the box held, t solves one equation, and holding more of them only raises t. So
+the active set grows until it is right, after a handful of passes, D at most. Clipping after scaling, as is common, stays
 inside the set too but ends short of the sphere: on images with much black or white it wastes a good part of eps.
 
 Shapes: images (B, ...), radii (B,). Cost: passes over the entries, no sorting.
@@ -100,8 +100,8 @@ def farthest(x: Tensor, g: Tensor, eps: Tensor, norm: str, bounds: Bounds) -> Te
 def uniform_points(draws: Tensor, shares: Tensor, norm: str) -> Tensor:
     """Points uniform in the unit ball of R^D, from `draws` (B, ...) and `shares` (B,) uniform in [0, 1).
 
-    `draws` are uniform in [-1, 1] for linf and are the answer, and standard normal for l2: a direction, which the radius
-    share^(1/D) completes.
+    `draws` are uniform in [-1, 1] for linf, and the answer; for l2 they are standard normal and give the direction,
+    with the radius share^(1/D).
     """
     if norm == "linf":
         return draws

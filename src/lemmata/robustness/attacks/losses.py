@@ -4,9 +4,9 @@
     margin     max_{j != y} z_j - z_y                      positive where the class is wrong (Carlini and Wagner, 2017)
 
 Cross-entropy grows with s, and its gradient is that of s times e^s / (1 + e^s). Steps of an attack are normalised, so
-that climbing s *is* climbing cross-entropy, without its trap: on a confident classifier the factor, and in float32 the
-term of z_y, rounds to 0 where 1 - p_y < 6e-8, and an attack that follows the rounded gradient goes astray or stays where
-it is. s has a gradient as long as the logits have one.
+that climbing s *is* climbing cross-entropy, without its trap: on a confident classifier, in float32 where 1 - p_y is
+below 6e-8, the term of z_y rounds to 0 and at last the factor, and an attack that follows the rounded gradient goes
+astray or stays where it is. s has a gradient as long as the logits have one.
 
 `log_mean_softmax` is the smoothed classifier's loss (Salman et al. 2019, equation 8): the logarithm of the softmax
 averaged over noisy copies, which serves as logits, as its exponentials sum to 1.
@@ -63,11 +63,6 @@ def values_of(loss: str | Values) -> Values:
     if loss not in LOSSES:
         raise UnknownName("loss", loss, LOSSES)
     return LOSSES[loss]
-
-
-def shown(values: Tensor, loss: str | Values) -> Tensor:
-    """What is reported of the climbed values: cross-entropy in place of the log-odds, anything else as it is."""
-    return torch.nn.functional.softplus(values) if loss == "cross_entropy" else values
 
 
 def _without(logits: Tensor, y: Tensor) -> Tensor:

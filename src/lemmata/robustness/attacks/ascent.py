@@ -1,0 +1,162 @@
+"""Projected gradient ascent on many rows at once: the loop under every iterative attack.
+
+    z <- P(z + a u(g)),   g = the gradient of the climbed function at z,  u the steepest unit step of the norm
+
+A group (`rows`) that is broken is done, and with it the groups of the same image whose radius holds what was found.
+Rows of all groups share batches, so that these stay full while groups come to their end.
+
+Memory: four copies of the rows of a block of images (`STATE` bytes), and a batch's activations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lemmata.errors import InvalidInput
+from lemmata.robustness.attacks.balls import distance, dual_norm
+from lemmata.robustness.attacks.classifiers import require_logits
+from lemmata.robustness.attacks.gradients import gradient_of, lost
+from lemmata.robustness.attacks.problem import Problem, Radii, Schedule, blocks, broadcast
+from lemmata.robustness.attacks.rows import Best, Block
+
+STATE = 2**28  # bytes of the rows of one block of images
+MADRY = 2.5  # a step is this many radii by the number of steps, so that any point of the ball can be reached
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How to climb; `step_size` is the length of a step, given like radii, or None for Madry's rule."""
+
+    steps: int
+    restarts: int
+    step_size: Radii | None = None
+    schedule: Schedule | None = None
+    random_start: bool = True
+    early_exit: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.restarts) < 1:
+            raise InvalidInput(
+                f"steps = {self.steps}, restarts = {self.restarts}; an attack takes at least one of each"
+            )
+
+    def lengths(self, problem: Problem) -> Tensor:
+        """The length of a step for each radius and image: (L, N)."""
+        if self.step_size is None:
+            return problem.eps * (MADRY / self.steps)
+        given = broadcast(self.step_size, problem.x, "step_size", "steps")
+        return given.expand(*problem.lead, len(problem.x)).reshape(problem.eps.shape)
+
+
+@dataclass
+class Trace:
+    """What is recorded of each group on the way."""
+
+    loss: Tensor  # (steps + 1, G)
+    gradient: Tensor  # (steps, G)
+    vanished: Tensor  # (G,)
+    taken: Tensor  # (G,)
+    evaluations: int = 0
+
+    @classmethod
+    def empty(cls, steps: int, groups: int, like: Tensor) -> Trace:
+        """Nothing recorded yet: -inf stands for it."""
+        nothing = like.new_full((steps + 1, groups), -torch.inf)
+        return cls(nothing, nothing[1:].clone(), like.new_zeros(groups), like.new_zeros(groups))
+
+
+def ascend(problem: Problem, climb: Climb, *, batch: int | None = None) -> dict[str, object]:
+    """Attack all images, and give the fields of an `Attack`."""
+    at_once = problem.rows_at_once(batch)
+    values, broken = problem.clean(at_once)
+    length = climb.lengths(problem)
+    rows_of_image = len(problem.classifiers) * len(problem.eps) * climb.restarts
+    bytes_of_image = (4 * rows_of_image + problem.draws) * problem.x[0].numel() * problem.x.element_size()
+    parts = []
+    for first, last in blocks(len(problem.x), STATE // bytes_of_image):
+        images = torch.arange(first, last, device=problem.x.device)
+        block = Block(problem, images, climb.restarts)
+        spread = [part[:, None, images].expand(block.shape).flatten().clone() for part in (values, broken)]
+        ascent = _Ascent(block, climb, Best(block.x[block.of_image], *spread))
+        ascent.run(length[:, images].expand(block.shape).reshape(-1), at_once)
+        parts.append(ascent)
+    return _joined(problem, parts)
+
+
+class _Ascent:
+    """The climb of one block's rows."""
+
+    def __init__(self, block: Block, climb: Climb, best: Best):
+        self.block, self.climb, self.best = block, climb, best
+        self.trace = Trace.empty(climb.steps, len(best.value), block.x)
+
+    def run(self, length: Tensor, at_once: int) -> None:
+        """Move the rows until all groups are done or the steps are over; `length` (G,) is that of a step."""
+        block, climb, best = self.block, self.climb, self.best
+        z = block.starts(random=climb.random_start)
+        done = (best.broken & climb.early_exit) | (block.eps == 0)
+        for k in range(climb.steps + 1):
+            rows = (~done)[block.group].nonzero().flatten()
+            if not len(rows):
+                return
+            factor = 1.0 if climb.schedule is None or k == climb.steps else climb.schedule(k, climb.steps)
+            for some in block.batches(rows, at_once):
+                group = block.group[some]
+                gradient = self.visit(z[some], group, k)
+                if gradient is not None:
+                    z[some] = block.moved(z[some], gradient, factor * length[group], group)
+            if climb.early_exit:
+                best.share(block, (best.broken & ~done).nonzero().flatten())
+                done |= best.broken
+
+    def visit(self, z: Tensor, group: Tensor, k: int) -> Tensor | None:
+        """Evaluate rows at z and record them; give their gradients unless nobody needs them."""
+        block, problem, trace, more = self.block, self.block.problem, self.trace, k < self.climb.steps
+        image, z = block.of_image[group], z.detach().requires_grad_(more)
+        y, noise = block.y[image], None if block.noise is None else block.noise[image]
+        with torch.set_grad_enabled(more):
+            logits = problem.logits(z, block.of_model[group], noise)
+            values = problem.values(logits, y)
+        require_logits(logits, z)
+        broken = problem.broken(logits.detach(), y)
+        self.best.update(group, z.detach(), values.detach(), broken)
+        trace.evaluations += len(z)
+        trace.loss[k].scatter_reduce_(0, group, problem.shown(values.detach()), "amax")
+        if not more or (self.climb.early_exit and bool(broken.all())):
+            return None
+        gradient = gradient_of(values, z)
+        slope = dual_norm(gradient, problem.norm)
+        trace.vanished.index_add_(0, group, lost(slope, block.eps[group], logits.detach()).to(z.dtype))
+        trace.taken.index_add_(0, group, torch.ones_like(slope))
+        trace.gradient[k].scatter_reduce_(0, group, slope, "amax")
+        return gradient
+
+
+def _joined(problem: Problem, parts: list[_Ascent]) -> dict[str, object]:
+    """The blocks' findings side by side along the images."""
+    shape, image = problem.shape, tuple(problem.x.shape[1:])
+
+    def along(pieces: list[Tensor], before: tuple[int, ...] = (), after: tuple[int, ...] = ()) -> Tensor:
+        rows = [piece.view(*before, *part.block.shape, *after) for piece, part in zip(pieces, parts, strict=True)]
+        return torch.cat(rows, len(before) + 2).reshape(*before, *shape, *after)
+
+    steps = parts[0].climb.steps
+    point = along([part.best.point for part in parts], after=image)
+    away = distance(point.reshape(-1, *image), problem.x.expand(*shape, *image).reshape(-1, *image), problem.norm)
+    taken = along([part.trace.taken for part in parts])
+    loss = along([part.trace.loss for part in parts], before=(steps + 1,))
+    gradient = along([part.trace.gradient for part in parts], before=(steps,))
+    return {
+        "adversarial": point,
+        "success": along([part.best.broken for part in parts]),
+        "distance": away.view(shape),
+        "loss_at_end": problem.shown(along([part.best.value for part in parts])),
+        "loss": loss.masked_fill(loss == -torch.inf, torch.nan),
+        "gradient": gradient.masked_fill(gradient == -torch.inf, torch.nan),
+        "vanished": along([part.trace.vanished for part in parts]) / taken.clamp(min=1),
+        "gradients": int(taken.sum()),
+        "evaluations": sum(part.trace.evaluations for part in parts) + len(problem.classifiers) * len(problem.x),
+    }

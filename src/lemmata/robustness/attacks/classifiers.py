@@ -1,0 +1,133 @@
+"""A classifier, or several of one architecture, as a function of rows; and whether its answer is one a row at all.
+
+Parameters are never differentiated: the gradient is asked for by the input alone, so that nothing accumulates in the
+model. Several models are stacked and mapped over (`torch.vmap`); rows then say which model they are for.
+
+Refused: a model whose answer for an image depends on the images beside it (batch normalisation with the statistics of
+the batch) or on chance (dropout in training mode); logits of the wrong shape; NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+
+from lemmata.errors import InvalidInput
+from lemmata.given import require_model
+
+Rows = Callable[[Tensor, Tensor], Tensor]
+
+
+class Classifiers:
+    """M models of one architecture, evaluated on rows: x (B, ...) and the model of each row (B,) to logits (B, C).
+
+    >>> both = Classifiers([nn.Linear(2, 3), nn.Linear(2, 3)])
+    >>> both(torch.zeros(3, 2), torch.tensor([0, 1, 1])).shape
+    torch.Size([3, 3])
+    """
+
+    def __init__(self, models: nn.Module | Sequence[nn.Module]):
+        self.several = not isinstance(models, nn.Module)
+        self.models = [require_model(model) for model in (models if isinstance(models, Sequence) else [models])]
+        if not self.models:
+            raise InvalidInput("no model to attack; give one, or a sequence of at least one")
+        for model in self.models:
+            require_fixed(model)
+        self._stacked = _stacked(self.models) if len(self.models) > 1 else {}
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def __call__(self, x: Tensor, model: Tensor) -> Tensor:
+        """Evaluate each row by its model."""
+        if len(self.models) == 1:
+            return self.models[0](x)
+        counts = torch.bincount(model, minlength=len(self.models))
+        order = model.argsort(stable=True)
+        place = torch.arange(len(model), device=model.device) - (counts.cumsum(0) - counts)[model[order]]
+        padded = x.new_zeros(len(self.models), int(counts.max()), *x.shape[1:])
+        padded = padded.index_put((model[order], place), x[order])
+
+        def member(state: dict[str, Tensor], rows: Tensor) -> Tensor:
+            return functional_call(self.models[0], state, (rows,))
+
+        logits = torch.vmap(member)(self._stacked, padded)
+        return logits[model[order], place][order.argsort()]
+
+    def check(self, x: Tensor) -> None:
+        """Refuse models that are alike in their parameters only, by what they give for the first image."""
+        if not self._stacked:
+            return
+        one = x[:1]
+        with torch.no_grad():
+            together = self(one.expand(len(self), *one.shape[1:]), torch.arange(len(self), device=x.device))
+            alone = torch.cat([model(one) for model in self.models])
+        if not torch.allclose(together, alone, rtol=1e-3, atol=1e-3 * float(alone.abs().max())):
+            raise InvalidInput("the models differ in more than their parameters; attack them one after the other")
+
+    def bytes_of_a_row(self, x: Tensor) -> int:
+        """The bytes that a forward pass of one row of x keeps for its backward pass, weights apart."""
+        weights = {tensor.untyped_storage().data_ptr() for tensor in self.models[0].state_dict().values()}
+        kept: dict[int, int] = {}
+
+        def pack(saved: Tensor) -> Tensor:
+            storage = saved.untyped_storage()
+            if storage.data_ptr() not in weights:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return saved
+
+        z = x[:1].detach().clone().requires_grad_()
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+            self.models[0](z)
+        return max(sum(kept.values()), z.numel() * z.element_size())
+
+
+def require_fixed(model: nn.Module) -> None:
+    """Refuse a model whose answer for one image depends on the other images or on chance.
+
+    >>> require_fixed(nn.Sequential(nn.BatchNorm1d(3)))
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: '0' (BatchNorm1d) is in training mode, where an image's class depends on the images ...
+    """
+    for name, module in model.named_modules():
+        what = f"{name!r} ({type(module).__name__})"
+        if isinstance(module, _NormBase) and module.track_running_stats and module.training:
+            raise InvalidInput(
+                f"{what} is in training mode, where an image's class depends on the images beside it; call model.eval()"
+            )
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise InvalidInput(
+                f"{what} keeps no running statistics, so that an image's class depends on the images beside it; build "
+                "it with track_running_stats=True"
+            )
+        if module.training and (isinstance(module, nn.RReLU) or (isinstance(module, _DropoutNd) and module.p > 0)):
+            raise InvalidInput(f"{what} is in training mode, where it draws at random; call model.eval()")
+
+
+def require_logits(logits: Tensor, x: Tensor, first: int = 0) -> None:
+    """Refuse what is no finite (n, C) logits with C >= 2; `first` is the index of the first of these images."""
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
+        raise InvalidInput(
+            f"the model gives {shape} for {len(x)} images; a classifier gives logits ({len(x)}, classes)"
+        )
+    if logits.shape[1] < 2:
+        raise InvalidInput(f"the model gives {shape}: one logit; give one a class, as [0, z] for a binary classifier")
+    wrong = ~logits.detach().isfinite().all(1)
+    if bool(wrong.any()):
+        image = first + int(wrong.nonzero()[0])
+        raise InvalidInput(f"the model's logits of image {image} hold NaN or infinity; mend the model or its inputs")
+
+
+def _stacked(models: Sequence[nn.Module]) -> dict[str, Tensor]:
+    states = [dict([*model.named_parameters(), *model.named_buffers()]) for model in models]
+    shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
+    for i, model in enumerate(models):
+        if type(model) is not type(models[0]) or shapes[i] != shapes[0]:
+            raise InvalidInput(f"models 0 and {i} differ in architecture; attack them one after the other")
+    return {name: torch.stack([state[name].detach() for state in states]) for name in states[0]}

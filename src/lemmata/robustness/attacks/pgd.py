@@ -1,0 +1,126 @@
+"""Projected gradient descent on the classifier's confidence (Madry et al. 2018): the standard attack.
+
+    z_0 = x, or uniform in the ball;   z_{k+1} = P(z_k + a u(grad s(z_k))),   k = 0, ..., steps - 1
+
+s is what cross-entropy grows with, the log-odds against the class (`losses`), u the steepest unit step (signs for linf,
+the unit vector for l2), P the exact projection on ball and box (`balls`). What is kept is the best point of all steps
+and restarts, the images themselves included, so that more steps or restarts never make it weaker.
+
+Cost: steps gradients and one evaluation an image, restart and radius, less what is done early; a gradient is a forward
+and a backward pass without the parameters' part. Where it fails: it finds a local maximum. Where gradients are hidden
+it finds nothing, and warns; what it does not break need not be robust, and only a certificate says that it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lemmata.robustness.attacks.ascent import Climb, ascend
+from lemmata.robustness.attacks.attack import Attack
+from lemmata.robustness.attacks.balls import Bounds
+from lemmata.robustness.attacks.losses import Values
+from lemmata.robustness.attacks.problem import Radii, Schedule, problem_of
+from lemmata.robustness.attacks.vanishing import warn_of_vanishing
+from lemmata.robustness.noise import Noise, require_noise
+
+
+def pgd(
+    model: nn.Module | Sequence[nn.Module],
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: Radii,
+    norm: str = "linf",
+    steps: int = 40,
+    restarts: int = 1,
+    step_size: Radii | None = None,
+    schedule: Schedule | None = None,
+    random_start: bool = True,
+    targeted: bool = False,
+    loss: str | Values = "cross_entropy",
+    bounds: Bounds = (0.0, 1.0),
+    early_exit: bool = True,
+    seed: int | torch.Generator = 0,
+    batch: int | None = None,
+) -> Attack:
+    """Attack images x (N, ...) of classes y (N,) within `eps` in the norm ``"linf"`` or ``"l2"``.
+
+    `eps` is a number, a list (a grid of E radii: results are (E, N)) or a tensor that broadcasts with (N,), as (N,)
+    with a radius for each image. `model` gives logits (n, C), C >= 2; a sequence of models of one architecture is
+    attacked at once, with results (M, ..., N). The models are not changed, and their parameters get no gradients.
+
+    `step_size` is the length of a step, given like eps; by default 2.5 eps / steps. `schedule(k, steps)` gives a factor
+    for step k. With `random_start` False the first restart begins at the image, the others at random. With `targeted`,
+    y are the classes to reach. `loss` is ``"cross_entropy"``, ``"margin"`` or a callable (logits, y) -> (n,) to climb.
+    `bounds` are the lowest and highest values of a pixel, or None.
+
+    With `early_exit` an image is done when it is broken, for all radii that reach the point found; without, each row
+    takes all steps and the point of the largest loss is kept, as adversarial training wants it. `batch` rows are
+    evaluated at once: by default as many as the processor's caches hold.
+
+    Random: the starts, by the seed and the image's place alone, the same directions for each radius and model. Raises
+    `InvalidInput` for images outside the bounds, labels and logits that do not fit, NaN, and a model whose answer
+    depends on the batch (batch normalisation in training mode). Warns by `VanishingGradients`. Source: Madry et al.
+    (2018), equation 2.2 and section 5.
+
+    >>> model = nn.Linear(2, 2, bias=False).requires_grad_(False)
+    >>> _ = model.weight.copy_(torch.tensor([[1.0, 2.0], [0.0, 0.0]]))
+    >>> x, y = torch.tensor([[0.5, 0.5]]), torch.tensor([0])
+    >>> found = pgd(model, x, y, eps=[0.4, 0.6], bounds=None)
+    >>> found.success.T, found.robust_accuracy
+    (tensor([[False,  True]]), tensor([1., 0.], dtype=torch.float64))
+    """
+    problem = problem_of(
+        model, x, y, eps=eps, norm=norm, bounds=bounds, targeted=targeted, loss=loss, seed=seed
+    )  # fmt: skip
+    climb = Climb(steps, restarts, step_size, schedule, random_start, early_exit)
+    name = f"PGD, {steps} steps" + (f" x {restarts}" if restarts > 1 else "")
+    return warn_of_vanishing(problem.result(name=name, **ascend(problem, climb, batch=batch)))
+
+
+def pgd_smoothed(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: Radii,
+    sigma: float | None = None,
+    noise: Noise | None = None,
+    draws: int = 16,
+    norm: str = "l2",
+    steps: int = 20,
+    restarts: int = 1,
+    step_size: Radii | None = None,
+    schedule: Schedule | None = None,
+    random_start: bool = False,
+    targeted: bool = False,
+    bounds: Bounds = (0.0, 1.0),
+    early_exit: bool = True,
+    seed: int | torch.Generator = 0,
+    batch: int | None = None,
+) -> Attack:
+    """Attack the classifier smoothed by noise: SmoothAdv, by the gradient of the averaged softmax.
+
+    The loss is -log (1/m) sum_i softmax(f(z + noise_i))_y over m = `draws` copies, whose noise is drawn once for each
+    image and kept over steps and restarts, so that one function is climbed (Salman et al. 2019, equations 6 and 8, and
+    section 3.2). Give `sigma` for Gaussian noise, or `noise`.
+    `success` says that the averaged softmax on these draws has another largest class; whether the smoothed classifier,
+    which counts votes, errs there too is for `predict` to say. The other arguments are those of `pgd`.
+
+    Cost: draws times that of `pgd`. Random: noise and starts, by the seed and the image's place alone.
+
+    >>> x, y = torch.tensor([[0.7, 0.2]]), torch.tensor([0])
+    >>> found = pgd_smoothed(nn.Identity(), x, y, sigma=0.1, eps=[0.2, 0.5])
+    >>> found.success.T
+    tensor([[False,  True]])
+    """
+    problem = problem_of(
+        model, x, y, eps=eps, norm=norm, bounds=bounds, targeted=targeted, noise=require_noise(noise, sigma),
+        draws=draws, seed=seed,
+    )  # fmt: skip
+    climb = Climb(steps, restarts, step_size, schedule, random_start, early_exit)
+    name = f"SmoothAdv, {steps} steps, {draws} draws"
+    return warn_of_vanishing(problem.result(name=name, **ascend(problem, climb, batch=batch)))

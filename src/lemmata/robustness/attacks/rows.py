@@ -1,0 +1,113 @@
+"""The rows of an attack, and the best point of each group of them.
+
+A *row* is one path: one model, one radius, one image, one restart. Rows that want the same thing, the restarts of one
+image at one radius, form a *group*. Groups are numbered model by model, radius by radius, image by image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from lemmata.robustness.attacks.balls import distance, projected, steepest, uniform_points
+from lemmata.robustness.attacks.problem import Problem, generator_of
+
+
+@dataclass
+class Block:
+    """The rows of some images: tables (rows,) of what each is about, and where it stands."""
+
+    problem: Problem
+    images: Tensor
+    restarts: int
+    x: Tensor = field(init=False)
+    group: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        problem, n = self.problem, len(self.images)
+        models, levels = len(problem.classifiers), len(problem.eps)
+        self.shape = (models, levels, n)
+        self.x, self.y = problem.x[self.images], problem.y[self.images]
+        every = torch.arange(models * levels * n, device=self.x.device)
+        self.of_image, self.of_model = every % n, every // (levels * n)
+        self.eps = problem.eps[:, self.images].expand(self.shape).reshape(-1)
+        self.group = every.repeat_interleave(self.restarts)
+        self.noise = problem.noises(self.images)
+
+    def starts(self, *, random: bool) -> Tensor:
+        """Where the rows begin: uniform in their balls, the same directions for each radius; or at the images."""
+        problem, shape = self.problem, (self.restarts, *self.x.shape[1:])
+        image = self.of_image[self.group]
+        first = 0 if random else 1
+        if self.restarts == first:
+            return self.x[image]
+        units = torch.zeros(len(self.images), *shape, dtype=self.x.dtype)
+        for i, number in enumerate(self.images.tolist()):
+            generator = generator_of(problem.seed, number, stream=0)
+            uniform = problem.norm == "linf"
+            draws = torch.empty(shape, dtype=self.x.dtype)
+            draws = draws.uniform_(-1, 1, generator=generator) if uniform else draws.normal_(generator=generator)
+            shares = torch.rand(self.restarts, dtype=self.x.dtype, generator=generator)
+            units[i] = uniform_points(draws, shares, problem.norm)
+        units[:, :first] = 0
+        restart = torch.arange(len(self.group), device=self.x.device) % self.restarts
+        moves = units.to(self.x.device)[image, restart]
+        eps = self.eps[self.group]
+        x = self.x[image]
+        moved = x + eps.view(-1, *[1] * (x.ndim - 1)) * moves
+        return projected(moved, x, eps, problem.norm, problem.bounds)
+
+    def batches(self, rows: Tensor, at_once: int) -> list[Tensor]:
+        """These rows in batches; with several models each batch has as many of each as can be."""
+        if len(self.problem.classifiers) > 1:
+            model = self.of_model[self.group[rows]]
+            counts = torch.bincount(model, minlength=len(self.problem.classifiers))
+            place = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[model]
+            rows = rows[place.argsort(stable=True)]
+        return list(rows.split(at_once))
+
+    def moved(self, z: Tensor, gradient: Tensor, length: Tensor, group: Tensor) -> Tensor:
+        """The rows z of these groups after a step of this length, back in their balls and the box."""
+        problem, x = self.problem, self.x[self.of_image[group]]
+        step = length.view(-1, *[1] * (x.ndim - 1)) * steepest(gradient, problem.norm)
+        return projected(z + step, x, self.eps[group], problem.norm, problem.bounds)
+
+
+@dataclass
+class Best:
+    """Of each group (G,) the best point so far: broken before unbroken, then by the climbed value."""
+
+    point: Tensor
+    value: Tensor
+    broken: Tensor
+
+    def update(self, group: Tensor, z: Tensor, value: Tensor, broken: Tensor) -> None:
+        """Take the points that are better than what their groups have."""
+        known = self.broken[group]
+        better = torch.where(broken == known, value > self.value[group], broken)
+        rows = better.nonzero().flatten()
+        if not len(rows):
+            return
+        rows = rows[value[rows].argsort(stable=True)]
+        rows = rows[broken[rows].to(torch.int8).argsort(stable=True)]
+        rows = rows[group[rows].argsort(stable=True)]
+        last = torch.cat([group[rows[1:]] != group[rows[:-1]], rows.new_ones(1, dtype=torch.bool)])
+        rows = rows[last]  # the best of each group
+        at = group[rows]
+        self.point[at], self.value[at], self.broken[at] = z[rows], value[rows], broken[rows]
+
+    def share(self, block: Block, fresh: Tensor) -> None:
+        """What has just broken a group (`fresh`, indices) breaks its image for every radius that reaches so far."""
+        _, levels, n = block.shape
+        if levels == 1 or not len(fresh):
+            return
+        reach = torch.full_like(self.value, torch.inf)
+        reach[fresh] = distance(self.point[fresh], block.x[block.of_image[fresh]], block.problem.norm)
+        nearest, level = reach.view(block.shape).min(1, keepdim=True)
+        takes = ~self.broken.view(block.shape) & (block.eps.view(block.shape) >= nearest)
+        at = takes.flatten().nonzero().flatten()
+        model, image = block.of_model[at], block.of_image[at]
+        source = (model * levels + level[model, 0, image]) * n + image
+        self.point[at], self.value[at], self.broken[at] = self.point[source], self.value[source], True
