@@ -45,7 +45,7 @@ def alone(model, x, y, optimiser, *, seed, sigma, copies=1, batch=BATCH, epochs=
         for part in index.split(batch):
             delta = noise.normal(torch.empty(1, copies, len(part), *x.shape[1:], dtype=x.dtype))[0]
             optimiser.zero_grad()
-            losses = [nn.functional.cross_entropy(model((x[part] + sigma * d)), y[part]) for d in delta]
+            losses = [nn.functional.cross_entropy(model(x[part] + sigma * d), y[part]) for d in delta]
             torch.stack(losses).mean().backward()
             optimiser.step()
     return model
@@ -60,7 +60,7 @@ def test_each_member_equals_a_plain_loop_with_its_noise(family, copies, batch):
     singles = copy.deepcopy(models)
     result = train(
         models, x, y, optimiser=SGD(lr=0.1, momentum=0.9), batch_size=batch, epochs=EPOCHS, seeds=seeds,
-        recipe=gaussian_augmentation(SIGMA, copies=copies),
+        recipe=gaussian_augmentation(SIGMA, draws=copies),
     )  # fmt: skip
     for i, (model, seed) in enumerate(zip(singles, seeds, strict=True)):
         rule = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)

@@ -183,7 +183,7 @@ class _Space:
         return losses
 
     def pulled(self, value: Callable[[Tensor], Tensor]) -> Tensor:
-        """Values of the outputs (M, n, k); the gradient of their sum, by autograd on the outputs, goes into the slopes."""
+        """Values of the outputs (M, n, k); the gradient of their sum, by autograd on them, goes into the slopes."""
         with torch.enable_grad():
             outputs = self.units[-1].mT.detach().requires_grad_()
             values = value(outputs)

@@ -70,7 +70,8 @@ class Selecting:
 def own_axis(x: Tensor, members: int, *, shared: bool) -> Tensor:
     """Give samples (n, ...) that are shared a member axis, without a copy; leave others as they are.
 
-    >>> own_axis(torch.zeros(5, 2), 3, shared=True).shape
+    >>> from torch import zeros
+    >>> own_axis(zeros(5, 2), 3, shared=True).shape
     torch.Size([3, 5, 2])
     """
     return x.expand(members, *x.shape) if shared else x

@@ -20,8 +20,7 @@ class Streams:
     """
 
     def __init__(self, seeds: Sequence[int], *, purpose: int, device: torch.device | str = "cpu"):
-        derived = [np.random.SeedSequence([int(seed) % 2**64, purpose]).generate_state(1, np.uint64) for seed in seeds]
-        self.generators = [torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1))) for state in derived]
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in derived(seeds, purpose)]
 
     def normal(self, out: Tensor) -> Tensor:
         """Fill (M, ...) with independent standard normal numbers, each member from its own stream."""
@@ -38,3 +37,13 @@ class Streams:
     def select(self, index: Tensor) -> None:
         """Keep only the members `index`."""
         self.generators = [self.generators[i] for i in index.tolist()]
+
+
+def derived(seeds: Sequence[int], purpose: int) -> list[int]:
+    """Seeds for another purpose, each from its member's own.
+
+    >>> derived([0, 1], 7) == [*derived([0], 7), *derived([1], 7)]
+    True
+    """
+    states = [np.random.SeedSequence([int(seed) % 2**64, purpose]).generate_state(1, np.uint64) for seed in seeds]
+    return [int(state[0] >> np.uint64(1)) for state in states]
