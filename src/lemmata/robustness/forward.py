@@ -1,0 +1,211 @@
+"""The fastest way through a classifier on this machine: layout of memory, packed weights, rows at once, by measuring.
+
+All but a few hundredths of a certification's time are forward passes, so this is where its speed lies, fewer samples
+aside. The ways:
+
+    plain           the model as it is
+    channels_last   weights and images stored with the channel as the fastest index, as convolutions read them
+    packed          batch normalisation folded into convolutions, weights stored in the blocks by which oneDNN computes
+                    (processors; float32 and bfloat16; models of convolutions, linear layers, ReLU and pooling)
+
+Each way that works is timed on the model, in rounding equal to the plain one, and so are several numbers of rows: the
+activations of few rows stay in the cache, many rows fill a GPU. The clock chooses; results differ between ways by
+rounding alone, which can move a vote only where two logits tie to the last digits.
+Cost: the passes that are timed, about half a second together; a slow model is timed on fewer rows.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from lemmata.errors import InvalidInput, UnknownName
+from lemmata.robustness.batch_dependence import close, logits
+from lemmata.robustness.noise_seeds import BLOCK
+
+Answer = Callable[[Tensor], Tensor]
+TRIAL_SECONDS = 0.05  # a timed pass lasts about this long at most, if 8 rows do not take longer
+TRIAL_ROWS = 100
+NEAR = 1.03  # ways this close are taken as equal, and fewer rows are preferred
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a model is evaluated: the layout `format`, `batch` rows at once, in `dtype` on `device`.
+
+    `microseconds` a row were measured for it, NaN where nothing was; `tried` holds those of all ways that were.
+
+    >>> Way("packed", 100, torch.float32, torch.device("cpu"), 75.0)
+    Way(format='packed', batch=100, dtype=torch.float32, device=device(type='cpu'), microseconds=75.0)
+    """
+
+    format: str
+    batch: int
+    dtype: torch.dtype
+    device: torch.device
+    microseconds: float = float("nan")
+    tried: dict[tuple[str, int], float] = field(default_factory=dict, repr=False)
+
+
+def fastest(
+    model: nn.Module, rows: Tensor, *, format: str = "auto", batch: int | None = None, most: int
+) -> tuple[Answer, Way]:
+    """Give the logits as a function of noisy images, of the type of `rows` (k, ...), and the way taken.
+
+    `format` and `batch` name a way instead of measuring. No more than `most` rows are taken at once. The model, which is
+    copied for each way, is left as it is. Raises `UnknownName` for a format that is none, and `InvalidInput` for one
+    that this model cannot take.
+    """
+    if format not in ("auto", *_MAKERS):
+        raise UnknownName("memory_format", format, ("auto", *_MAKERS))
+    dtype, device = floating(model, rows.dtype), rows.device
+    right = logits(model, rows.to(dtype))
+    names = _MAKERS if format == "auto" else (format,)
+    ways = {name: answer for name in names if (answer := _made(name, model, dtype, rows, right)) is not None}
+    if not ways:
+        raise InvalidInput(
+            f"memory_format = {format!r} is none that this model can take in {dtype} on {device}; leave it out, and "
+            "the fastest that works is found"
+        )
+    if len(ways) == 1 and batch is not None:
+        name = next(iter(ways))
+        return ways[name], Way(name, batch, dtype, device)
+    trial = min(_affordable(next(iter(ways.values())), rows), batch or most)
+    tried = {(name, trial): _microseconds(answer, rows, trial) for name, answer in ways.items()}
+    name = min(ways, key=lambda way: tried[way, trial])
+    if batch is not None:
+        return ways[name], Way(name, batch, dtype, device, tried[name, trial], tried)
+    for size in _sizes(trial, device, most):
+        tried[name, size] = _microseconds(ways[name], rows, size)
+        if device.type != "cpu" and tried[name, size] * NEAR > tried[name, size // 2]:
+            break  # more rows no longer pay
+    times = {size: value for (way, size), value in sorted(tried.items()) if way == name}
+    size = next(size for size in times if times[size] <= NEAR * min(times.values()))
+    # Rows too slow to be timed by blocks are still taken by blocks, which loses nothing.
+    return ways[name], Way(name, min(max(size, BLOCK), most), dtype, device, times[size], tried)
+
+
+def rows_within(budget: int, model: nn.Module, rows: Tensor) -> int:
+    """How many rows such as `rows` (k, ...) may be classified at once in `budget` bytes: at least one.
+
+    Counted are four copies of a row and of the largest answer of a submodule: what is read and written, and copies of
+    both in another layout.
+    """
+    largest = 0
+
+    def note(_module: nn.Module, _given: object, found: object) -> None:
+        nonlocal largest
+        largest = max(largest, found.nbytes if isinstance(found, Tensor) else 0)
+
+    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    try:
+        logits(model, rows)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(1, budget * len(rows) // (4 * (largest + rows.nbytes)))
+
+
+def floating(model: nn.Module, otherwise: torch.dtype) -> torch.dtype:
+    """The floating-point type a model computes in: that of its first parameter or buffer that has one."""
+    kinds = (value.dtype for value in (*model.parameters(), *model.buffers()) if value.is_floating_point())
+    return next(kinds, otherwise)
+
+
+def _made(name: str, model: nn.Module, dtype: torch.dtype, rows: Tensor, right: Tensor) -> Answer | None:
+    """The way of that name, if the model can take it and gives the right logits by it."""
+    answer = _MAKERS[name](model, dtype, rows)
+    if answer is None:
+        return None
+    try:
+        with torch.no_grad():
+            return answer if close(answer(rows), right) else None
+    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
+        return None  # an operation of the model does not know that layout
+
+
+def _plain(model: nn.Module, dtype: torch.dtype, _rows: Tensor) -> Answer:
+    return lambda rows: model(rows.to(dtype))
+
+
+def _channels_last(model: nn.Module, dtype: torch.dtype, rows: Tensor) -> Answer | None:
+    if rows.ndim != 4 or not any(isinstance(module, nn.Conv2d) for module in model.modules()):
+        return None
+    moved = copy.deepcopy(model).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return lambda rows: moved(rows.to(dtype).contiguous(memory_format=torch.channels_last))
+
+
+def _packed(model: nn.Module, dtype: torch.dtype, rows: Tensor) -> Answer | None:
+    if (
+        rows.device.type != "cpu"
+        or dtype not in (torch.float32, torch.bfloat16)
+        or not torch.backends.mkldnn.is_available()
+    ):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            packed = _oneDNN(model, dtype)
+    except Exception:  # whatever a tracer or a converter of torch finds that it cannot do
+        return None
+    return lambda rows: packed(rows.to(dtype).to_mkldnn()).to_dense(dtype)
+
+
+def _oneDNN(model: nn.Module, dtype: torch.dtype) -> nn.Module:  # noqa: N802
+    from torch.fx.experimental.optimization import fuse
+    from torch.utils.mkldnn import to_mkldnn
+
+    folded = copy.deepcopy(model)
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        folded = fuse(folded)
+    return to_mkldnn(folded.float(), dtype=dtype)
+
+
+_MAKERS: dict[str, Callable[[nn.Module, torch.dtype, Tensor], Answer | None]] = {
+    "plain": _plain, "channels_last": _channels_last, "packed": _packed,
+}  # fmt: skip
+
+
+def _affordable(answer: Answer, rows: Tensor) -> int:
+    """How many rows a timed pass has, so that it does not last long."""
+    a_row = 1e-6 * _microseconds(answer, rows, len(rows))
+    return int(min(TRIAL_ROWS, max(TRIAL_SECONDS / a_row, len(rows))))
+
+
+def _sizes(trial: int, device: torch.device, most: int) -> Iterator[int]:
+    """Other numbers of rows to try: around the cache on a processor, doubled while that pays on a GPU."""
+    if device.type == "cpu":
+        sizes = (BLOCK, 2 * BLOCK, 2 * TRIAL_ROWS) if trial == TRIAL_ROWS else ()
+    else:
+        sizes = (trial * 2**k for k in range(1, 20))
+    return (size for size in sizes if size <= most)
+
+
+def _microseconds(answer: Answer, rows: Tensor, size: int) -> float:
+    """The time a row of a pass over `size` rows: the best of a few, fewer where they are slow."""
+    images = rows.repeat(-(-size // len(rows)), *[1] * (rows.ndim - 1))[:size]
+    with torch.no_grad():
+        seconds = [_seconds(answer, images)]
+        while len(seconds) < 5 and sum(seconds) < 4 * TRIAL_SECONDS:
+            seconds.append(_seconds(answer, images))
+    return 1e6 * min(seconds) / size
+
+
+def _seconds(answer: Answer, images: Tensor) -> float:
+    clock = time.process_time if images.device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+    _wait(images.device)
+    start = clock()
+    answer(images)
+    _wait(images.device)
+    return clock() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize(device)
