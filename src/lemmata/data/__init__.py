@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lemmata.data.fetch import download
     from lemmata.data.folder import Found, available, digest
     from lemmata.data.loading import load
+    from lemmata.data.published_logs import find_log
     from lemmata.data.sources import names
     from lemmata.data.weights import load_weights
 
@@ -25,6 +26,7 @@ _HOME = {
     "available": "folder",
     "digest": "folder",
     "download": "fetch",
+    "find_log": "published_logs",
     "load": "loading",
     "load_weights": "weights",
     "names": "sources",
@@ -38,6 +40,7 @@ __all__ = [
     "corruption",
     "digest",
     "download",
+    "find_log",
     "load",
     "load_weights",
     "mnist1d",

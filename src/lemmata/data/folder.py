@@ -46,16 +46,22 @@ def locate(source: Source, data_dir: str | os.PathLike[str] | None = None) -> Pa
     root = resolve(data_dir)
     folders = [root / folder for folder in source.folders]
     for folder in folders:
-        if all((folder / file.name).is_file() for file in source.files):
+        if all(place(source, folder, file).is_file() for file in source.files):
             return folder
     nearest = next((folder for folder in folders if folder.is_dir()), folders[0])
-    absent = [file.name for file in source.files if not (nearest / file.name).is_file()]
+    absent = [file.name for file in source.files if not place(source, nearest, file).is_file()]
     raise DataMissing(
         f"{source.name}: {absent[0]} "
         + (f"and {len(absent) - 1} more files are" if len(absent) > 1 else "is")
         + f" not in {nearest}; {_remedy(source, 'them')}name the folder that holds "
         f"{source.folders[0]}/ with --data-dir or the environment variable LEMMATA_DATA"
     )
+
+
+def place(source: Source, folder: Path, file: File) -> Path:
+    """Where a file of the source is: under its name, or, of a packed source, under its name with .gz."""
+    plain, packed = folder / file.name, folder / f"{file.name}.gz"
+    return packed if source.packed and not plain.is_file() and packed.is_file() else plain
 
 
 def _remedy(source: Source, what: str) -> str:
@@ -65,11 +71,12 @@ def _remedy(source: Source, what: str) -> str:
 def check(source: Source, folder: Path) -> None:
     """Compare every file with its published md5; `CorruptFile` names the first that differs."""
     for file in source.files:
-        path = folder / file.name
+        path = place(source, folder, file)
+        packed = path.name != file.name
         size = path.stat().st_size
-        if size == file.size and checksum.md5(path) == file.md5:
+        if (packed or size == file.size) and checksum.md5(path, packed=packed) == file.md5:
             continue
-        what = "its md5 is not the published one" if size == file.size else f"it has {size:,} bytes"
+        what = "its md5 is not the published one" if packed or size == file.size else f"it has {size:,} bytes"
         raise CorruptFile(
             f"{path} is not the published file of {source.name}: {what} (published: {file.size:,} bytes, md5 "
             f"{file.md5}); {_remedy(source, 'it again')}pass verify=False to use it as "
@@ -79,7 +86,10 @@ def check(source: Source, folder: Path) -> None:
 
 def measured(source: Source, folder: Path) -> str:
     """The digest of the files as they are; equal to the source's digest if and only if they are the published ones."""
-    return sources.combined(File(file.name, checksum.md5(folder / file.name), file.size) for file in source.files)
+    places = {file: place(source, folder, file) for file in source.files}
+    return sources.combined(
+        File(file.name, checksum.md5(path, packed=path.name != file.name), file.size) for file, path in places.items()
+    )
 
 
 def digest(name: str, data_dir: str | os.PathLike[str] | None = None, *, verify: bool = True) -> str:
@@ -91,7 +101,7 @@ def digest(name: str, data_dir: str | os.PathLike[str] | None = None, *, verify:
     >>> digest("mnist-5k")[:12]
     '6947ede7c58b'
     """
-    source = sources.WEIGHTS[name] if name in sources.WEIGHTS else sources.find(name)
+    source = sources.PUBLISHED.get(name) or sources.find(name)
     if verify:
         return source.digest
     folder = locate(source, data_dir)
@@ -99,14 +109,14 @@ def digest(name: str, data_dir: str | os.PathLike[str] | None = None, *, verify:
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[Found]:
-    """Every dataset and set of weights known by name, and whether it is here; the tables of PMLB count as one.
+    """Every dataset, set of weights and set of logs known by name, and whether it is here; the tables of PMLB count as one.
 
     Names and sizes are looked at; contents are not read.
 
     >>> [entry.name for entry in available() if entry.found][:3]
     ['mnist-5k', 'digits', 'iris']
     """
-    single = [_look(source, data_dir) for source in (*sources.SOURCES.values(), *sources.WEIGHTS.values())]
+    single = [_look(source, data_dir) for source in (*sources.SOURCES.values(), *sources.PUBLISHED.values())]
     return [*single, _look_at_all("pmlb", list(sources.PMLB.values()), data_dir)]
 
 
@@ -130,8 +140,9 @@ def _look(source: Source, data_dir: str | os.PathLike[str] | None) -> Found:
     if folder is None:
         return Found(source.name, True, "generated", "")
     for file in source.files:
-        size = (folder / file.name).stat().st_size
-        if size != file.size:
+        path = place(source, folder, file)
+        size = path.stat().st_size
+        if size != file.size and path.name == file.name:
             reason = f"{file.name} has {size:,} bytes, the published file {file.size:,}"
             return Found(source.name, False, str(folder), reason)
     return Found(source.name, True, str(folder), "")

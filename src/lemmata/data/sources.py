@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from lemmata.data.pmlb_tables import TABLES
+from lemmata.data.published_log_tables import COHEN_2019, JEONG_2020, Log
 from lemmata.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class File(NamedTuple):
 class Source:
     """One dataset: either `files` under one of `folders` of the data directory, or `contents` that need no files.
 
-    Of published weights each file is one of the `parts`; no reader takes them for a dataset.
+    Of published weights and logs each file is one of the `parts`; no reader takes them for a dataset. Files of a
+    `packed` source may be compressed by gzip, under their names with .gz; the sums are those of what is in them.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Source:
     mirrors: tuple[str, ...] = ()
     archive: File | None = None
     parts: tuple[str, ...] = ()
+    packed: bool = False
 
     @property
     def digest(self) -> str:
@@ -216,7 +219,38 @@ RESNET56_CIFAR10 = Source(
     parts=("shortcuts", "no shortcuts"),
 )
 
+
+def _logs(
+    name: str, title: str, classes: int, reference: str, folders: tuple[str, ...], logs: tuple[Log, ...]
+) -> Source:
+    """A row of published logs: each file is a part under its own name."""
+    return Source(
+        name=name, title=title, classes=classes, reader="", reference=reference, folders=folders,
+        files=tuple(File(*log) for log in logs), parts=tuple(log.name for log in logs), packed=True,
+    )  # fmt: skip
+
+
+COHEN_2019_LOGS = _logs(
+    "cohen-2019-logs",
+    "Certified radii of smoothed classifiers, CIFAR-10 and ImageNet, and predictions: 17 logs",
+    1000,
+    "Cohen, Rosenfeld, Kolter (2019), Certified adversarial robustness via randomized smoothing, arXiv:1902.02918",
+    ("smoothing", "cohen-smoothing", "oracles/cohen-smoothing"),
+    COHEN_2019,
+)
+
+JEONG_2020_LOGS = _logs(
+    "jeong-2020-logs",
+    "Certified radii of smoothed classifiers, MNIST, five training methods: 75 logs",
+    10,
+    "Jeong, Shin (2020), Consistency regularization for certified robustness of smoothed classifiers, arXiv:2006.04062",
+    ("smoothing-consistency/data/certify", "jeong-smoothing", "oracles/jeong-smoothing"),
+    JEONG_2020,
+)
+
 WEIGHTS = {source.name: source for source in (RESNET56_CIFAR10,)}
+LOGS = {source.name: source for source in (COHEN_2019_LOGS, JEONG_2020_LOGS)}
+PUBLISHED = {**WEIGHTS, **LOGS}  # what is no dataset
 EMBEDDED = (MNIST_5K, DIGITS, IRIS, WINE, BREAST_CANCER, MNIST1D)
 SOURCES = {source.name: source for source in (*EMBEDDED, MNIST, FASHION_MNIST, CIFAR10)}
 
@@ -266,3 +300,15 @@ def find_weights(name: str) -> Source:
         return WEIGHTS[name]
     except KeyError:
         raise UnknownName("weights", name, WEIGHTS) from None
+
+
+def find_logs(name: str) -> Source:
+    """The row of published logs for a name, or `UnknownName`.
+
+    >>> len(find_logs("cohen-2019-logs").parts)
+    17
+    """
+    try:
+        return LOGS[name]
+    except KeyError:
+        raise UnknownName("logs", name, LOGS) from None
