@@ -3,12 +3,14 @@
 from lemmata.bernoulli.binomial_test import binomial_test
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.bernoulli.fixed_sample import FixedSample
+from lemmata.bernoulli.group_sequential import GroupSequential
 from lemmata.bernoulli.looks import looks
 from lemmata.bernoulli.procedure import Procedure, Progress
 from lemmata.bernoulli.samples_needed import samples_needed
 
 __all__ = [
     "FixedSample",
+    "GroupSequential",
     "Procedure",
     "Progress",
     "binomial_test",

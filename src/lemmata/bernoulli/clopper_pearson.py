@@ -3,8 +3,9 @@
     lower: the p at which P(X >= h) = alpha,  X ~ Binomial(n, p);   0 where h = 0,   alpha^(1/n) where h = n
     upper: the p at which P(X <= h) = alpha;                        1 where h = n,   1 - alpha^(1/n) where h = 0
 
-Each is a quantile of a beta distribution, since P(X >= h) is the regularised incomplete beta function I_p(h, n - h + 1).
-A bound errs with probability at most alpha, whatever p is, and with exactly alpha at the p for which it is attained.
+Each is a quantile of a beta distribution, since P(X >= h) is the regularised incomplete beta function I_p(h, n - h +
+1). A bound errs with probability at most alpha, whatever p is, and with exactly alpha at the p for which it is
+attained.
 
 Cost: one inversion of the incomplete beta function, some 2 microseconds a bound. Fails: a bound looked at after every
 few tosses errs far more often than alpha (`false_certificate_rate` shows it); that takes a sequential procedure.
@@ -41,8 +42,8 @@ def clopper_pearson(
 
     `hits`, `n` (whole numbers, 0 <= hits <= n, n >= 1) and `alpha` (in (0, 1)) broadcast; the bounds are float64 of the
     common shape. Accurate to 1e-12 relative, and to some units in the last place where the bound is near 1, down to
-    alpha = 1e-300 and up to 10^7 tosses. Nothing is random. Raises `InvalidInput` for what is out of range, `UnknownName`
-    for another side.
+    alpha = 1e-300 and up to 10^7 tosses. Nothing is random. Raises `InvalidInput` for what is out of range,
+    `UnknownName` for another side.
 
     >>> clopper_pearson([0, 9, 10], 10, alpha=0.001).round(4)
     array([0.    , 0.3763, 0.5012])
