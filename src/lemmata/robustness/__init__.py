@@ -1,8 +1,12 @@
 """Robustness of classifiers: certificates by randomised smoothing and by bounds, and attacks to hold beside them."""
 
 from lemmata.robustness.certificates import Certificates
+from lemmata.robustness.ensemble import ensemble
 from lemmata.robustness.noise import Gaussian, Laplace, Noise, Uniform
+from lemmata.robustness.recount import Recount, recount
 from lemmata.robustness.sequential import schedule
+from lemmata.robustness.smoothed import Smoothed
+from lemmata.robustness.smoothing import Predictions, predict
 from lemmata.robustness.votes import Votes
 
 __all__ = [
@@ -10,7 +14,13 @@ __all__ = [
     "Gaussian",
     "Laplace",
     "Noise",
+    "Predictions",
+    "Recount",
+    "Smoothed",
     "Uniform",
     "Votes",
+    "ensemble",
+    "predict",
+    "recount",
     "schedule",
 ]

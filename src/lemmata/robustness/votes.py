@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -33,6 +33,7 @@ from lemmata.bernoulli.looks import require_count
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.given import require_model, require_number, require_tensor
 from lemmata.robustness.batch_dependence import require_function
+from lemmata.robustness.ensemble import ensemble
 from lemmata.robustness.forward import fastest, floating, rows_within
 from lemmata.robustness.noise import Noise, require_noise
 from lemmata.robustness.noise_seeds import BLOCK, Stream, block_seeds, seed_number
@@ -42,7 +43,7 @@ PROBE = 4  # noisy images by which a model is examined
 
 
 class Votes:
-    """The votes of `model` on copies of the images x (N, ...) under `noise`.
+    """The votes of `model`, or of the mean logits of several, on copies of the images x (N, ...) under `noise`.
 
     `classes` is checked against the model's logits. `index` (N,) are the places of the images in their data set
     (0, 1, ..., by default), by which their noise is drawn. `batch` rows, at most, are classified at once in
@@ -69,7 +70,7 @@ class Votes:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | Sequence[nn.Module],
         x: Tensor,
         noise: Noise,
         *,
@@ -81,7 +82,8 @@ class Votes:
         input_range: tuple[float, float] | None = None,
         budget: int = 2**30,
     ):
-        self.model = copy.deepcopy(require_model(model)).requires_grad_(False)
+        original = require_model(model) if isinstance(model, nn.Module) else ensemble(model)
+        self.model = copy.deepcopy(original).requires_grad_(False)
         self.noise = require_noise(noise, None)
         self.x = _require_images(x, input_range)
         self.seed = seed_number(seed)
@@ -90,7 +92,7 @@ class Votes:
         self._drawn = {stream: np.zeros(len(self.x), np.int64) for stream in get_args(Stream)}
         double = floating(self.model, self.x.dtype) == torch.float64
         self.x = self.x.to(torch.float64 if double else torch.float32)
-        self._device = next((each.device for each in (*model.parameters(), *model.buffers())), self.x.device)
+        self._device = next((each.device for each in (*self.model.parameters(), *self.model.buffers())), self.x.device)
         self._generator = torch.Generator(device=self._device)
 
         probe = self.x[torch.arange(PROBE) % len(self.x)].to(self._device)
@@ -161,10 +163,8 @@ class Votes:
 
     def _vote(self, counts: Tensor, chosen: IntArray, pieces: list[_Piece]) -> None:
         rows = self._noisy(chosen, pieces)
-        places = torch.tensor([piece.owner for piece in pieces]).repeat_interleave(
-            torch.tensor([piece.rows for piece in pieces])
-        )
-        places = (places * (self.classes + 1)).to(self._device)
+        owners = np.repeat([piece.owner for piece in pieces], [piece.rows for piece in pieces])
+        places = torch.from_numpy(owners * (self.classes + 1)).to(self._device)
         for part, place in zip(rows.split(self.way.batch), places.split(self.way.batch), strict=True):
             with torch.no_grad():
                 logits = self._answer(part)
