@@ -3,6 +3,7 @@
 from lemmata.bernoulli.binomial_test import binomial_test
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.bernoulli.fixed_sample import FixedSample
+from lemmata.bernoulli.fixed_sequence import FixedSequence
 from lemmata.bernoulli.group_sequential import GroupSequential
 from lemmata.bernoulli.looks import looks
 from lemmata.bernoulli.procedure import Procedure, Progress
@@ -10,6 +11,7 @@ from lemmata.bernoulli.samples_needed import samples_needed
 
 __all__ = [
     "FixedSample",
+    "FixedSequence",
     "GroupSequential",
     "Procedure",
     "Progress",
