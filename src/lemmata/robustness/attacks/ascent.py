@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.robustness.attacks.balls import distance, dual_norm
-from lemmata.robustness.attacks.classifiers import require_logits
+from lemmata.robustness.attacks.classifiers import require_finite
 from lemmata.robustness.attacks.gradients import gradient_of, lost
 from lemmata.robustness.attacks.problem import Problem, Radii, Schedule, blocks, broadcast
 from lemmata.robustness.attacks.rows import Best, Block
@@ -120,7 +120,7 @@ class _Ascent:
         with torch.set_grad_enabled(more):
             logits = problem.logits(z, block.of_model[group], noise)
             values = problem.values(logits, y)
-        require_logits(logits, z)
+        require_finite(logits)
         broken = problem.broken(logits.detach(), y)
         self.best.update(group, z.detach(), values.detach(), broken)
         trace.evaluations += len(z)

@@ -56,7 +56,7 @@ class Attack:
     gradients: int = 0
     evaluations: int = 0
     targeted: bool = False
-    bounds: tuple[float, float] | None = None
+    clip: tuple[float, float] | None = None
     seed: int | None = None
     name: str = field(default="attack")
 
@@ -97,7 +97,7 @@ class Attack:
         clean = self.x[chosen].detach()
         change = found - clean
         reach = float(change.abs().max()) or 1.0
-        low, high = self.bounds or (float(clean.min()), float(clean.max()))
+        low, high = self.clip or (float(clean.min()), float(clean.max()))
         parts = (
             ("image", clean, (low, high), "pixel"),
             ("perturbation", change, (-reach, reach), "change of the pixel"),

@@ -12,8 +12,8 @@ p and the maximiser of <g, z> have the form
 with the largest t for which |z(t) - x| <= eps: the first by the Karush-Kuhn-Tucker conditions (with the multiplier m of
 the ball, z = clip((p + m x) / (1 + m)) and t = 1 / (1 + m)), the second as its limit for a far point. |z(t) - x| grows
 in t; with the coordinates that stand at the box held, t solves one equation, and holding more of them only raises t. So
-the active set grows until it is right, after a handful of passes, D at most. Clipping after scaling, as is common, stays
-inside the set too but ends short of the sphere: on images with much black or white it wastes a good part of eps.
+the active set grows until it is right, after a handful of passes, D at most. Clipping after scaling, as is common,
+stays inside the set too but ends short of the sphere: on images with much black or white it wastes much of eps.
 
 Shapes: images (B, ...), radii (B,). Cost: passes over the entries, no sorting.
 """
@@ -66,7 +66,7 @@ def steepest(g: Tensor, norm: str) -> Tensor:
     return (scaled / _nonzero(scaled.norm(dim=1, keepdim=True))).view_as(g)
 
 
-def projected(z: Tensor, x: Tensor, eps: Tensor, norm: str, bounds: Bounds) -> Tensor:
+def projected(z: Tensor, x: Tensor, eps: Tensor, norm: str, clip: Bounds) -> Tensor:
     """The nearest point to z (Euclidean distance) in the ball and in the box, which must hold x.
 
     >>> x, far = torch.tensor([[0.0, 0.9]]), torch.tensor([[0.0, 9.0]])
@@ -75,26 +75,26 @@ def projected(z: Tensor, x: Tensor, eps: Tensor, norm: str, bounds: Bounds) -> T
     """
     if norm == "linf":
         radius = _column(eps, x)
-        return clipped(torch.minimum(torch.maximum(z, x - radius), x + radius), bounds)
-    inside = clipped(z, bounds)
+        return clipped(torch.minimum(torch.maximum(z, x - radius), x + radius), clip)
+    inside = clipped(z, clip)
     outside = distance(inside, x, norm) > eps
     if not bool(outside.any()):
         return inside
     at = outside.nonzero().flatten()
     inside = inside.clone() if inside is z else inside
-    inside[at] = _along(x[at], (z - x)[at], eps[at], bounds)
+    inside[at] = _along(x[at], (z - x)[at], eps[at], clip)
     return inside
 
 
-def farthest(x: Tensor, g: Tensor, eps: Tensor, norm: str, bounds: Bounds) -> Tensor:
+def farthest(x: Tensor, g: Tensor, eps: Tensor, norm: str, clip: Bounds) -> Tensor:
     """The point of the ball and the box at which the linear function <g, z> is largest; x itself where g = 0.
 
     >>> farthest(torch.tensor([[0.5, 0.9]]), torch.tensor([[1.0, 1.0]]), torch.tensor([0.5]), "l2", (0.0, 1.0))
     tensor([[0.9899, 1.0000]])
     """
     if norm == "linf":
-        return clipped(x + _column(eps, x) * g.sign(), bounds)
-    return _along(x, g, eps, bounds)
+        return clipped(x + _column(eps, x) * g.sign(), clip)
+    return _along(x, g, eps, clip)
 
 
 def uniform_points(draws: Tensor, shares: Tensor, norm: str) -> Tensor:
@@ -109,19 +109,19 @@ def uniform_points(draws: Tensor, shares: Tensor, norm: str) -> Tensor:
     return steepest(draws, "l2") * _column(shares ** (1 / dimension), draws)
 
 
-def clipped(z: Tensor, bounds: Bounds) -> Tensor:
+def clipped(z: Tensor, clip: Bounds) -> Tensor:
     """The point of the box next to z."""
-    return z if bounds is None else z.clamp(*bounds)
+    return z if clip is None else z.clamp(*clip)
 
 
-def _along(x: Tensor, d: Tensor, eps: Tensor, bounds: Bounds) -> Tensor:
+def _along(x: Tensor, d: Tensor, eps: Tensor, clip: Bounds) -> Tensor:
     """clip(x + t d) at Euclidean distance eps from x, or as far as the box lets it go."""
     flat, start = _scaled(d.flatten(1)), x.flatten(1)
     speed, radius = flat.abs(), eps[:, None].to(x.dtype)
     t = radius / _nonzero(flat.norm(dim=1, keepdim=True))
-    if bounds is None:
+    if clip is None:
         return (start + t * flat).view_as(x)
-    room = torch.where(flat > 0, bounds[1] - start, start - bounds[0])  # up to the face that d heads for
+    room = torch.where(flat > 0, clip[1] - start, start - clip[0])  # up to the face that d heads for
     held = torch.full_like(t, -1.0)
     for _ in range(flat.shape[1] + 1):
         stopped = (t * speed >= room) & (speed > 0)
@@ -133,7 +133,7 @@ def _along(x: Tensor, d: Tensor, eps: Tensor, bounds: Bounds) -> Tensor:
         free = torch.where(stopped, 0.0, speed).square().sum(1, keepdim=True)
         t = torch.maximum(t, torch.where(free > 0, (left / _nonzero(free)).sqrt(), t))
     moved = torch.minimum(t * speed, room).where(speed > 0, 0.0)
-    return clipped(start + moved * flat.sign(), bounds).view_as(x)
+    return clipped(start + moved * flat.sign(), clip).view_as(x)
 
 
 def _length(rows: Tensor, norm: str) -> Tensor:

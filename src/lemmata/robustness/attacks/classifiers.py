@@ -3,24 +3,21 @@
 Parameters are never differentiated: the gradient is asked for by the input alone, so that nothing accumulates in the
 model. Several models are stacked and mapped over (`torch.vmap`); rows then say which model they are for.
 
-Refused: a model whose answer for an image depends on the images beside it (batch normalisation with the statistics of
-the batch) or on chance (dropout in training mode); logits of the wrong shape; NaN.
+Refused: a model whose answer for an image depends on the images beside it (batch normalisation in training mode) or on
+chance (dropout), by `batch_dependence`; logits of the wrong shape; NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
-from torch.nn.modules.dropout import _DropoutNd
 
 from lemmata.errors import InvalidInput
 from lemmata.given import require_model
-
-Rows = Callable[[Tensor, Tensor], Tensor]
+from lemmata.robustness.batch_dependence import close, require_function
 
 
 class Classifiers:
@@ -36,8 +33,6 @@ class Classifiers:
         self.models = [require_model(model) for model in (models if isinstance(models, Sequence) else [models])]
         if not self.models:
             raise InvalidInput("no model to attack; give one, or a sequence of at least one")
-        for model in self.models:
-            require_fixed(model)
         self._stacked = _stacked(self.models) if len(self.models) > 1 else {}
 
     def __len__(self) -> int:
@@ -60,15 +55,15 @@ class Classifiers:
         return logits[model[order], place][order.argsort()]
 
     def check(self, x: Tensor) -> None:
-        """Refuse models that are alike in their parameters only, by what they give for the first image."""
-        if not self._stacked:
-            return
-        one = x[:1]
-        with torch.no_grad():
-            together = self(one.expand(len(self), *one.shape[1:]), torch.arange(len(self), device=x.device))
-            alone = torch.cat([model(one) for model in self.models])
-        if not torch.allclose(together, alone, rtol=1e-3, atol=1e-3 * float(alone.abs().max())):
-            raise InvalidInput("the models differ in more than their parameters; attack them one after the other")
+        """Refuse models that are no function of one image, and such as are alike in their parameters only."""
+        some = x[:2]
+        alone = torch.stack([require_function(model, some) for model in self.models])
+        if len(self.models) > 1:
+            model = torch.arange(len(self), device=x.device).repeat_interleave(len(some))
+            with torch.no_grad():
+                together = self(some.repeat(len(self), *[1] * (some.ndim - 1)), model)
+            if not close(together, alone.flatten(0, 1)):
+                raise InvalidInput("the models differ in more than their parameters; attack them one after the other")
 
     def bytes_of_a_row(self, x: Tensor) -> int:
         """The bytes that a forward pass of one row of x keeps for its backward pass, weights apart."""
@@ -87,37 +82,8 @@ class Classifiers:
         return max(sum(kept.values()), z.numel() * z.element_size())
 
 
-def require_fixed(model: nn.Module) -> None:
-    """Refuse a model whose answer for one image depends on the other images or on chance.
-
-    >>> require_fixed(nn.Sequential(nn.BatchNorm1d(3)))
-    Traceback (most recent call last):
-    lemmata.errors.InvalidInput: '0' (BatchNorm1d) is in training mode, where an image's class depends on the images ...
-    """
-    for name, module in model.named_modules():
-        what = f"{name!r} ({type(module).__name__})"
-        if isinstance(module, _NormBase) and module.track_running_stats and module.training:
-            raise InvalidInput(
-                f"{what} is in training mode, where an image's class depends on the images beside it; call model.eval()"
-            )
-        if isinstance(module, _BatchNorm) and module.running_mean is None:
-            raise InvalidInput(
-                f"{what} keeps no running statistics, so that an image's class depends on the images beside it; build "
-                "it with track_running_stats=True"
-            )
-        if module.training and (isinstance(module, nn.RReLU) or (isinstance(module, _DropoutNd) and module.p > 0)):
-            raise InvalidInput(f"{what} is in training mode, where it draws at random; call model.eval()")
-
-
-def require_logits(logits: Tensor, x: Tensor, first: int = 0) -> None:
-    """Refuse what is no finite (n, C) logits with C >= 2; `first` is the index of the first of these images."""
-    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
-        raise InvalidInput(
-            f"the model gives {shape} for {len(x)} images; a classifier gives logits ({len(x)}, classes)"
-        )
-    if logits.shape[1] < 2:
-        raise InvalidInput(f"the model gives {shape}: one logit; give one a class, as [0, z] for a binary classifier")
+def require_finite(logits: Tensor, first: int = 0) -> None:
+    """Refuse logits (n, C) with NaN or infinity; `first` is the index of the first of these images."""
     wrong = ~logits.detach().isfinite().all(1)
     if bool(wrong.any()):
         image = first + int(wrong.nonzero()[0])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds, distance, dual_norm, farthest
-from lemmata.robustness.attacks.classifiers import require_logits
+from lemmata.robustness.attacks.classifiers import require_finite
 from lemmata.robustness.attacks.gradients import gradient_of, lost
 from lemmata.robustness.attacks.losses import Values
 from lemmata.robustness.attacks.problem import Problem, Radii, blocks, problem_of, require_labels
@@ -34,7 +34,7 @@ def fgsm(
     norm: str = "linf",
     targeted: bool = False,
     loss: str | Values = "cross_entropy",
-    bounds: Bounds = (0.0, 1.0),
+    clip: Bounds = (0.0, 1.0),
     batch: int | None = None,
 ) -> Attack:
     """Take one step from each image x (N, ...) of class y (N,) to the edge of its ball.
@@ -48,7 +48,7 @@ def fgsm(
     >>> found.adversarial, found.success
     (tensor([[0.3750, 0.2250]]), tensor([True]))
     """
-    problem = problem_of(model, x, y, eps=eps, norm=norm, bounds=bounds, targeted=targeted, loss=loss)
+    problem = problem_of(model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, loss=loss)
     at_once = problem.rows_at_once(batch)
     parts = [
         _step(problem, model, torch.arange(first, last, device=problem.x.device), first)
@@ -80,17 +80,17 @@ def _step(problem: Problem, model: int, images: Tensor, first: int) -> dict[str,
     z = x.clone().requires_grad_()
     with torch.enable_grad():
         logits = problem.logits(z, which, None)
-        require_logits(logits, x, first)
+        require_finite(logits, first)
         require_labels(y, logits.shape[1])
         clean = problem.values(logits, y)
     gradient, logits, clean = gradient_of(clean, z), logits.detach(), clean.detach()
     slope = dual_norm(gradient, problem.norm)
     levels: list[dict[str, Tensor]] = []
     for eps in problem.eps[:, images]:
-        point = farthest(x, gradient, eps, problem.norm, problem.bounds)
+        point = farthest(x, gradient, eps, problem.norm, problem.clip)
         with torch.no_grad():
             after = problem.logits(point, which, None)
-        require_logits(after, x, first)
+        require_finite(after, first)
         levels.append({
             "point": point, "broken": problem.broken(after, y), "distance": distance(point, x, problem.norm),
             "loss": problem.shown(problem.values(after, y)), "clean": problem.shown(clean), "slope": slope,

@@ -41,7 +41,7 @@ def pgd(
     random_start: bool = True,
     targeted: bool = False,
     loss: str | Values = "cross_entropy",
-    bounds: Bounds = (0.0, 1.0),
+    clip: Bounds = (0.0, 1.0),
     early_exit: bool = True,
     seed: int | torch.Generator = 0,
     batch: int | None = None,
@@ -55,26 +55,26 @@ def pgd(
     `step_size` is the length of a step, given like eps; by default 2.5 eps / steps. `schedule(k, steps)` gives a factor
     for step k. With `random_start` False the first restart begins at the image, the others at random. With `targeted`,
     y are the classes to reach. `loss` is ``"cross_entropy"``, ``"margin"`` or a callable (logits, y) -> (n,) to climb.
-    `bounds` are the lowest and highest values of a pixel, or None.
+    `clip` are the lowest and highest values of a pixel, or None.
 
     With `early_exit` an image is done when it is broken, for all radii that reach the point found; without, each row
     takes all steps and the point of the largest loss is kept, as adversarial training wants it. `batch` rows are
     evaluated at once: by default as many as the processor's caches hold.
 
     Random: the starts, by the seed and the image's place alone, the same directions for each radius and model. Raises
-    `InvalidInput` for images outside the bounds, labels and logits that do not fit, NaN, and a model whose answer
+    `InvalidInput` for images outside `clip`, labels and logits that do not fit, NaN, and a model whose answer
     depends on the batch (batch normalisation in training mode). Warns by `VanishingGradients`. Source: Madry et al.
     (2018), equation 2.2 and section 5.
 
     >>> model = nn.Linear(2, 2, bias=False).requires_grad_(False)
     >>> _ = model.weight.copy_(torch.tensor([[1.0, 2.0], [0.0, 0.0]]))
     >>> x, y = torch.tensor([[0.5, 0.5]]), torch.tensor([0])
-    >>> found = pgd(model, x, y, eps=[0.4, 0.6], bounds=None)
+    >>> found = pgd(model, x, y, eps=[0.4, 0.6], clip=None)
     >>> found.success.T, found.robust_accuracy
     (tensor([[False,  True]]), tensor([1., 0.], dtype=torch.float64))
     """
     problem = problem_of(
-        model, x, y, eps=eps, norm=norm, bounds=bounds, targeted=targeted, loss=loss, seed=seed
+        model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, loss=loss, seed=seed
     )  # fmt: skip
     climb = Climb(steps, restarts, step_size, schedule, random_start, early_exit)
     name = f"PGD, {steps} steps" + (f" x {restarts}" if restarts > 1 else "")
@@ -97,7 +97,7 @@ def pgd_smoothed(
     schedule: Schedule | None = None,
     random_start: bool = False,
     targeted: bool = False,
-    bounds: Bounds = (0.0, 1.0),
+    clip: Bounds = (0.0, 1.0),
     early_exit: bool = True,
     seed: int | torch.Generator = 0,
     batch: int | None = None,
@@ -118,7 +118,7 @@ def pgd_smoothed(
     tensor([[False,  True]])
     """
     problem = problem_of(
-        model, x, y, eps=eps, norm=norm, bounds=bounds, targeted=targeted, noise=require_noise(noise, sigma),
+        model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, noise=require_noise(noise, sigma),
         draws=draws, seed=seed,
     )  # fmt: skip
     climb = Climb(steps, restarts, step_size, schedule, random_start, early_exit)

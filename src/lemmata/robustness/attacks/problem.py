@@ -15,7 +15,7 @@ from lemmata.errors import InvalidInput
 from lemmata.given import require_number, require_tensor
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds, require_norm
-from lemmata.robustness.attacks.classifiers import Classifiers, require_logits
+from lemmata.robustness.attacks.classifiers import Classifiers, require_finite
 from lemmata.robustness.attacks.losses import Values, log_mean_softmax, values_of
 from lemmata.robustness.noise import Noise
 
@@ -35,7 +35,7 @@ class Problem:
     eps: Tensor
     lead: tuple[int, ...]  # the shape of the radii without the images: () for one radius or one an image
     norm: str
-    bounds: Bounds
+    clip: Bounds
     targeted: bool
     loss: str | Values
     noise: Noise | None = None
@@ -103,7 +103,7 @@ class Problem:
                 images = torch.arange(first, min(first + at_once, len(self.x)), device=self.x.device)
                 x, y = self.x[images], self.y[images]
                 logits = self.logits(x, torch.full_like(images, model), self.noises(images))
-                require_logits(logits, x, first)
+                require_finite(logits, first)
                 require_labels(y, logits.shape[1])
                 values.append(self.values(logits, y))
                 broken.append(self.broken(logits, y))
@@ -114,7 +114,7 @@ class Problem:
         """An attack on this problem, with what was found."""
         eps = self.eps.reshape(*self.lead, -1)
         return Attack(
-            x=self.x, y=self.y, eps=eps, norm=self.norm, targeted=self.targeted, bounds=self.bounds,
+            x=self.x, y=self.y, eps=eps, norm=self.norm, targeted=self.targeted, clip=self.clip,
             seed=self.seed, **found,  # type: ignore[arg-type]
         )  # fmt: skip
 
@@ -126,7 +126,7 @@ def problem_of(
     *,
     eps: Radii,
     norm: str,
-    bounds: Bounds,
+    clip: Bounds,
     targeted: bool = False,
     loss: str | Values = "cross_entropy",
     noise: Noise | None = None,
@@ -136,17 +136,17 @@ def problem_of(
     """Check what was given, and put it together."""
     require_norm(norm)
     values_of(loss)
-    bounds = require_bounds(bounds)
-    x, y = require_images(x, y, bounds)
+    clip = require_clip(clip)
+    x, y = require_images(x, y, clip)
     radii = broadcast(eps, x, "eps", "radii")
     return Problem(
-        Classifiers(model), x, y, radii.reshape(-1, len(x)), tuple(radii.shape[:-1]), norm, bounds, targeted, loss,
+        Classifiers(model), x, y, radii.reshape(-1, len(x)), tuple(radii.shape[:-1]), norm, clip, targeted, loss,
         noise, draws, seed_of(seed),
     )  # fmt: skip
 
 
-def require_images(x: Tensor, y: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
-    """Images (N, ...), N >= 1, finite and inside the bounds, and one whole label an image on their device."""
+def require_images(x: Tensor, y: Tensor, clip: Bounds) -> tuple[Tensor, Tensor]:
+    """Images (N, ...), N >= 1, finite and inside the range `clip`, and one whole label an image on their device."""
     require_tensor(x, "images x")
     require_tensor(y, "labels y")
     if not x.is_floating_point() or x.ndim < 2 or not x.numel():
@@ -160,23 +160,23 @@ def require_images(x: Tensor, y: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor
     low, high = (float(end) for end in x.detach().aminmax())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InvalidInput("the images hold NaN or infinity; remove or replace those images")
-    if bounds is not None and not bounds[0] <= low <= high <= bounds[1]:
+    if clip is not None and not clip[0] <= low <= high <= clip[1]:
         raise InvalidInput(
-            f"the images reach from {low:g} to {high:g}, beyond bounds = {bounds}; give the range that the model "
-            "expects, or bounds=None for none"
+            f"the images reach from {low:g} to {high:g}, beyond clip = {clip}; give the range that the model "
+            "expects, or clip=None for none"
         )
     return x.detach(), y.detach().to(x.device, torch.int64)
 
 
-def require_bounds(bounds: object) -> Bounds:
+def require_clip(clip: object) -> Bounds:
     """A pair low < high, or None."""
-    if bounds is None:
+    if clip is None:
         return None
-    if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
-        raise InvalidInput(f"bounds = {bounds!r}; give (lowest, highest) value of a pixel, or None")
-    low, high = (require_number(end, "bounds") for end in bounds)
+    if not isinstance(clip, Sequence) or isinstance(clip, str) or len(clip) != 2:
+        raise InvalidInput(f"clip = {clip!r}; give (lowest, highest) value of a pixel, or None")
+    low, high = (require_number(end, "clip") for end in clip)
     if not low < high:
-        raise InvalidInput(f"bounds = {bounds}; the lowest value of a pixel must be below the highest")
+        raise InvalidInput(f"clip = {clip}; the lowest value of a pixel must be below the highest")
     return low, high
 
 

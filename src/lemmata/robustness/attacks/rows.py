@@ -46,18 +46,21 @@ class Block:
         units = torch.zeros(len(self.images), *shape, dtype=self.x.dtype)
         for i, number in enumerate(self.images.tolist()):
             generator = generator_of(problem.seed, number, stream=0)
-            uniform = problem.norm == "linf"
-            draws = torch.empty(shape, dtype=self.x.dtype)
-            draws = draws.uniform_(-1, 1, generator=generator) if uniform else draws.normal_(generator=generator)
-            shares = torch.rand(self.restarts, dtype=self.x.dtype, generator=generator)
-            units[i] = uniform_points(draws, shares, problem.norm)
+            for restart in units[i]:  # one after the other, so that more of them begin with the same
+                share = torch.rand(1, dtype=self.x.dtype, generator=generator)
+                draw = (
+                    restart.uniform_(-1, 1, generator=generator)
+                    if problem.norm == "linf"
+                    else restart.normal_(generator=generator)
+                )
+                restart.copy_(uniform_points(draw[None], share, problem.norm)[0])
         units[:, :first] = 0
         restart = torch.arange(len(self.group), device=self.x.device) % self.restarts
         moves = units.to(self.x.device)[image, restart]
         eps = self.eps[self.group]
         x = self.x[image]
         moved = x + eps.view(-1, *[1] * (x.ndim - 1)) * moves
-        return projected(moved, x, eps, problem.norm, problem.bounds)
+        return projected(moved, x, eps, problem.norm, problem.clip)
 
     def batches(self, rows: Tensor, at_once: int) -> list[Tensor]:
         """These rows in batches; with several models each batch has as many of each as can be."""
@@ -72,7 +75,7 @@ class Block:
         """The rows z of these groups after a step of this length, back in their balls and the box."""
         problem, x = self.problem, self.x[self.of_image[group]]
         step = length.view(-1, *[1] * (x.ndim - 1)) * steepest(gradient, problem.norm)
-        return projected(z + step, x, self.eps[group], problem.norm, problem.bounds)
+        return projected(z + step, x, self.eps[group], problem.norm, problem.clip)
 
 
 @dataclass

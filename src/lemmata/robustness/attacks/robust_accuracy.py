@@ -1,0 +1,159 @@
+"""Robust accuracy as attacks measure it: the share of images that keep their class, against eps, with its interval.
+
+    A(eps) <= P(f(x) = y, and no attack tried within eps changed it)
+
+An attack that finds nothing proves nothing, so the curve lies above the true robust accuracy, as certified accuracy
+lies below. Each image is attacked at all radii in one run, first on cross-entropy, then, where it stands, on the
+margin; what breaks it at one radius breaks it at every larger one, so that the curve never rises.
+
+The interval is for the images being a sample. It holds at all radii at once: the number of images standing at eps is
+that of samples with a breaking radius above eps, so the exact band of `confidence_band` applies, or intervals of
+Clopper and Pearson at level alpha / E, whichever is narrower (which depends on N and E alone).
+
+Cost: that of `pgd` for each loss, an image being done at all radii that reach what broke it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lemmata.bernoulli import clopper_pearson
+from lemmata.errors import InvalidInput
+from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.robustness import confidence_band
+from lemmata.robustness.attacks.attack import Attack
+from lemmata.robustness.attacks.balls import Bounds
+from lemmata.robustness.attacks.losses import Values
+from lemmata.robustness.attacks.pgd import pgd
+from lemmata.robustness.attacks.problem import broadcast
+from lemmata.short_repr import short_repr
+
+Floats = np.ndarray
+UNITS = {"linf": "ℓ∞ distance", "l2": "ℓ2 distance"}
+
+
+@dataclass(frozen=True, eq=False)
+class RobustAccuracy:
+    """`accuracy` (E,) at `eps` (E,) in `norm`, float64, with the ends `low`, `high` (E,) of its band at `confidence`.
+
+    `standing` (E, N) bool are the images that no attack broke, `attacks` the runs, one a loss.
+    """
+
+    eps: Floats
+    accuracy: Floats
+    low: Floats
+    high: Floats
+    standing: Tensor
+    norm: str
+    label: str
+    confidence: float
+    attacks: tuple[Attack, ...] = ()
+
+    __repr__ = short_repr
+
+    def __len__(self) -> int:
+        return self.standing.shape[1]
+
+    def plot(self, beside: Sequence[Any] = ()) -> Figure:
+        """Draw the curve with its band; `beside` it others of the kind, or certified accuracies."""
+        curves = [(one, "measured" if one is self else "control") for one in (self, *beside)]
+        series = [
+            Series(
+                label=_label(one), x=_points(one), y=one.accuracy, low=one.low, high=one.high,
+                role=role, style="points" if len(one.accuracy) == 1 else "line",  # type: ignore[arg-type]
+            )
+            for one, role in curves
+        ]  # fmt: skip
+        panel = Panel(
+            x=Axis(label="eps", unit=UNITS.get(self.norm, self.norm)),
+            y=Axis(label="share of images right and robust", limits=(0.0, 1.02)),
+            series=series,
+        )
+        caption = (
+            f"Share of {len(self):,} images that no attack changed, an upper bound on the robust accuracy, with a band "
+            f"that holds at all radii at once ({100 * self.confidence:g} % over images)."
+        )
+        return Figure(name="robust-accuracy", title="Robust accuracy under attack", caption=caption, panels=[panel])
+
+
+def robust_accuracy(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float | Sequence[float],
+    norm: str = "linf",
+    losses: Sequence[str | Values] = ("cross_entropy", "margin"),
+    steps: int = 40,
+    restarts: int = 2,
+    confidence: float = 0.95,
+    clip: Bounds = (0.0, 1.0),
+    seed: int | torch.Generator = 0,
+    label: str | None = None,
+    **options: Any,
+) -> RobustAccuracy:
+    """Attack images x (N, ...) of classes y (N,) at each radius of `eps`, and count what is left.
+
+    Each of `losses` is climbed by `pgd` with `steps` and `restarts` (and further `options` of it) on the images that
+    the ones before left. Random, refused and warned of: as by `pgd`. Raises `InvalidInput` for no losses, radii that do
+    not increase, several models, and a confidence outside (0, 1).
+
+    >>> model = nn.Linear(1, 2).requires_grad_(False)
+    >>> _ = model.weight.copy_(torch.tensor([[-1.0], [1.0]])), model.bias.zero_()
+    >>> x = torch.tensor([[0.2], [0.4], [0.6]])
+    >>> found = robust_accuracy(model, x, torch.ones(3, dtype=torch.int64), eps=[0.1, 0.3, 0.5])
+    >>> found.accuracy.round(2)
+    array([1.  , 0.67, 0.33])
+    """
+    if not isinstance(model, nn.Module):
+        raise InvalidInput("several models have several curves; ask for the robust accuracy of one after the other")
+    if not losses:
+        raise InvalidInput("losses is empty; give at least one of 'cross_entropy' and 'margin'")
+    if not 0 < confidence < 1:
+        raise InvalidInput(f"confidence = {confidence}; give a probability between 0 and 1, such as 0.95")
+    radii = [eps] if isinstance(eps, float | int) else list(eps)
+    grid = broadcast(radii, x, "eps", "radii").clone()
+    if not bool((grid.diff(dim=0) > 0).all()):
+        raise InvalidInput(f"eps = {radii} does not increase; sort the radii, each once")
+    attacks: list[Attack] = []
+    broken = torch.zeros(grid.shape, dtype=torch.bool, device=grid.device)
+    for loss in losses:
+        left = (~broken).any(0)
+        if not bool(left.any()):
+            break
+        asked = grid.masked_fill(broken, 0.0)[:, left]  # an image of radius 0 is left in peace
+        found = pgd(
+            model, x[left], y[left], eps=asked, norm=norm, loss=loss, steps=steps, restarts=restarts, clip=clip,
+            seed=seed, **options,
+        )  # fmt: skip
+        attacks.append(found)
+        broken[:, left] |= found.success
+    standing = (~broken).cpu()
+    low, high = _band(len(y), len(radii), confidence)
+    counts = standing.sum(1).numpy()
+    return RobustAccuracy(
+        eps=np.array(radii, dtype=np.float64), accuracy=counts / len(y), low=low[counts], high=high[counts],
+        standing=standing, norm=norm, label=label or f"attacked: PGD, {steps} steps x {restarts}, {len(losses)} losses",
+        confidence=confidence, attacks=tuple(attacks),
+    )  # fmt: skip
+
+
+def _band(n: int, radii: int, confidence: float) -> tuple[Floats, Floats]:
+    """Bounds by count, (n + 1,) each: the narrower of the two, chosen before any image is looked at."""
+    whole = confidence_band.band(n, confidence=confidence)
+    low, high = clopper_pearson(np.arange(n + 1), n, alpha=(1 - confidence) / radii, side="two-sided")
+    return (low, high) if float((high - low).mean()) < whole.mean_width else (whole.low, whole.high)
+
+
+def _points(one: Any) -> Floats:
+    return one.eps if hasattr(one, "eps") else one.radii
+
+
+def _label(one: Any) -> str:
+    return one.label if hasattr(one, "label") else f"certified: {one.name}"
