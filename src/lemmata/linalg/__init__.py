@@ -3,6 +3,7 @@
 from lemmata.linalg.adjoint_check import AdjointCheck, check_adjoint
 from lemmata.linalg.cg import Solution, cg
 from lemmata.linalg.cgls import cgls
+from lemmata.linalg.convolution_norm import OperatorNorm, convolution_norm, matrix_norm
 from lemmata.linalg.definite import is_positive_definite, is_positive_semidefinite
 from lemmata.linalg.derivative_check import DerivativeCheck, check_gradient, check_jacobian
 from lemmata.linalg.diagonal import exact_diagonal, hutchinson_diagonal
@@ -22,6 +23,7 @@ __all__ = [
     "Eigenpairs",
     "LeastSquaresRun",
     "LinearOperator",
+    "OperatorNorm",
     "Quadrature",
     "Solution",
     "cg",
@@ -29,6 +31,7 @@ __all__ = [
     "check_adjoint",
     "check_gradient",
     "check_jacobian",
+    "convolution_norm",
     "eigenpairs",
     "exact_diagonal",
     "hutch_plus_plus",
@@ -38,6 +41,7 @@ __all__ = [
     "is_positive_semidefinite",
     "lanczos_quadrature",
     "lsqr",
+    "matrix_norm",
     "xdiag",
     "xtrace",
 ]

@@ -1,5 +1,6 @@
 """Bounds of networks on balls of inputs, and the certificates that follow: intervals, CROWN, auto_LiRPA."""
 
 from lemmata.robustness.linear_bounds.bounds import LogitBounds, crown, interval_bounds, margin_bounds
+from lemmata.robustness.linear_bounds.certify_by_bounds import certify_by_bounds
 
-__all__ = ["LogitBounds", "crown", "interval_bounds", "margin_bounds"]
+__all__ = ["LogitBounds", "certify_by_bounds", "crown", "interval_bounds", "margin_bounds"]

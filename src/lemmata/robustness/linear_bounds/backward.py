@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from lemmata.robustness.linear_bounds.affine import Affine
@@ -81,7 +80,7 @@ def lower_bounds(state: State, k: int, rows: Tensor) -> Tensor:
         error = error + gamma(_terms(graph, i), rows.dtype) * size
         for parent, part in parts.items():
             A[parent] = A[parent] + part if parent in A else part
-    return below(total + (state.ball.least(A[0]) if 0 in A else 0.0) - above(error))
+    return below(total + (state.ball.least(A[0], cut=k == len(graph.nodes) - 1) if 0 in A else 0.0) - above(error))
 
 
 def _terms(graph: Graph, i: int) -> int:

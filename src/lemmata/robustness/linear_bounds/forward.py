@@ -1,8 +1,8 @@
 """The boxes and lines of all nodes, from the input on.
 
 Interval propagation takes each node's box from those of its parents. CROWN then tightens the boxes in front of
-activations by linear bounds of their entries, of those only whose lines depend on the bounds: a unit that interval
-propagation shows to be always on or always off is not bounded again. With intermediate bounds by intervals ("CROWN-IBP";
+activations by linear bounds of their entries, of those only whose lines depend on the bounds: a unit that intervals
+show to be always on or always off is not bounded again. With intermediate bounds by intervals ("CROWN-IBP";
 Zhang et al., 2020) nothing is tightened, and only the last bounds are linear.
 
 Cost: intervals take two forward passes. CROWN takes, for each node with K unsettled entries an image, 2 K backward
@@ -36,7 +36,7 @@ def propagate(graph: Graph, ball: Ball, method: str, budget: int) -> State:
         step = node.step
         assert step is not None
         unsettled = step.unsettled(state.boxes[parent])
-        if method == "crown" and parent not in exact and bool(unsettled.any()):
+        if method in ("crown", "alpha-crown") and parent not in exact and bool(unsettled.any()):
             state.boxes[parent] = _tightened(state, parent, unsettled, budget)
         if method != "interval":
             state.lines[i] = step.lines(state.boxes[parent])
@@ -75,7 +75,6 @@ def _tightened(state: State, k: int, unsettled: Tensor, budget: int) -> Box:
     flat = unsettled.flatten(1)
     count = int(flat.sum(1).max())
     index = flat.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :count]
-    wanted = flat.gather(1, index)
     step = rows_at_once(state.graph, len(flat), low.dtype, budget)
     for columns in index.split(step, 1):
         rows = low.new_zeros(*columns.shape, flat.shape[1]).scatter_(2, columns[..., None], 1.0)
@@ -85,5 +84,4 @@ def _tightened(state: State, k: int, unsettled: Tensor, budget: int) -> Box:
             kept = ends.gather(1, columns)
             better = torch.maximum(kept, found) if sign > 0 else torch.minimum(kept, found)
             ends.scatter_(1, columns, better)
-    del wanted
     return Box(low.unflatten(1, shape), high.unflatten(1, shape))

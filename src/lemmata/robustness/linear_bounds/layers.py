@@ -23,7 +23,7 @@ def _dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Dense:
     return Dense(weight, bias)
 
 
-def _convolution(
+def _convolution(  # noqa: PLR0917 - torch's own order
     x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1,
 ) -> Convolution:  # fmt: skip
@@ -116,7 +116,7 @@ def _refused(what: str) -> Any:
     raise InvalidInput(f"{what} has no bounds here; write it as another layer")
 
 
-def _max_pool(
+def _max_pool(  # noqa: PLR0917 - torch's own order
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> MaxPool:  # fmt: skip

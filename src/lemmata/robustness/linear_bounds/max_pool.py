@@ -2,8 +2,8 @@
 
     z_j  <=  max_i z_i  <=  max_i high_i        j: the input with the largest lower bound
 
-and where the lower bound of z_j is no less than every other upper bound, z_j is the maximum itself. Both lines are sound
-for whatever bounds; no rounding enters them.
+and where the lower bound of z_j is no less than every other upper bound, z_j is the maximum itself. Both lines are
+sound for whatever bounds; no rounding enters them.
 """
 
 from __future__ import annotations

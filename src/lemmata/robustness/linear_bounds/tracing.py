@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 
 from lemmata.errors import InvalidInput
 from lemmata.given import require_model
@@ -101,8 +102,8 @@ class _Reader(fx.Interpreter):
     def _read(self, n: fx.Node, depends: list[fx.Node], result: Tensor) -> None:
         if len(result) != BATCH:
             raise InvalidInput(f"{n.name} gives {tuple(result.shape)} for {BATCH} samples: it mixes samples")
-        args = fx.node.map_arg(n.args, lambda a: a if a in self.places else self.values[a])
-        kwargs = fx.node.map_arg(n.kwargs, lambda a: a if a in self.places else self.values[a])
+        args = map_arg(n.args, lambda a: a if a in self.places else self.values[a])
+        kwargs = map_arg(n.kwargs, lambda a: a if a in self.places else self.values[a])
         parents = tuple(self.places[node] for node in depends)
         if n.op == "call_module":
             step = self._of_module(n, result)
@@ -151,7 +152,7 @@ def _arithmetic(name: str, args: tuple[Any, ...], operands: int, x: Tensor, resu
         if len(args) > 2:
             raise InvalidInput("a sum with a factor (alpha) has no bounds here; multiply first")
         return Sum((1.0, 1.0 if name == "add" else -1.0))
-    if all(both) and len(both) == 2 or (name == "div" and not both[0]):
+    if (all(both) and len(both) == 2) or (name == "div" and not both[0]):
         raise InvalidInput(f"{name} of two values of the input has no bounds here: it is not linear")
     if result.shape != x.shape:
         raise InvalidInput(f"{name} with a constant changes shape {tuple(x.shape)} to {tuple(result.shape)}")
