@@ -1,5 +1,6 @@
 """Inference on one probability from coin tosses: exact intervals, sequential tests, and audits of either."""
 
+from lemmata.bernoulli.audit import Audit, crossing_probability, false_certificate_probability, false_certificate_rate
 from lemmata.bernoulli.binomial_test import binomial_test
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.bernoulli.fixed_sample import FixedSample
@@ -10,6 +11,7 @@ from lemmata.bernoulli.procedure import Procedure, Progress
 from lemmata.bernoulli.samples_needed import samples_needed
 
 __all__ = [
+    "Audit",
     "FixedSample",
     "FixedSequence",
     "GroupSequential",
@@ -17,6 +19,9 @@ __all__ = [
     "Progress",
     "binomial_test",
     "clopper_pearson",
+    "crossing_probability",
+    "false_certificate_probability",
+    "false_certificate_rate",
     "looks",
     "samples_needed",
 ]
