@@ -1,17 +1,26 @@
 """Robustness of classifiers: certificates by randomised smoothing and by bounds, and attacks to hold beside them."""
 
+from lemmata.robustness.accuracy_table import AccuracyTable, accuracy_table
+from lemmata.robustness.average_radius import average_certified_radius, radius_difference
 from lemmata.robustness.certificates import Certificates
+from lemmata.robustness.certified_accuracy import CertifiedAccuracy, certified_accuracy
+from lemmata.robustness.certify import Interrupted, certify
 from lemmata.robustness.ensemble import ensemble
+from lemmata.robustness.logs import read_log, write_log
 from lemmata.robustness.noise import Gaussian, Laplace, Noise, Uniform
 from lemmata.robustness.recount import Recount, recount
+from lemmata.robustness.recovered_hits import attainable, recovered_hits
 from lemmata.robustness.sequential import schedule
 from lemmata.robustness.smoothed import Smoothed
 from lemmata.robustness.smoothing import Predictions, predict
 from lemmata.robustness.votes import Votes
 
 __all__ = [
+    "AccuracyTable",
     "Certificates",
+    "CertifiedAccuracy",
     "Gaussian",
+    "Interrupted",
     "Laplace",
     "Noise",
     "Predictions",
@@ -19,8 +28,17 @@ __all__ = [
     "Smoothed",
     "Uniform",
     "Votes",
+    "accuracy_table",
+    "attainable",
+    "average_certified_radius",
+    "certified_accuracy",
+    "certify",
     "ensemble",
     "predict",
+    "radius_difference",
+    "read_log",
     "recount",
+    "recovered_hits",
     "schedule",
+    "write_log",
 ]

@@ -1,8 +1,8 @@
 """The schedule of a sequential certification: one stream of forward passes serves all images that are undecided.
 
 Each image wants its next few noisy copies: 25 at first, later 8 % of those it has had. A forward pass of one image's
-copies would be mostly empty, so a round gathers what the images in flight want, oldest first, up to a number of rows that
-fills many forward passes; whoever is decided leaves, and waiting images enter. Images of any stage share a forward.
+copies would be mostly empty, so a round gathers what the images in flight want, oldest first, up to a number of rows
+that fills many forward passes; whoever is decided leaves, and waiting images enter. Images of any stage share a pass.
 
 A copy depends on the seed, its image and its number alone, and an image's decision on its own copies, so that neither
 the order of the images, nor the rows of a round, nor what was interrupted when, changes any certificate. That is what
@@ -17,7 +17,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,16 +26,17 @@ from lemmata.bernoulli.procedure import IntArray, Procedure
 from lemmata.errors import InvalidInput
 from lemmata.given import require_number
 from lemmata.robustness.decided import Decided
+from lemmata.robustness.noise_seeds import BLOCK, Stream
 
-ROWS = 256  # of the first round, before anything is timed
-LEAST_ROWS, MOST_ROWS = 128, 2**22
+ROWS = 10 * BLOCK  # of the first round, before anything is timed; whole blocks of noise, as the looks are
+LEAST_ROWS, MOST_ROWS = 5 * BLOCK, 2**17 * BLOCK
 LEAST_WAVE = 16  # images whose class is selected together, and that share a `Progress`
 
 
 class Voting(Protocol):
     """Whoever can classify noisy copies of images (`Votes`), or another randomised classifier's draws, and count."""
 
-    def count(self, images: IntArray, draws: IntArray, stream: str = "estimate") -> Any:
+    def count(self, images: IntArray, draws: IntArray, stream: Stream = "estimate") -> Any:
         """Classify the next `draws` (m,) copies of each of the `images` (m,) and count the classes: (m, classes)."""
         ...
 
@@ -88,11 +88,11 @@ def _rounds(votes: Voting, procedure: Procedure, waiting: IntArray, n0: int, sec
         began = time.perf_counter()
         if len(waiting) and sum(wave.wanted for wave in waves) < rows:
             entering, waiting = np.split(waiting, [max(rows // n0, LEAST_WAVE)])
-            counts: list[Any] = []
-            for part in np.array_split(entering, min(len(entering), -(-len(entering) * n0 // rows))):
-                counts.append(votes.count(part, np.full(len(part), n0), stream="selection"))
+            counts, step = [], max(rows // n0, 1)
+            for part in (entering[i : i + step] for i in range(0, len(entering), step)):
+                counts.append(np.asarray(votes.count(part, np.full(len(part), n0), stream="selection")))
                 yield Round(Decided.none(), rows=len(part) * n0)
-            waves.append(_Wave(entering, np.concatenate([np.asarray(part) for part in counts]), procedure, n0))
+            waves.append(_Wave(entering, np.concatenate(counts), procedure, n0))
         else:
             decided, drawn = _advance(votes, waves, rows)
             waves = [wave for wave in waves if wave.wanted]
@@ -119,7 +119,8 @@ def _advance(votes: Voting, waves: list[_Wave], rows: int) -> tuple[Decided, int
 
 def _paced(rows: int, drawn: int, ratio: float) -> int:
     """The rows of the next round, of which `drawn` took 1 / ratio of the time that is wanted; at most doubled."""
-    return int(np.clip(min(drawn * ratio, 2 * rows), LEAST_ROWS, MOST_ROWS)) if drawn == rows or ratio < 1 else rows
+    wanted = min(drawn * ratio, 2 * rows) if drawn == rows or ratio < 1 else rows
+    return int(np.clip(wanted, LEAST_ROWS, MOST_ROWS)) // BLOCK * BLOCK
 
 
 class _Wave:
@@ -163,7 +164,7 @@ class _Wave:
 
 
 def _positions(images: int | Sequence[int] | IntArray) -> IntArray:
-    found = np.arange(images) if isinstance(images, Integral) else np.asarray(images, dtype=np.int64)
+    found = np.arange(images) if isinstance(images, int | np.integer) else np.asarray(images, dtype=np.int64)
     if found.ndim != 1 or not len(found):
         raise InvalidInput("there are no images to certify; give at least one")
     if len(np.unique(found)) < len(found):
