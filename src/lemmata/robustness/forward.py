@@ -126,7 +126,7 @@ def _made(name: str, model: nn.Module, dtype: torch.dtype, rows: Tensor, right: 
         return None
     try:
         with torch.no_grad():
-            return answer if close(answer(rows), right) else None
+            return answer if name == "plain" or close(answer(rows), right) else None
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
         return None  # an operation of the model does not know that layout
 
