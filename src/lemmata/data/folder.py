@@ -109,7 +109,8 @@ def digest(name: str, data_dir: str | os.PathLike[str] | None = None, *, verify:
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[Found]:
-    """Every dataset, set of weights and set of logs known by name, and whether it is here; the tables of PMLB count as one.
+    """Every dataset, set of weights and set of logs known by name, and whether it is here; the tables of PMLB count as
+    one.
 
     Names and sizes are looked at; contents are not read.
 

@@ -1,11 +1,13 @@
 """The published logs of certification that `find_log` knows: names below the folder of each set, md5 sums and sizes.
 
-Cohen, Rosenfeld, Kolter (2019): 13 logs of CERTIFY and 4 of PREDICT on CIFAR-10 and ImageNet, up to 513 images each, the
-files of `data/` in github.com/locuslab/smoothing, which states no licence. Jeong, Shin (2020): 75 logs on MNIST, all
+Cohen, Rosenfeld, Kolter (2019): 13 logs of CERTIFY and 4 of PREDICT on CIFAR-10 and ImageNet, up to 513 images each,
+the files of `data/` in github.com/locuslab/smoothing, which states no licence. Jeong, Shin (2020): 75 logs on MNIST, all
 10,000 test images, five training methods of five runs each, the files of `data/certify/` in
 github.com/jh-jeong/smoothing-consistency (MIT licence). None comes with lemmata: name their folder by --data-dir. Each
 may also lie there compressed by gzip, under its name with .gz; the sums are those of the text.
 """
+
+# ruff: noqa: E501  (a file a line)
 
 from typing import NamedTuple
 

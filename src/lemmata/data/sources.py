@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lemmata.data.pmlb_tables import TABLES
 from lemmata.data.published_log_tables import COHEN_2019, JEONG_2020, Log
@@ -220,32 +220,29 @@ RESNET56_CIFAR10 = Source(
 )
 
 
-def _logs(
-    name: str, title: str, classes: int, reference: str, folders: tuple[str, ...], logs: tuple[Log, ...]
-) -> Source:
-    """A row of published logs: each file is a part under its own name."""
-    return Source(
-        name=name, title=title, classes=classes, reader="", reference=reference, folders=folders,
-        files=tuple(File(*log) for log in logs), parts=tuple(log.name for log in logs), packed=True,
-    )  # fmt: skip
+def _log_files(logs: tuple[Log, ...]) -> dict[str, Any]:
+    """What rows of published logs have in common: each file is a part under its own name, and may be packed."""
+    return {"files": tuple(File(*log) for log in logs), "parts": tuple(log.name for log in logs), "packed": True}
 
 
-COHEN_2019_LOGS = _logs(
-    "cohen-2019-logs",
-    "Certified radii of smoothed classifiers, CIFAR-10 and ImageNet, and predictions: 17 logs",
-    1000,
-    "Cohen, Rosenfeld, Kolter (2019), Certified adversarial robustness via randomized smoothing, arXiv:1902.02918",
-    ("smoothing", "cohen-smoothing", "oracles/cohen-smoothing"),
-    COHEN_2019,
+COHEN_2019_LOGS = Source(
+    name="cohen-2019-logs",
+    title="Certified radii of smoothed classifiers, CIFAR-10 and ImageNet, and predictions: 17 logs",
+    classes=1000,
+    reader="",
+    reference="Cohen, Rosenfeld, Kolter (2019), Certified adversarial robustness via randomized smoothing",
+    folders=("smoothing", "cohen-smoothing", "oracles/cohen-smoothing"),
+    **_log_files(COHEN_2019),
 )
 
-JEONG_2020_LOGS = _logs(
-    "jeong-2020-logs",
-    "Certified radii of smoothed classifiers, MNIST, five training methods: 75 logs",
-    10,
-    "Jeong, Shin (2020), Consistency regularization for certified robustness of smoothed classifiers, arXiv:2006.04062",
-    ("smoothing-consistency/data/certify", "jeong-smoothing", "oracles/jeong-smoothing"),
-    JEONG_2020,
+JEONG_2020_LOGS = Source(
+    name="jeong-2020-logs",
+    title="Certified radii of smoothed classifiers, MNIST, five training methods: 75 logs",
+    classes=10,
+    reader="",
+    reference="Jeong, Shin (2020), Consistency regularization for certified robustness of smoothed classifiers",
+    folders=("smoothing-consistency/data/certify", "jeong-smoothing", "oracles/jeong-smoothing"),
+    **_log_files(JEONG_2020),
 )
 
 WEIGHTS = {source.name: source for source in (RESNET56_CIFAR10,)}

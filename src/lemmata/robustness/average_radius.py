@@ -6,7 +6,8 @@ Two runs on the same images are compared image by image: the mean of the differe
 differences, in which what makes an image easy for both cancels. The images are the replications; noise of the
 certificates is part of each T_i, and the training of the classifier is not (train several to speak about a method).
 
-Cost: one pass. Fails: few images, since the interval is asymptotic; `CertifiedAccuracy.average_radius` is valid at any n.
+Cost: one pass. Fails: few images, since the interval is asymptotic; `CertifiedAccuracy.average_radius` is valid at any
+n.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def average_certified_radius(certificates: Certificates) -> Estimate:
 def radius_difference(ours: Certificates, theirs: Certificates) -> Estimate:
     """By how much the average certified radius of `ours` exceeds that of `theirs` on the same images, image by image.
 
-    Images are matched by `index` where both have one, whatever their order, and by place otherwise. Raises `InvalidInput`
-    for different images, labels or norms.
+    Images are matched by `index` where both have one, whatever their order, and by place otherwise. Raises
+    `InvalidInput` for different images, labels or norms.
 
     >>> from lemmata.robustness import Certificates
     >>> label = torch.tensor([0, 1, 2])

@@ -38,7 +38,8 @@ class Certificates:
     (N,) counts the noisy copies drawn of each image, those for choosing the class included; `seconds` (N,) the time of
     each. `hits` (N,) of `drawn` (N,) copies were classified as `prediction`: what the certificate rests on. `radii`
     (R,) are the radii that were asked for, where decisions were made at them and at no other; `noise` is what smoothed
-    the classifier, None for certificates by bounds; `name` says what was certified and how, `seed` which noise was drawn.
+    the classifier, None for certificates by bounds; `name` says what was certified and how, `seed` which noise was
+    drawn.
 
     >>> found = Certificates(torch.tensor([3, -1]), torch.tensor([0.5, 0.0]), label=torch.tensor([3, 1]))
     >>> found.correct, found.average_radius

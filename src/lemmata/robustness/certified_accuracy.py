@@ -1,20 +1,22 @@
-"""Certified accuracy: the share of images classified correctly within every radius at once, with confidence over images.
+"""Certified accuracy: the share of images classified correctly within every radius at once, with confidence over
+images.
 
     A(r) = P(the certificate of a random image gives its class, and a radius of at least r)
 
-estimated by the share of the n images that were certified: a step function, which falls just *after* each certified radius.
-As the images are a sample, so is the curve. Its band holds at all radii together (`confidence_band`), or, for a table of R
-radii, by R intervals of Clopper and Pearson at level alpha / R, which is narrower for small R. An interval that holds at
-one radius alone ("pointwise") covers a whole curve far less often than it says: 0.95 becomes 0.30 at 500 images.
+estimated by the share of the n images that were certified: a step function, which falls just *after* each certified
+radius. As the images are a sample, so is the curve. Its band holds at all radii together (`confidence_band`), or, for a
+table of R radii, by R intervals of Clopper and Pearson at level alpha / R, which is narrower for small R. An interval
+that holds at one radius alone ("pointwise") covers a whole curve far less often than it says: 0.95 becomes 0.30 at 500
+images.
 
 Whose accuracy? A certificate is itself wrong with probability at most `alpha`, so the true robust accuracy satisfies
 
-    A*(r) = P(right, and truly robust within r) >= A(r) - alpha                 `low_true` = low - alpha, for the population
+    A*(r) = P(right, and truly robust within r) >= A(r) - alpha          `low_true` = low - alpha, for the population
 
 and of these very n images at most `false_certificates(...)` are wrongly certified, a quantile of Binomial(n, alpha).
 
-Cost: sorting n radii, and the band (milliseconds, kept). Fails: images that are no independent sample of what one speaks
-about (a hand-picked subset, a changed distribution), for which no band says anything.
+Cost: sorting n radii, and the band (milliseconds, kept). Fails: images that are no independent sample of what one
+speaks about (a hand-picked subset, a changed distribution), for which no band says anything.
 
 Sources: Cohen, Rosenfeld, Kolter (2019), section 4, where the curve has no band; Anderson (1969) for the mean radius.
 """
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import binom
+from torch import Tensor
 
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.errors import InvalidInput, UnknownName
@@ -74,7 +77,8 @@ class CertifiedAccuracy:
 
     @property
     def low_true(self) -> Floats:
-        """Lower bounds of the *true* robust accuracy, (R,): `low` less the share alpha of certificates that may be false.
+        """Lower bounds of the *true* robust accuracy, (R,): `low` less the share alpha of certificates that may be
+        false.
 
         P(T >= r) <= P(T* >= r) + P(T > T*), where T is the radius that is certified and T* the true one, and the last
         is at most alpha. Nothing bounds the true accuracy from above: a certificate says no more than "at least".
@@ -116,7 +120,8 @@ class CertifiedAccuracy:
         return int(binom.ppf(confidence, self.n, self.alpha)) if self.alpha > 0 else 0
 
     def average_radius(self, largest: float) -> tuple[float, float]:
-        """An interval for the average certified radius over all images, valid at any n: the areas below the band's ends.
+        """An interval for the average certified radius over all images, valid at any n: the areas below the band's
+        ends.
 
         The mean of T >= 0 is the area below P(T >= r). `largest` bounds the radius that the procedure can certify at
         all, sigma Phi^-1(alpha^(1/n)) for n Gaussian samples. Raises `InvalidInput` for a table of radii, a
@@ -133,7 +138,8 @@ class CertifiedAccuracy:
         return float(self.low[1:] @ steps), float(self.high[1:] @ steps) + beyond
 
     def plot(self, beside: Sequence[Any] = ()) -> Figure:
-        """Draw the curve with its band, and `beside` it empirical robust accuracies: attacks, or (eps, accuracy, label).
+        """Draw the curve with its band, and `beside` it empirical robust accuracies: attacks, or (eps, accuracy,
+        label).
 
         What no attack of a size has changed bounds the robust accuracy from above, so the truth lies between.
         """
@@ -155,24 +161,24 @@ class CertifiedAccuracy:
     @property
     def _high_of_none(self) -> float:
         """The band's upper end where no image is certified: beyond the last radius of a whole curve."""
-        _, high, _ = _bounds(self.n, self.confidence, self.method, None)
+        _, high, _ = _bounds(self.n, self.confidence, self.method, None if self.whole else len(self.radii))
         return float(high[0])
 
 
 def certified_accuracy(
     certificates: Certificates,
-    radii: Sequence[float] | Floats | None = None,
+    radii: Sequence[float] | Floats | Tensor | None = None,
     *,
     confidence: float = 0.95,
     method: str = "auto",
 ) -> CertifiedAccuracy:
     """The certified accuracy of certificates with labels: the whole curve, or a table of `radii`.
 
-    `method` is "auto" (the narrowest valid band: of the two exact ones, and for a table also "bonferroni", by their mean
-    width, which depends on n, R and the confidence alone), "equal local levels", "kolmogorov", "dkw", "bonferroni" (of a
-    table) or "pointwise", which holds at each radius alone and not at all at once. Deterministic. Raises `InvalidInput`
-    for missing labels, negative, NaN or no radii, a confidence outside (0, 1) and "bonferroni" without radii;
-    `UnknownName` for another method.
+    `method` is "auto" (the narrowest valid band: of the two exact ones, and for a table also "bonferroni", by their
+    mean width, which depends on n, R and the confidence alone), "equal local levels", "kolmogorov", "dkw", "bonferroni"
+    (of a table) or "pointwise", which holds at each radius alone and not at all at once. Deterministic. Raises
+    `InvalidInput` for missing labels, negative, NaN or no radii, a confidence outside (0, 1) and "bonferroni" without
+    radii; `UnknownName` for another method.
     """
     _require_confidence(confidence)
     n = len(certificates)
@@ -211,8 +217,8 @@ def _intervals(n: int, alpha: float) -> tuple[Floats, Floats]:
     return clopper_pearson(np.arange(n + 1), n, alpha=alpha, side="two-sided")
 
 
-def _table(radii: Sequence[float] | Floats) -> Floats:
-    asked = np.asarray(radii.cpu() if hasattr(radii, "cpu") else radii, dtype=np.float64)  # type: ignore[union-attr]
+def _table(radii: Sequence[float] | Floats | Tensor) -> Floats:
+    asked = np.asarray(radii.detach().cpu() if isinstance(radii, Tensor) else radii, dtype=np.float64)
     if asked.ndim != 1 or not len(asked) or not (asked >= 0).all() or not np.isfinite(asked).all():
         raise InvalidInput(f"radii = {radii}; give a sequence of at least one finite distance, such as [0.25, 0.5]")
     if (np.diff(asked) <= 0).any():

@@ -74,9 +74,9 @@ def _attacks(beside: Sequence[Any], norm: str) -> list[Series]:
 
 def _triple(one: Any, norm: str) -> tuple[float, float, str]:
     """An attack's size, what it left right, and its name; refused in another norm than the certificates'."""
-    if isinstance(one, tuple | list) and len(one) == 3:
+    if isinstance(one, tuple) and len(one) == 3:
         eps, accuracy, label = float(one[0]), float(one[1]), str(one[2])
-    elif all(hasattr(one, part) for part in ("eps", "norm", "robust_accuracy")):
+    elif not isinstance(one, tuple) and all(hasattr(one, part) for part in ("eps", "norm", "robust_accuracy")):
         if one.norm != norm:
             raise InvalidInput(
                 f"an attack in {one.norm} beside certificates in {norm}; attack in the norm that is certified"

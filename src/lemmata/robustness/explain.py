@@ -3,8 +3,8 @@
     n hits of n prove p > p0 only if p0^n < alpha, whatever the classifier: a decision wants n > log(alpha) / log(p0).
     With a share s of hits that stays as it is, p > p0 wants about log(1 / alpha) / kl(s, p0) samples, if s > p0 at all.
 
-The number of samples is that of Clopper and Pearson's bound at the observed share, found by bisection; it is a plan, since
-the share of the next samples is another.
+The number of samples is that of Clopper and Pearson's bound at the observed share, found by bisection; it is a plan,
+since the share of the next samples is another.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ def explain(certificates: Certificates, i: int) -> str:
     >>> from lemmata.robustness.noise import Gaussian
     >>> few = Certificates(torch.tensor([-1]), torch.tensor([0.0]), hits=torch.tensor([9]), drawn=torch.tensor([9]),
     ...                    noise=Gaussian(0.5), alpha=0.001)
-    >>> print(explain(few, 0))
-    Abstained: 9 of 9 noisy copies fell on one class, so that its probability is above 0.4642 with confidence 0.999; to be the class it must be above 0.5. n = 9 can never certify at alpha = 0.001: it needs n >= 10.
+    >>> from textwrap import fill
+    >>> print(fill(explain(few, 0), 100))
+    Abstained: 9 of 9 noisy copies fell on one class, so that its probability is above 0.4642 with
+    confidence 0.999. n = 9 can never certify at alpha = 0.001: it needs n >= 10.
     """
     n = len(certificates)
     if not -n <= i < n:
@@ -108,8 +110,8 @@ def _found(seen: _Seen) -> str:
             return "Abstained: no class was proven to have a probability above 0.5."
         low = float(clopper_pearson(seen.hits, seen.drawn, alpha=seen.alpha, side="lower"))
         return (
-            f"Abstained: {seen.hits:,} of {seen.drawn:,} noisy copies fell on one class, so that its probability is above "
-            f"{low:.4f} with confidence {1 - seen.alpha:g}; to be the class it must be above {HALF}."
+            f"Abstained: {seen.hits:,} of {seen.drawn:,} noisy copies fell on one class, so that its probability is "
+            f"above {low:.4f} with confidence {1 - seen.alpha:g}."
         )
     right = (
         ""
@@ -152,9 +154,9 @@ def _towards(seen: _Seen, p0: float, what: str) -> str:
     least, share = samples_needed(p0, alpha=seen.alpha), seen.hits / seen.drawn
     if seen.drawn < least:
         return f"n = {seen.drawn:,} can never {what} at alpha = {seen.alpha:g}: it needs n >= {least:,}."
-    condition = "," if p0 == HALF else f" its probability must be above {p0:.6g};"
+    condition = f" its probability must be above {p0:.6g};"
     if share <= p0:
-        return f"To {what}{condition} the share of hits, {share:.6g}, is not above {p0:.6g}: more samples would hardly help."
+        return f"To {what},{condition} the share of hits, {share:.6g}, is not: more samples would hardly help."
     wanted = samples_to_prove(share, p0, alpha=seen.alpha)
     many = f"more than {MOST:,}" if math.isinf(wanted) else f"some {float(f'{wanted:.3g}'):,.0f}"
-    return f"To {what}{condition} at this share of hits, {share:.6g}, it takes {many} samples, their number fixed beforehand."
+    return f"To {what},{condition} at this share of hits, {share:.6g}, it takes {many} samples, fixed beforehand."

@@ -1,12 +1,13 @@
-"""Logs of certification in the published format: others' certificates become `Certificates`, and ours can be read by all.
+"""Logs of certification in the published format: others' certificates become `Certificates`, and ours can be read by
+all.
 
 One line an image below a line of names, separated by tabs, or by spaces or commas; plain or compressed by gzip:
 
     idx  label  predict  radius  correct  time
 
-`predict` -1 is an abstention (its radius 0), `radius` is printed with three significant digits, and `time` is seconds or
-[days, ]h:mm:ss.ffffff. Logs of *predictions* have no radius: a prediction is a certificate of radius 0. `samples`, `hits`
-and `drawn` are read where a log has them.
+`predict` -1 is an abstention (its radius 0), `radius` is printed with three significant digits, and `time` is seconds
+or [days, ]h:mm:ss.ffffff. Logs of *predictions* have no radius: a prediction is a certificate of radius 0. `samples`,
+`hits` and `drawn` are read where a log has them.
 
 Judge a log of your own, or anyone's:
 
@@ -14,11 +15,11 @@ Judge a log of your own, or anyone's:
     certificates.accuracy([0.5, 1.0]), certificates.mean_radius(), certificates.explain(0)
     certificates.plot().save("curve.svg")
 
-Nothing is guessed: a line that is not whole, a number that is none, an index met twice, a `correct` that contradicts the
-label, an abstention with a radius are refused by file and line. Cost: some 5 microseconds a line.
+Nothing is guessed: a line that is not whole, a number that is none, an index met twice, a `correct` that contradicts
+the label, an abstention with a radius are refused by file and line. Cost: some 5 microseconds a line.
 
-Where it fails: a radius printed to the nearest digit may be larger than what was certified, by 0.5 % at most; `write_log`
-rounds down. And a log does not say its sigma, n and alpha: they are yours to give.
+Where it fails: a radius printed to the nearest digit may be larger than what was certified, by 0.5 % at most;
+`write_log` rounds down. And a log does not say its sigma, n and alpha: they are yours to give.
 
 Source: the logs of Cohen, Rosenfeld, Kolter (2019), github.com/locuslab/smoothing, and of Jeong, Shin (2020),
 github.com/jh-jeong/smoothing-consistency.
@@ -66,17 +67,18 @@ def read_log(
 ) -> Certificates:
     """Read a log of certificates or of predictions.
 
-    With the noise (`sigma`, or `noise`) and the `n` samples that each image got, the hits are recovered from the printed
-    radii (`recovered_hits`; -1 where an image was abstained from, and they cannot be known) and `samples` is n + n0.
-    `unfinished` leaves out a last line that is not whole, of a run that goes on or was killed. Labels of -1 in every line
-    are no labels. float64 radii on the CPU.
+    With the noise (`sigma`, or `noise`) and the `n` samples that each image got, the hits are recovered from the
+    printed radii (`recovered_hits`; -1 where an image was abstained from, and they cannot be known) and `samples` is n
+    + n0. `unfinished` leaves out a last line that is not whole, of a run that goes on or was killed. Labels of -1 in
+    every line are no labels. float64 radii on the CPU.
 
     Raises `DataMissing` where there is no file, `CorruptFile` with file and line for what no log holds, and
     `InvalidInput` for settings under which a printed radius cannot come about.
 
     >>> from pathlib import Path; from tempfile import mkdtemp
     >>> log = Path(mkdtemp()) / "mine.tsv"
-    >>> _ = log.write_text("idx\\tlabel\\tpredict\\tradius\\tcorrect\\ttime\\n0\\t3\\t3\\t0.378\\t1\\t0:00:15.4\\n20\\t7\\t-1\\t0.0\\t0\\t15.6\\n")
+    >>> lines = "idx label predict radius correct time", "0 3 3 0.378 1 0:00:15.4", "20 7 -1 0.0 0 15.6"
+    >>> _ = log.write_text("\\n".join(lines))
     >>> found = read_log(log, sigma=0.25, n=100_000)
     >>> found.accuracy([0.25, 0.5]).accuracy, found.hits
     (array([0.5, 0. ]), tensor([93713,    -1]))
@@ -158,7 +160,11 @@ def _table(file: Path, unfinished: bool) -> dict[str, list[Any]]:
     names = BETWEEN.split(first.strip().lstrip("\ufeff"))
     missing = [name for name in WHOLE[:3] if name not in names]
     if missing:
-        _refuse(file, at, f"no column {missing[0]!r} in {first.strip()[:60]!r}; the first line names idx, label, predict, ...")
+        _refuse(
+            file,
+            at,
+            f"no column {missing[0]!r} in {first.strip()[:60]!r}; the first line names idx, label, predict, ...",
+        )
     if len(set(names)) < len(names):
         _refuse(file, at, "two columns have one name")
     rows: list[dict[str, Any]] = []

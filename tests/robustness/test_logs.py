@@ -1,0 +1,193 @@
+"""Logs in the published format: read as they are, refused where they are not whole, and written so that all can read them."""
+
+import gzip
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemmata.errors import CorruptFile, DataMissing, InvalidInput
+from lemmata.robustness import Certificates, Gaussian
+from lemmata.robustness.logs import read_log, write_log
+
+HEAD = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
+GOOD = HEAD + "0\t3\t3\t0.378\t1\t0:00:15.400000\n20\t7\t-1\t0.0\t0\t15.6\n40\t8\t2\t0.0186\t0\t1 day, 1:00:00\n"
+
+
+@pytest.fixture
+def log(tmp_path):
+    def write(content, name="log.tsv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def entries(found):
+    return {name: getattr(found, name).tolist() for name in ("index", "label", "prediction", "radius", "seconds")}
+
+
+def test_a_log_is_read_as_it_is(log):
+    found = read_log(log(GOOD))
+    assert entries(found) == {
+        "index": [0, 20, 40], "label": [3, 7, 8], "prediction": [3, -1, 2], "radius": [0.378, 0, 0.0186],
+        "seconds": [15.4, 15.6, 90_000],
+    }  # fmt: skip
+    assert found.correct.tolist() == [True, False, False]
+    assert found.name == "log.tsv"
+    assert found.hits is None
+    assert found.radius.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD.replace("\t", " "),
+        GOOD.replace("\t", "   ").replace("15.6", " 15.6  "),
+        GOOD.replace("\t3\t3\t", " 3,3\t"),  # mixed
+        GOOD.replace("\n", "\r\n"),
+        GOOD.replace("\n", "\n\n"),
+        GOOD.removesuffix("\n"),
+        "\ufeff" + GOOD,
+        gzip.compress(GOOD.encode()),
+    ],
+)
+def test_delimiters_line_ends_and_compression_do_not_matter(log, content):
+    assert entries(read_log(log(content))) == entries(read_log(log(GOOD)))
+
+
+def test_predictions_are_certificates_of_radius_0(log):
+    found = read_log(log("idx\tlabel\tpredict\tcorrect\ttime\n0\t0\t0\t1\t0:00:06.5\n100\t2\t-1\t0\t0:00:01\n"))
+    assert found.radius.tolist() == [0, 0]
+    assert found.accuracy([0.0]).accuracy.tolist() == [0.5]
+    assert read_log(log("predict idx label\n0 5 0\n")).index.tolist() == [5]
+
+
+def test_labels_that_are_unknown_are_none(log):
+    assert read_log(log(HEAD + "0\t-1\t3\t0.5\t0\t1\n")).label is None
+
+
+def test_settings_give_hits_and_samples(log):
+    found = read_log(log(GOOD), sigma=0.25, n=100_000, n0=100, name="CIFAR-10")
+    assert found.samples.tolist() == [100_100] * 3
+    assert found.drawn.tolist() == [100_000] * 3
+    assert found.hits[1] == -1
+    assert found.noise == Gaussian(0.25)
+    assert "noisy copies fell on it" in found.explain(0)
+    assert found.explain(1).startswith("Abstained: no class was proven")
+    again = read_log(log(HEAD.replace("time", "hits") + "0\t3\t3\t0.378\t1\t93700\n"), sigma=0.25, n=100_000)
+    assert again.hits.tolist() == [93_700]  # what the log says, not what would be recovered
+
+
+def replaced(old, new):
+    assert old in GOOD
+    return GOOD.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "what"),
+    [
+        (b"", 1, "no column 'idx'"),
+        (HEAD, 1, "no image"),
+        (GOOD.removeprefix(HEAD), 1, "no column 'idx'"),
+        (replaced("predict", "prediction"), 1, "no column 'predict'"),
+        (replaced("correct", "label"), 1, "one name"),
+        (replaced("\t0.378", ""), 2, "5 entries below 6 names"),
+        (replaced("0\t3\t3\t0.378\t1\t0:00:15.400000", "0\t3\t3\t0.3"), 2, "unfinished=True"),
+        (replaced("0.378", "nan"), 2, "radius = 'nan' is no distance"),
+        (replaced("0.378", "-0.378"), 2, "no distance"),
+        (replaced("0.378", "inf"), 2, "no distance"),
+        (replaced("0.378", "0,378"), 2, "15.400000"),
+        (replaced("15.6", "15:6"), 3, "time = '15:6' is no duration"),
+        (replaced("20\t", "2.5\t"), 3, "idx = '2.5' is no whole number"),
+        (replaced("20\t", "99999999999999999999\t"), 3, "idx = '99999999999999999999'"),
+        (replaced("40\t", "0\t"), 4, "index 0 was on line 2 already"),
+        (replaced("\t1\t0:", "\t0\t0:"), 2, "correct = 0, but label 3 and prediction 3"),
+        (replaced("-1\t0.0\t", "-1\t0.3\t"), 3, "an abstention with radius 0.3"),
+        (replaced("-1\t0.0\t", "-2\t0.0\t"), 3, "predict = '-2'"),
+        (GOOD + GOOD, 5, "idx = 'idx' is no whole number"),
+        (GOOD.encode()[:-12] + b"\xff\xfe", 1, "cannot be read on"),
+        (gzip.compress(GOOD.encode())[:-9], 4, "cannot be read on"),
+        (gzip.compress(GOOD.encode())[:30], 1, "cannot be read on"),
+        (b"\x1f\x8b rubbish", 1, "cannot be read on"),
+    ],
+)
+def test_what_no_log_holds_is_refused_by_file_and_line(log, content, line, what):
+    path = log(content)
+    with pytest.raises(CorruptFile, match=what) as refused:
+        read_log(path)
+    assert str(refused.value).startswith(f"{path}, line {line}:")
+
+
+def test_a_last_line_that_is_not_whole_is_left_out_on_request(log):
+    cut = log(GOOD[:-25])
+    with pytest.raises(CorruptFile, match="line 4"):
+        read_log(cut)
+    assert read_log(cut, unfinished=True).index.tolist() == [0, 20]
+    with pytest.raises(CorruptFile, match="line 2"):
+        read_log(log(replaced("0.378", "x")), unfinished=True)
+
+
+def test_a_log_that_is_not_there_and_settings_that_do_not_fit_are_refused(log, tmp_path):
+    with pytest.raises(DataMissing, match="no such file"):
+        read_log(tmp_path / "absent")
+    with pytest.raises(InvalidInput, match="give either sigma"):
+        read_log(log(GOOD), sigma=0.25, noise=Gaussian(0.5))
+    with pytest.raises(InvalidInput, match=r"0.378 the first, come from no number of hits among n = 100 samples"):
+        read_log(log(GOOD), sigma=0.1, n=100)
+    with pytest.raises(InvalidInput, match="n = 0"):
+        read_log(log(GOOD), sigma=0.25, n=0)
+
+
+rows = st.lists(
+    st.tuples(
+        st.integers(-1, 9), st.integers(0, 9), st.floats(0, 1e6, allow_nan=False), st.integers(0, 10**9),
+        st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)),
+    ),
+    min_size=1, max_size=12, unique_by=lambda row: row[3],
+)  # fmt: skip
+
+
+@given(rows, st.booleans(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_what_is_written_is_read_back(tmp_path_factory, made, packed, counts):
+    prediction, label, radius, index, samples = zip(*made, strict=True)
+    first, second = zip(*samples, strict=True)
+    written = Certificates(
+        torch.tensor(prediction), torch.tensor([0.0 if p < 0 else r for p, r in zip(prediction, radius, strict=True)], dtype=torch.float64),
+        label=torch.tensor(label), index=torch.tensor(index), samples=torch.tensor(first), hits=torch.tensor(second),
+        drawn=torch.tensor(first), seconds=torch.tensor(second, dtype=torch.float64) / 1000,
+    )  # fmt: skip
+    path = write_log(written, tmp_path_factory.mktemp("logs") / ("log.gz" if packed else "log"), counts=counts)
+    read = read_log(path)
+    names = ["prediction", "radius", "label", "index", *(["samples", "hits", "drawn"] if counts else [])]
+    for name in names:
+        assert torch.equal(getattr(read, name), getattr(written, name)), name
+    torch.testing.assert_close(read.seconds, written.seconds, rtol=0, atol=1e-6)  # microseconds are written
+    twice = write_log(read, path.with_name("again.gz" if packed else "again"), counts=counts)
+    assert twice.read_bytes() == path.read_bytes()
+
+
+@given(st.floats(1e-6, 1e4), st.integers(1, 6))
+@settings(max_examples=100, deadline=None)
+def test_digits_are_rounded_down(tmp_path_factory, radius, digits):
+    label = torch.tensor([0])
+    path = write_log(
+        Certificates(label, torch.tensor([radius], dtype=torch.float64), label=label), tmp_path_factory.mktemp("l") / "x", digits=digits
+    )  # fmt: skip
+    read = float(read_log(path).radius[0])
+    assert read <= radius
+    assert radius - read < 10.0 ** (np.floor(np.log10(radius)) - digits + 1) * (1 + 1e-9)
+    assert float(f"{read:.{digits}g}") == read
+
+
+def test_what_is_not_known_cannot_be_written(tmp_path):
+    plain = Certificates(torch.tensor([1]), torch.tensor([0.5]))
+    assert read_log(write_log(plain, tmp_path / "log")).label is None
+    with pytest.raises(InvalidInput, match="samples, hits, drawn"):
+        write_log(plain, tmp_path / "log", counts=True)
+    with pytest.raises(InvalidInput, match="digits"):
+        write_log(plain, tmp_path / "log", digits=0)
