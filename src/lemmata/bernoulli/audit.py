@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
+from lemmata.bernoulli.audit_boundary import boundary
 from lemmata.bernoulli.audit_figure import draw
 from lemmata.bernoulli.audit_walk import crossed_by_look
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
@@ -37,18 +38,6 @@ from lemmata.given import require_number
 from lemmata.short_repr import short_repr
 
 UNLIKELY = 1e-12  # selections less likely than this together are counted as if they always gave a false certificate
-
-
-class Bounded(Protocol):
-    """A procedure whose looks are comparisons of integers: what an exact audit needs."""
-
-    n: int
-    alpha: float
-    looks: IntArray
-
-    def boundary(self, p: float, selected: int, n0: int) -> IntArray:
-        """The least hits (K,) at which each look proves p or more, of a coin so selected; looks[k] + 1 for never."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +112,7 @@ def crossing_probability(
 
 
 def false_certificate_probability(
-    procedure: Bounded, p: float | Sequence[float], *, n0: int = 100, selected: int | Literal["average"] = "average"
+    procedure: Procedure, p: float | Sequence[float], *, n0: int = 100, selected: int | Literal["average"] = "average"
 ) -> Audit:
     """How often `procedure` proves a bound >= p of a coin with probability p, exactly and whenever it is stopped.
 
@@ -138,13 +127,11 @@ def false_certificate_probability(
     >>> print(f"{audit.rate:.5f}", audit.sound)
     0.00069 True
     """
-    if not hasattr(procedure, "boundary"):
-        raise InvalidInput(f"{procedure!r} tells no boundary; simulate it by false_certificate_rate")
     n0 = require_count(n0, "n0", least=0)
     chances = _selections(p, n0, selected)
     crossed, lost, rates = np.zeros(len(procedure.looks)), 0.0, np.zeros(n0 + 1)
     for (q, hits), weight in chances.items():
-        found = crossing_probability(procedure.looks, procedure.boundary(q, hits, n0), p=q)
+        found = crossing_probability(procedure.looks, boundary(procedure, q, selected=hits, n0=n0), p=q)
         crossed += weight * found.crossed
         lost = max(lost, float((found.high - found.low)[-1]))
         rates[hits] = max(rates[hits], found.rate)

@@ -26,11 +26,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import binom
 
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.bernoulli.fixed_sample import require_level
 from lemmata.bernoulli.group_sequential_spending import Spending
+from lemmata.bernoulli.least_hits import least_hits
 from lemmata.bernoulli.looks import require_count
 from lemmata.bernoulli.procedure import BoolArray, FloatArray, IntArray
 from lemmata.errors import InvalidInput
@@ -110,8 +110,7 @@ class GroupSequential:
         spent, reach = _reach(shares, self.alpha, self.looks)
         first = int(np.searchsorted(reach, p))  # the looks before it prove nothing of p, and leave it their alpha
         levels = np.where(np.arange(len(shares)) == first, spent, self.alpha * shares)
-        least = np.asarray(binom.isf(levels, self.looks, p), dtype=np.int64) + 1
-        return np.where(np.arange(len(shares)) < first, self.looks + 1, least)
+        return np.where(np.arange(len(shares)) < first, self.looks + 1, least_hits(self.looks, levels, p))
 
 
 class GroupProgress:

@@ -3,8 +3,8 @@
 `NaivePeeking`: Clopper-Pearson at level alpha at each of several looks, the best of which is believed. At 40
 looks it gives 6 to 16 times as many false certificates as it promises.
 
-`ReusedSelection`: the tosses that chose the class are counted again as evidence for it. Of two equally likely classes it
-gives up to twice as many, as n comes down to n0.
+`ReusedSelection`: the tosses that chose the class are counted again as evidence for it. Of two equally likely classes
+it gives up to twice as many, as n comes down to n0.
 
 Each would be right with one change: a share of alpha for each look, tosses of its own for the evidence.
 """
@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binom
 
 from lemmata.bernoulli import clopper_pearson
+from lemmata.bernoulli.least_hits import least_hits
 from lemmata.bernoulli.procedure import BoolArray, FloatArray, IntArray
 
 
@@ -41,7 +41,7 @@ class NaivePeeking:
 
     def boundary(self, p: float, selected: int, n0: int) -> IntArray:
         """The least hits (K,) at which each look proves p or more."""
-        return _least(self.alpha, self.looks, p)
+        return least_hits(self.looks, np.full(len(self.looks), self.alpha), p)
 
 
 class ReusedSelection:
@@ -65,7 +65,7 @@ class ReusedSelection:
 
     def boundary(self, p: float, selected: int, n0: int) -> IntArray:
         """The least hits (1,) of the later tosses at which p or more is proven."""
-        return np.maximum(_least(self.alpha, self.looks + n0, p) - selected, 0)
+        return np.maximum(least_hits(self.looks + n0, np.array([self.alpha]), p) - selected, 0)
 
 
 class PeekingProgress:
@@ -81,8 +81,3 @@ class PeekingProgress:
         found = clopper_pearson(counted, tossed, alpha=self.procedure.alpha)
         self.lower[active] = np.maximum(self.lower[active], found)
         return np.full(len(active), k == len(self.procedure.looks) - 1)
-
-
-def _least(level: float, tosses: IntArray, p: float) -> IntArray:
-    """The least hits h with P(X >= h) <= level, where Clopper-Pearson's bound reaches p."""
-    return np.asarray(binom.isf(level, tosses, p), dtype=np.int64) + 1
