@@ -19,12 +19,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lemmata.bernoulli.boundaries_figure import Path, boundaries_figure
 from lemmata.bernoulli.fixed_sample import require_level
 from lemmata.bernoulli.looks import looks as usual_looks
 from lemmata.bernoulli.looks import require_count
 from lemmata.bernoulli.one_sided_test import Boundaries, Level, boundaries
 from lemmata.bernoulli.procedure import BoolArray, FloatArray, IntArray
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.figures import Figure
 from lemmata.given import require_number
 
 WIDTH = 2.0  # standard deviations of the selected hits that share one set of boundaries
@@ -54,7 +56,7 @@ class FixedSequence:
         n: int,
         alpha: float = 0.001,
         futility: float = 0.01,
-        final: float = 0.25,
+        final: float = 2 / 3,
         level: Level = "exact",
         looks: IntArray | None = None,
     ):
@@ -91,6 +93,24 @@ class FixedSequence:
         )
         reject = np.array([[each.reject for each in row] for row in found]).reshape(accept.shape)
         return SequenceProgress(self.thresholds, accept, reject, group)
+
+    def plot(self, p: Sequence[float] = (), *, seed: int = 0) -> Figure:
+        """Draw the boundaries, with simulated paths of coins of probabilities `p` that end where the test ends.
+
+        >>> FixedSequence([0.9], n=1000).plot([0.95, 0.8]).panels[0].x.label
+        'samples'
+        """
+        coins = np.asarray(p, dtype=np.float64)
+        tosses = np.random.default_rng(seed).binomial(np.diff(self.looks, prepend=0), coins[:, None])
+        hits, progress = tosses.cumsum(axis=1), self.start(np.zeros(len(coins), dtype=np.int64), 0)
+        taken, active = np.zeros(len(coins), dtype=np.int64), np.arange(len(coins))
+        for k in range(len(self.looks)):
+            done = progress.look(k, active, hits[active, k])
+            taken[active] = k + 1
+            active = active[~done]
+        paths = [Path(f"p = {p:.4g}", self.looks[:k], h[:k]) for p, h, k in zip(coins, hits, taken, strict=True)]
+        title = f"At most {self.n:,} samples, alpha = {self.alpha:g}"
+        return boundaries_figure(self.boundaries(), paths, title=title)
 
 
 class SequenceProgress:
