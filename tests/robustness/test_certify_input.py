@@ -8,7 +8,7 @@ from torch import nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.robustness import Gaussian, Uniform, certify
-from lemmata.robustness.decision import decide, reach
+from lemmata.robustness.aim import aim_at, reach
 
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
 
@@ -153,9 +153,9 @@ def test_training_mode_is_refused():
 def test_the_n_that_a_refusal_names_suffices_and_is_near_the_least(radius, alpha):
     noise = Gaussian(0.5)
     with pytest.raises(InvalidInput, match="take n >=") as refusal:
-        decide(noise, radii=[radius], n=2, alpha=alpha)
+        aim_at(noise, radii=[radius], n=2, alpha=alpha)
     named = int(str(refusal.value).rsplit(" ", 1)[1])
-    assert decide(noise, radii=[radius], n=named, alpha=alpha).radii.tolist() == [radius]
+    assert aim_at(noise, radii=[radius], n=named, alpha=alpha).radii.tolist() == [radius]
     least = np.log(alpha) / norm.logcdf(radius / 0.5)  # n hits prove p > alpha^(1/n)
     assert least <= named <= 1.2 * least + 2
 
@@ -177,7 +177,7 @@ def test_radii_beyond_all_noise_are_refused():
 @pytest.mark.parametrize("asked", [{}, {"radii": [0.25, 1.0]}, {"tolerance": 0.01}], ids=str)
 def test_reach_is_the_bound_of_nothing_but_hits(asked):
     n, alpha = 5_000, 0.001
-    proven = reach(decide(Gaussian(0.5), n=n, alpha=alpha, **asked).procedure)
+    proven = reach(aim_at(Gaussian(0.5), n=n, alpha=alpha, **asked).procedure)
     assert proven <= alpha ** (1 / n) + 1e-12
     assert proven >= (alpha / 2) ** (1 / n) or "radii" in asked
     assert "radii" not in asked or proven == pytest.approx(norm.cdf(2.0), rel=1e-12)

@@ -37,10 +37,10 @@ from lemmata.bernoulli.looks import require_count
 from lemmata.bernoulli.procedure import FloatArray, IntArray
 from lemmata.errors import InvalidInput
 from lemmata.given import require_callable, require_tensor
+from lemmata.robustness.aim import Aim, aim_at
 from lemmata.robustness.certificates import ABSTAIN, Certificates
 from lemmata.robustness.certification_log import CertificationLog, Line, digest_of, digests
 from lemmata.robustness.decided import Decided
-from lemmata.robustness.decision import Decision, decide
 from lemmata.robustness.noise import Noise, require_noise
 from lemmata.robustness.sequential import schedule
 from lemmata.robustness.standing import Standing
@@ -100,7 +100,7 @@ def certify(
     Ctrl-C raises `Interrupted`, which carries what was decided.
 
     Raises `InvalidInput` for images that are empty, of integers, or not finite, labels that do not fit, a configuration
-    that can certify nothing (`decision.decide`), a log of another certification, and what `Votes` refuses: logits of a
+    that can certify nothing (`aim.aim_at`), a log of another certification, and what `Votes` refuses: logits of a
     wrong shape or not finite, a model whose answers depend on the other images of a batch, or on chance.
 
     >>> model = nn.Linear(2, 2, bias=False)
@@ -111,7 +111,7 @@ def certify(
     Certificates(prediction=[0, 1], radius=[0.5, 0.1], label=[0, 0], ...
     """
     law = require_noise(noise, sigma)
-    decision = decide(law, radii=radii, tolerance=tolerance, relative=relative, n=n, alpha=alpha)
+    aim = aim_at(law, radii=radii, tolerance=tolerance, relative=relative, n=n, alpha=alpha)
     n0 = require_count(n0, "n0")
     models = [model] if isinstance(model, nn.Module) else list(model)
     votes = Votes(
@@ -120,9 +120,9 @@ def certify(
     )  # fmt: skip
     if len(np.unique(votes.index)) < len(votes.index):
         raise InvalidInput("index names a place twice; each image has a place of its own, by which its noise is drawn")
-    run = _Run(votes, decision, n0, _labels(y, votes), name or _title(models, decision))
+    run = _Run(votes, aim, n0, _labels(y, votes), name or _title(models, aim))
     if log is not None:
-        asked = {"radii": _plain(decision.radii), "tolerance": tolerance, "relative": relative, "alpha": alpha}
+        asked = {"radii": _plain(aim.radii), "tolerance": tolerance, "relative": relative, "alpha": alpha}
         drawn = {"noise": repr(law), "seed": votes.seed, "n0": n0, "n": n}
         run.keep(CertificationLog(log, {"model": digest_of(models), **drawn, **asked}))
     return run.finish(None if progress is None else require_callable(progress, "progress"))
@@ -131,8 +131,8 @@ def certify(
 class _Run:
     """A certification under way: the line of each image that is decided, by its position in x."""
 
-    def __init__(self, votes: Votes, decision: Decision, n0: int, labels: IntArray, name: str):
-        self.votes, self.decision, self.n0, self.labels, self.name = votes, decision, n0, labels, name
+    def __init__(self, votes: Votes, aim: Aim, n0: int, labels: IntArray, name: str):
+        self.votes, self.aim, self.n0, self.labels, self.name = votes, aim, n0, labels, name
         self.lines: dict[int, Line] = {}
         self.digests = [""] * len(labels)
         self.log: CertificationLog | None = None
@@ -148,7 +148,7 @@ class _Run:
         left = np.setdiff1d(np.arange(len(self.labels)), list(self.lines))
         began, copies, before = time.perf_counter(), 0, len(self.lines)
         try:
-            for each in schedule(self.votes, self.decision.procedure, left, n0=self.n0) if len(left) else ():
+            for each in schedule(self.votes, self.aim.procedure, left, n0=self.n0) if len(left) else ():
                 self._take(each.decided)
                 copies += each.rows
                 if progress is not None:
@@ -159,11 +159,11 @@ class _Run:
         return self.certificates()
 
     def _take(self, found: Decided) -> None:
-        certified = self.decision.certified(found.lower)
+        certified = self.aim.certified(found.lower)
         prediction = np.where(certified, found.prediction, ABSTAIN)
         who, seconds = found.images, self.votes.seconds[found.images].round(6)
         columns = (
-            who, self.votes.index[who], self.labels[who], prediction, self.decision.radius(found.lower), seconds,
+            who, self.votes.index[who], self.labels[who], prediction, self.aim.radius(found.lower), seconds,
             found.drawn + self.n0, found.hits, found.drawn,
         )  # fmt: skip
         fresh = {
@@ -182,12 +182,12 @@ class _Run:
             values = [getattr(line, name) for line in lines]
             return torch.tensor(values, dtype=torch.float64 if isinstance(values[0], float) else torch.int64)
 
-        decision, law = self.decision, self.decision.noise
+        aim, law = self.aim, self.aim.noise
         return Certificates(
             **{name: column(name) for name in COLUMNS},
             label=None if (self.labels == UNKNOWN).all() else column("label"),
-            radii=None if decision.radii is None else torch.from_numpy(decision.radii), noise=law, norm=law.norm,
-            alpha=decision.procedure.alpha, name=self.name, seed=self.votes.seed,
+            radii=None if aim.radii is None else torch.from_numpy(aim.radii), noise=law, norm=law.norm,
+            alpha=aim.procedure.alpha, name=self.name, seed=self.votes.seed,
         )  # fmt: skip
 
     def _where(self) -> str:
@@ -214,10 +214,10 @@ def _labels(y: Tensor | None, votes: Votes) -> IntArray:
     return labels.cpu().numpy().astype(np.int64)
 
 
-def _title(models: Sequence[nn.Module], decision: Decision) -> str:
+def _title(models: Sequence[nn.Module], aim: Aim) -> str:
     """What is certified, for reports and figures."""
     several = f"{len(models)} models of " if len(models) > 1 else ""
-    return f"{several}{type(models[0]).__name__} under {decision.noise}"
+    return f"{several}{type(models[0]).__name__} under {aim.noise}"
 
 
 def _plain(radii: FloatArray | None) -> list[float] | None:

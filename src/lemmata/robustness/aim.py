@@ -32,7 +32,7 @@ TRIED = 10**7  # copies up to which the number that suffices is verified by tryi
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
+class Aim:
     """A procedure, and how its bound becomes a class and a radius; `thresholds` (R,) belong to the `radii` (R,)."""
 
     procedure: Procedure
@@ -52,7 +52,7 @@ class Decision:
         return np.concatenate([[0.0], self.radii])[place]
 
 
-def decide(
+def aim_at(
     noise: Noise,
     *,
     radii: float | Sequence[float] | None = None,
@@ -60,16 +60,16 @@ def decide(
     relative: bool = False,
     n: int = 100_000,
     alpha: float = 0.001,
-) -> Decision:
+) -> Aim:
     """The procedure for what is asked: decisions at `radii`, the radius within `tolerance`, or else the bound at n.
 
     Raises `InvalidInput` where both are asked for, for radii that are negative, not increasing or out of reach of n
     copies, for a tolerance that is not positive (a relative one below 1), and for n copies that can certify nothing.
 
     >>> from lemmata.robustness.noise import Gaussian
-    >>> decide(Gaussian(0.5), radii=[0.5, 1.0]).thresholds.round(4)
+    >>> aim_at(Gaussian(0.5), radii=[0.5, 1.0]).thresholds.round(4)
     array([0.8413, 0.9772])
-    >>> decide(Gaussian(0.5), n=9)
+    >>> aim_at(Gaussian(0.5), n=9)
     Traceback (most recent call last):
     lemmata.errors.InvalidInput: n = 9 can never certify at alpha = 0.001: even 9 hits of 9 prove only p > 0.4642, and a
     certificate needs p > 0.5; take n >= 10
@@ -88,7 +88,7 @@ def decide(
             f"n = {n} can never certify at alpha = {alpha:g}: even {n} hits of {n} prove only p > {proven:.4g}, and a "
             f"certificate needs p > 0.5; take n >= {_sufficient(build, 0.5, alpha)}"
         )
-    return Decision(procedure, noise)
+    return Aim(procedure, noise)
 
 
 def reach(procedure: Procedure) -> float:
@@ -124,7 +124,7 @@ def _to_tolerance(noise: Noise, tolerance: float, relative: bool, alpha: float) 
     return lambda n: GroupSequential(n, alpha=alpha, tolerance=step, scale=scale)
 
 
-def _at_radii(noise: Noise, radii: FloatArray, n: int, alpha: float) -> Decision:
+def _at_radii(noise: Noise, radii: FloatArray, n: int, alpha: float) -> Aim:
     """Tests of the thresholds of the radii in order, all of which n copies can accept."""
     thresholds = noise.threshold(radii)
     farthest = float(noise.radius(min(alpha ** (1 / n), 1.0)))
@@ -147,7 +147,7 @@ def _at_radii(noise: Noise, radii: FloatArray, n: int, alpha: float) -> Decision
             f"which reach {farthest:.4g}; leave them out (their certified accuracy is 0), or take n >= "
             f"{_sufficient(build, float(thresholds[-1]), alpha)}"
         )
-    return Decision(procedure, noise, radii, thresholds)
+    return Aim(procedure, noise, radii, thresholds)
 
 
 def _sufficient(build: Callable[[int], Procedure], p0: float, alpha: float) -> int:
