@@ -95,15 +95,17 @@ class Ensemble:
         losses.sum().backward()
         return losses.detach()
 
-    def input_gradient(self, x: Tensor, value: Callable[[Tensor], Tensor]) -> Tensor:
+    def input_gradient(self, x: Tensor, value: Callable[[Tensor], Tensor], *, copies: int = 1) -> Tensor:
         """The gradient by x (M, n, ...) of the sum of ``value(outputs)``, outputs (M, n, ...), parameters being fixed.
 
-        In evaluation mode: batch normalisation has its running statistics, and leaves them. Cost: two forward passes.
+        Where x holds `copies` of a batch, one after the other, the sum of their gradients: (M, n / copies, ...). In
+        evaluation mode: batch normalisation has its running statistics, and leaves them. Cost: two forward passes.
         """
         x = x.detach().requires_grad_()
         fixed = {name: parameter.detach() for name, parameter in self.parameters.items()}
         outputs = self._evaluate(fixed, x, shared=False, training=False)
-        return torch.autograd.grad(value(outputs).sum(), x)[0]
+        gradient = torch.autograd.grad(value(outputs).sum(), x)[0]
+        return gradient if copies == 1 else gradient.unflatten(1, (copies, -1)).sum(1)
 
     def select(self, index: Tensor) -> Self:
         """Copy the members `index` out, with their gradients and buffers."""

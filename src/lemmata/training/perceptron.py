@@ -128,15 +128,19 @@ class Perceptrons(Ensemble):
         return losses
 
     @torch.no_grad()
-    def input_gradient(self, x: Tensor, value: Callable[[Tensor], Tensor]) -> Tensor:
-        """The gradient by x (M, n, ...) of the sum of ``value(outputs)``: the backward pass without the weights'."""
+    def input_gradient(self, x: Tensor, value: Callable[[Tensor], Tensor], *, copies: int = 1) -> Tensor:
+        """The gradient by x (M, n, ...) of the sum of ``value(outputs)``: the backward pass without the weights'.
+
+        Copies are summed before the first layer's product, which is linear in them.
+        """
         space = self._forward(x.flatten(2))
         space.pulled(value)
         for place in range(len(self.layers) - 1, -1, -1):
             self.layers[place].activation.pull(space.slopes[place], space.units[place])
             if place:
                 torch.bmm(self.transposed[place], space.slopes[place], out=space.slopes[place - 1])
-        return torch.bmm(space.slopes[0].mT, self.weights[0]).view(x.shape)
+        slope = space.slopes[0] if copies == 1 else space.slopes[0].unflatten(2, (copies, -1)).sum(2)
+        return torch.bmm(slope.mT, self.weights[0]).view(len(self), -1, *x.shape[2:])
 
     def _forward(self, rows: Tensor) -> "_Space":
         """Compute the units of all layers for samples (M, n, inputs)."""

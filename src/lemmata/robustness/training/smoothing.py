@@ -71,8 +71,7 @@ class SmoothingCourse(Selecting):
         def value(outputs: Tensor) -> Tensor:
             return log_odds(log_mean_softmax(outputs.unflatten(1, (draws, -1)), dim=1), y)
 
-        copies = (z[:, None] + noise).flatten(1, 2)
-        return ensemble.input_gradient(copies, value).unflatten(1, (draws, -1)).sum(1)
+        return ensemble.input_gradient((z[:, None] + noise).flatten(1, 2), value, copies=draws)
 
     def _penalised(self, outputs: Tensor, y: Tensor) -> Tensor:
         assert self.penalising is not None
