@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lemmata import data as data_sets
 from lemmata import nets
+from lemmata.robustness.attacks.balls import farthest
 from lemmata.robustness.training import (
     adversarial_training,
     consistency,
@@ -21,7 +23,10 @@ from lemmata.robustness.training import (
     smooth_adv,
     stability,
 )
+from lemmata.robustness.training.ascent import Ascent
 from lemmata.training import SGD, train
+from lemmata.training.ensemble import Ensemble
+from lemmata.training.probes import Samples
 from lemmata.training.streams import Streams, derived
 
 M, N, BATCH, EPOCHS = 3, 30, 12, 4
@@ -261,25 +266,24 @@ def test_without_noise_and_radius_it_is_plain_training(name, family):
         torch.testing.assert_close(recipe.states[weights], value, rtol=0, atol=1e-12)
 
 
-def test_adversarial_examples_in_the_box_use_the_whole_radius():
-    """A linear model: the maximiser over the ball cut by the box is known; two steps of 2 eps reach it exactly."""
-    from lemmata.robustness.attacks.balls import farthest
-    from lemmata.robustness.training.ascent import Ascent
-    from lemmata.training.ensemble import Ensemble
-    from lemmata.training.probes import Samples
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 1.0)])
+def test_adversarial_examples_keep_box_and_ball_and_lose_little(norm, eps):
+    """A linear function on digits, whose maximiser over the ball cut by the box is known exactly.
 
-    g = torch.Generator().manual_seed(0)
-    x = torch.rand(1, 8, 5, generator=g, dtype=torch.float64)
-    slope = torch.randn(1, 8, 5, generator=g, dtype=torch.float64)
-    one = Ensemble.of([nn.Linear(5, 2).double()], "cross_entropy")
-    for norm in ("linf", "l2"):
-        ascent = Ascent(0.3, norm, 400, 0.01, random_start=False, warmup=0, clip=(0.0, 1.0))
-        climbing = ascent.start(one, Samples(x[0], torch.zeros(8).long(), 1, name="data"), [0])
-        found = climbing.climb(x, lambda z: slope, epoch=1)
-        best = farthest(x[0], slope[0], torch.full((8,), 0.3, dtype=torch.float64), norm, (0.0, 1.0))
-        # the projection of x + t g tends to the maximiser as the steps add up: within 1e-3 after 400
-        assert float(((found[0] - best) * slope[0]).sum(1).abs().max()) < 1e-3
-        assert bool(((found >= 0) & (found <= 1)).all())
+    Clamping and scaling is exact in linf; in l2 ten steps gain 99.5 % and more of the possible (99 % asked).
+    """
+    x = data_sets.load("mnist-5k").x.flatten(1)[None, :100].double()
+    slope = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    one = Ensemble.of([nn.Linear(784, 2).double()], "cross_entropy")
+    ascent = Ascent(eps, norm, 10, None, random_start=False, warmup=0, clip=(0.0, 1.0))
+    climbing = ascent.start(one, Samples(x[0], torch.zeros(100).long(), 1, name="data"), [0])
+    moved = climbing.climb(x, lambda z: slope, epoch=1) - x
+    best = farthest(x[0], slope[0], torch.full((100,), eps, dtype=torch.float64), norm, (0.0, 1.0)) - x[0]
+    gained = (moved * slope).sum(-1)[0] / (best * slope[0]).sum(-1)
+    assert float(gained.min()) > (0.99 if norm == "l2" else 1 - 1e-12)
+    assert float(gained.max()) < 1 + 1e-12
+    assert float(torch.linalg.vector_norm(moved, ord=torch.inf if norm == "linf" else 2, dim=-1).max()) < eps + 1e-12
+    assert bool(((x + moved >= -1e-15) & (x + moved <= 1 + 1e-15)).all())
 
 
 def test_a_smaller_batch_of_members_and_a_stopping_one_change_nothing():
