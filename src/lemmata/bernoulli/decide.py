@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from lemmata.bernoulli.boundaries_figure import Path, boundaries_figure
-from lemmata.bernoulli.fixed_sequence import FixedSequence, centre
+from lemmata.bernoulli.fixed_sequence import FixedSequence
 from lemmata.bernoulli.one_sided_test import Boundaries, Level
 from lemmata.bernoulli.procedure import FloatArray, IntArray
 from lemmata.errors import InvalidInput, UnknownName
@@ -107,7 +107,7 @@ def decide(
         counted = int(test.looks[k]) - path[-1] if below else path[-1]
         if progress.look(k, one, np.array([counted]))[0]:
             break
-    tests = test.boundaries(int(centre(np.array([chosen]), n0)[0]), n0)
+    tests = test.boundaries(chosen, n0)
     return _decision(test, int(progress.accepted[0]), np.array(path), wanted=wanted, side=side, tests=tests)
 
 

@@ -73,8 +73,11 @@ class FixedSequence:
 
     def boundaries(self, selected: int = 0, n0: int = 0) -> list[Boundaries]:
         """The boundaries at each threshold, of a coin with `selected` hits among n0 selection tosses."""
+        return self._boundaries(int(centre(np.array([selected]), n0)[0]), n0)
+
+    def _boundaries(self, selected: int, n0: int) -> list[Boundaries]:
         common = {"alpha": self.alpha, "futility": self.futility, "final": self.final, "level": self.level}
-        looks, prior = tuple(self.looks.tolist()), {"selected": int(selected), "n0": int(n0)}
+        looks, prior = tuple(self.looks.tolist()), {"selected": int(selected), "n0": n0}
         return [boundaries(float(p0), looks, **common, **prior) for p0 in self.thresholds]
 
     def start(self, selected: IntArray, n0: int) -> SequenceProgress:
@@ -87,7 +90,7 @@ class FixedSequence:
         if not ((selected >= 0) & (selected <= n0) & (selected == np.floor(selected))).all():
             raise InvalidInput(f"selected hits {selected[(selected < 0) | (selected > n0)]} of n0 = {n0} tosses")
         centres, group = np.unique(centre(selected, n0), return_inverse=True)
-        found = [self.boundaries(value, n0) for value in centres]
+        found = [self._boundaries(value, n0) for value in centres]
         accept = np.array([[each.accept for each in row] for row in found]).reshape(
             -1, len(self.thresholds), len(self.looks)
         )

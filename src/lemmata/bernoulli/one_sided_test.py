@@ -29,9 +29,9 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy.special import bdtrc
 
 from lemmata.bernoulli.alternatives import Alternatives, alternatives
+from lemmata.bernoulli.least_hits import least_hits
 from lemmata.bernoulli.procedure import BoolArray, IntArray
 from lemmata.bernoulli.walk import Walk, start, walk
 from lemmata.short_repr import short_repr
@@ -121,17 +121,8 @@ def _spent(above: Alternatives, looks: IntArray, p0: float, spend: float) -> tup
 def _ville(above: Alternatives, looks: IntArray, p0: float, alpha: float, final: float) -> IntArray:
     accept = _least(above, looks, -math.log(alpha * (1 - final)) + ROUNDING)
     if final:
-        accept[-1] = min(accept[-1], _least_binomial(int(looks[-1]), p0, alpha * final))
+        accept[-1] = min(accept[-1], least_hits(looks[-1:], np.array([alpha * final]), p0)[0])
     return accept
-
-
-def _least_binomial(n: int, p0: float, level: float) -> int:
-    """The least h with P(X >= h) <= level for X ~ Binomial(n, p0): where Clopper-Pearson's bound reaches p0."""
-    low, high = 0, n + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if bdtrc(middle - 1, n, p0) <= level else (middle, high)
-    return high
 
 
 def _least(bets: Alternatives, looks: IntArray, threshold: float) -> IntArray:

@@ -9,6 +9,8 @@ Cost: a convolution a look, of some 14 standard deviations of the hits with some
 milliseconds at n = 100,000. Probability that is cut off beyond those counts as crossed, so that rounding is on the safe
 side: at most 1e-12 of it.
 
+`audit` walks by code of its own, so that each checks the other.
+
 Source: Armitage, McPherson, Rowe (1969), for the walk.
 """
 

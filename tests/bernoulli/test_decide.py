@@ -1,0 +1,87 @@
+"""One call on any stream of tosses."""
+
+import numpy as np
+import pytest
+
+from lemmata.bernoulli import decide
+from lemmata.errors import InvalidInput, UnknownName
+
+
+class Coin:
+    """A stream of tosses that remembers how many it gave."""
+
+    def __init__(self, p: float, seed: int = 0):
+        self.p, self.rng, self.given = p, np.random.default_rng(seed), 0
+
+    def __call__(self, m: int) -> int:
+        self.given += m
+        return int(self.rng.binomial(m, self.p))
+
+
+def test_a_good_coin_is_accepted_with_few_tosses() -> None:
+    coin = Coin(0.99)
+    found = decide(coin, 0.9)
+    assert found.accepted
+    assert found.proven == 0.9
+    assert found.samples == coin.given == found.path_samples[-1] < 300
+    assert found.hits == found.path_hits[-1]
+    assert found.tests[0].accept[len(found.path_hits) - 1] <= found.hits
+
+
+def test_a_bad_coin_is_given_up() -> None:
+    found = decide(Coin(0.8), 0.9)
+    assert (found.ending, found.proven, found.accepted) == ("given up", None, False)
+    assert found.samples < 1000
+
+
+def test_a_coin_on_the_threshold_takes_all_and_is_undecided() -> None:
+    found = decide(Coin(0.5, seed=1), 0.5, n=1000, futility=0)
+    assert found.ending in ("undecided", "given up")
+    assert not found.accepted
+
+
+def test_below_is_above_of_the_misses() -> None:
+    above = decide(Coin(0.97, seed=4), [0.9, 0.95])
+    same = Coin(0.97, seed=4)
+    below = decide(lambda m: m - same(m), [0.05, 0.1], side="below")
+    assert below.thresholds == pytest.approx([0.1, 0.05])
+    assert (below.samples, below.ending) == (above.samples, above.ending)
+    assert below.hits == above.samples - above.hits
+    assert (above.proven, below.proven) == (0.95, 0.05)
+
+
+def test_selected_hits_inform_and_are_not_evidence() -> None:
+    """However many hits come before, no hits after them prove nothing; and good ones shorten the test."""
+    assert decide(lambda m: 0, 0.5, selected=(1000, 1000)).proven is None
+    informed = np.mean([decide(Coin(0.97, seed), 0.9, selected=(97, 100)).samples for seed in range(40)])
+    misled = np.mean([decide(Coin(0.97, seed), 0.9, selected=(50, 100)).samples for seed in range(40)])
+    assert informed < misled
+
+
+def test_false_decisions_are_as_rare_as_promised() -> None:
+    """400 coins on the threshold at alpha 0.05: at most 20 expected; more than 42 have probability 2e-6."""
+    wrong = sum(decide(Coin(0.7, seed), 0.7, n=500, alpha=0.05).accepted for seed in range(400))
+    assert wrong <= 42
+
+
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_the_figure_holds_the_path_in_hits(side) -> None:
+    found = decide(Coin(0.9), 0.8 if side == "above" else 0.95, side=side)
+    panel = found.plot().panels[0]
+    path = panel.series[-1]
+    assert path.y == pytest.approx(found.path_hits / found.path_samples)
+    accept = panel.series[0]
+    assert found.accepted
+    assert path.y[-1] >= np.asarray(accept.y).min() if side == "above" else path.y[-1] <= np.asarray(accept.y).max()
+    assert panel.references[0].value == pytest.approx(found.thresholds[0])
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"draw\(25\) gave 26"):
+        decide(lambda m: m + 1, 0.5)
+    with pytest.raises(UnknownName, match="above"):
+        decide(Coin(0.5), 0.5, side="beneath")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="give a function"):
+        decide(0.5, 0.5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="probabilities"):
+        decide(Coin(0.5), 1.5)
