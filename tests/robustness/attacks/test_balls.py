@@ -54,18 +54,13 @@ def test_euclidean_projection_and_maximiser_agree_with_a_root_finder(seed, dimen
         np.testing.assert_allclose(far[i], wanted, atol=1e-8)  # t up to 1e6 to a relative 1e-15
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), dimension=st.integers(1, 30), norm=st.sampled_from(["l2", "linf"]))
 def test_projection_is_nearer_and_maximiser_higher_than_any_other_point(seed, dimension, norm):
     x, z, eps = case(seed, dimension)
-    others = (
-        projected(x + 4 * torch.randn(200, *x.shape, dtype=torch.float64), x, eps, norm, BOX)
-        if norm == "linf"
-        else None
-    )
     draw = torch.Generator().manual_seed(seed + 1)
-    cloud = x + torch.randn(200, *x.shape, generator=draw, dtype=torch.float64)
-    cloud = torch.stack([projected(one, x, eps, norm, BOX) for one in (cloud if others is None else others)])
+    cloud = x + torch.randn(60, *x.shape, generator=draw, dtype=torch.float64)
+    cloud = torch.stack([projected(one, x, eps, norm, BOX) for one in cloud])
     for points in (cloud, torch.stack([projected(z, x, eps, norm, BOX), farthest(x, z - x, eps, norm, BOX)])):
         for one in points:
             assert bool((distance(one, x, norm) <= eps * (1 + 1e-12)).all())

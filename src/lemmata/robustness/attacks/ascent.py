@@ -23,12 +23,12 @@ from lemmata.robustness.attacks.problem import Problem, Radii, Schedule, blocks,
 from lemmata.robustness.attacks.rows import Best, Block
 
 STATE = 2**28  # bytes of the rows of one block of images
-MADRY = 2.5  # a step is this many radii by the number of steps, so that any point of the ball can be reached
+WAY = 8.0  # radii that all steps go together; docs/derivations/attacks.md has the figures
 
 
 @dataclass(frozen=True)
 class Climb:
-    """How to climb; `step_size` is the length of a step, given like radii, or None for Madry's rule."""
+    """How to climb; `step_size` is the length of a step, given like radii, or None for steps that fall to 0."""
 
     steps: int
     restarts: int
@@ -46,9 +46,15 @@ class Climb:
     def lengths(self, problem: Problem) -> Tensor:
         """The length of a step for each radius and image: (L, N)."""
         if self.step_size is None:
-            return problem.eps * (MADRY / self.steps)
+            return problem.eps * (WAY / self.steps)
         given = broadcast(self.step_size, problem.x, "step_size", "steps")
         return given.expand(*problem.lead, len(problem.x)).reshape(problem.eps.shape)
+
+    def factor(self, k: int) -> float:
+        """The factor of step k: the schedule's; else 1 for a given step, and one that falls from 2 to 0 by default."""
+        if self.schedule is not None:
+            return self.schedule(k, self.steps)
+        return 1.0 if self.step_size is not None else 2 * (self.steps - k) / (self.steps + 1)
 
 
 @dataclass
@@ -102,7 +108,7 @@ class _Ascent:
             rows = (~done)[block.group].nonzero().flatten()
             if not len(rows):
                 return
-            factor = 1.0 if climb.schedule is None or k == climb.steps else climb.schedule(k, climb.steps)
+            factor = climb.factor(k) if k < climb.steps else 0.0
             for some in block.batches(rows, at_once):
                 group = block.group[some]
                 gradient = self.visit(z[some], group, k)

@@ -66,6 +66,17 @@ def steepest(g: Tensor, norm: str) -> Tensor:
     return (scaled / _nonzero(scaled.norm(dim=1, keepdim=True))).view_as(g)
 
 
+def inward(g: Tensor, z: Tensor, clip: Bounds) -> Tensor:
+    """The gradient g at z without entries that lead out of the box, on which a Euclidean step would waste length.
+
+    >>> inward(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.5, 1.0]]), (0.0, 1.0))
+    tensor([[3., 0.]])
+    """
+    if clip is None:
+        return g
+    return g.masked_fill(((z <= clip[0]) & (g < 0)) | ((z >= clip[1]) & (g > 0)), 0.0)
+
+
 def projected(z: Tensor, x: Tensor, eps: Tensor, norm: str, clip: Bounds) -> Tensor:
     """The nearest point to z (Euclidean distance) in the ball and in the box, which must hold x.
 

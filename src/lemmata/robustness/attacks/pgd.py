@@ -1,6 +1,6 @@
 """Projected gradient descent on the classifier's confidence (Madry et al. 2018): the standard attack.
 
-    z_0 = x, or uniform in the ball;   z_{k+1} = P(z_k + a u(grad s(z_k))),   k = 0, ..., steps - 1
+    z_0 = x, or uniform in the ball;   z_{k+1} = P(z_k + a_k u(grad s(z_k))),   k = 0, ..., steps - 1
 
 s is what cross-entropy grows with, the log-odds against the class (`losses`), u the steepest unit step (signs for linf,
 the unit vector for l2), P the exact projection on ball and box (`balls`). What is kept is the best point of all steps
@@ -52,9 +52,11 @@ def pgd(
     with a radius for each image. `model` gives logits (n, C), C >= 2; a sequence of models of one architecture is
     attacked at once, with results (M, ..., N). The models are not changed, and their parameters get no gradients.
 
-    `step_size` is the length of a step, given like eps; by default 2.5 eps / steps. `schedule(k, steps)` gives a factor
-    for step k. With `random_start` False the first restart begins at the image, the others at random. With `targeted`,
-    y are the classes to reach. `loss` is ``"cross_entropy"``, ``"margin"`` or a callable (logits, y) -> (n,) to climb.
+    `step_size` is the length of a step, given like eps. By default steps fall linearly to 0 and go 8 eps together: this
+    found larger losses than equal steps of 2.5 eps / steps in every setting tried (see the derivation page).
+    `schedule(k, steps)` gives a factor for step k. With `random_start` False the first restart begins at the image, the
+    others at random. With `targeted`, y are the classes to reach. `loss` is ``"cross_entropy"``, ``"margin"`` or a
+    callable (logits, y) -> (n,) to climb.
     `clip` are the lowest and highest values of a pixel, or None.
 
     With `early_exit` an image is done when it is broken, for all radii that reach the point found; without, each row

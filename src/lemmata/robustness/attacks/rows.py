@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from lemmata.robustness.attacks.balls import distance, projected, steepest, uniform_points
+from lemmata.robustness.attacks.balls import distance, inward, projected, steepest, uniform_points
 from lemmata.robustness.attacks.problem import Problem, generator_of
 
 
@@ -74,7 +74,7 @@ class Block:
     def moved(self, z: Tensor, gradient: Tensor, length: Tensor, group: Tensor) -> Tensor:
         """The rows z of these groups after a step of this length, back in their balls and the box."""
         problem, x = self.problem, self.x[self.of_image[group]]
-        step = length.view(-1, *[1] * (x.ndim - 1)) * steepest(gradient, problem.norm)
+        step = length.view(-1, *[1] * (x.ndim - 1)) * steepest(inward(gradient, z, problem.clip), problem.norm)
         return projected(z + step, x, self.eps[group], problem.norm, problem.clip)
 
 
