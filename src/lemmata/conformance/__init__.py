@@ -17,9 +17,11 @@ parameters and 24 samples; override `model`, `data` and `loss` where it wants an
 for that override `truth`, which is held against `lemmata.phantoms`.
 
 Solvers of regressions, which take samples and targets, have `SolverConformance` and `LeastSquaresConformance`; methods
-that minimise a smooth function have `MinimiserConformance`; kernels, which take samples twice, `KernelConformance`.
+that minimise a smooth function have `MinimiserConformance`; kernels, which take samples twice, `KernelConformance`;
+certifiers of robustness `CertificateConformance`.
 """
 
+from lemmata.conformance.certificate import CertificateConformance
 from lemmata.conformance.comparing import flat, require
 from lemmata.conformance.estimate import EstimateConformance, ScalarConformance
 from lemmata.conformance.instrument import InstrumentConformance
@@ -29,6 +31,7 @@ from lemmata.conformance.schedule import ScheduleConformance
 from lemmata.conformance.solver import LeastSquaresConformance, SolverConformance
 
 __all__ = [
+    "CertificateConformance",
     "EstimateConformance",
     "InstrumentConformance",
     "KernelConformance",
