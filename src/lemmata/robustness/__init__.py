@@ -1,6 +1,17 @@
 """Robustness of classifiers: certificates by randomised smoothing and by bounds, and attacks to hold beside them."""
 
 from lemmata.robustness.accuracy_table import AccuracyTable, accuracy_table
+from lemmata.robustness.attacks import (
+    Attack,
+    RobustAccuracy,
+    VanishingGradients,
+    auto_attack,
+    fgsm,
+    linear_worst_case,
+    pgd,
+    pgd_smoothed,
+    robust_accuracy,
+)
 from lemmata.robustness.average_radius import average_certified_radius, radius_difference
 from lemmata.robustness.certificates import Certificates
 from lemmata.robustness.certified_accuracy import CertifiedAccuracy, certified_accuracy
@@ -17,6 +28,7 @@ from lemmata.robustness.votes import Votes
 
 __all__ = [
     "AccuracyTable",
+    "Attack",
     "Certificates",
     "CertifiedAccuracy",
     "Gaussian",
@@ -25,20 +37,28 @@ __all__ = [
     "Noise",
     "Predictions",
     "Recount",
+    "RobustAccuracy",
     "Smoothed",
     "Uniform",
+    "VanishingGradients",
     "Votes",
     "accuracy_table",
     "attainable",
+    "auto_attack",
     "average_certified_radius",
     "certified_accuracy",
     "certify",
     "ensemble",
+    "fgsm",
+    "linear_worst_case",
+    "pgd",
+    "pgd_smoothed",
     "predict",
     "radius_difference",
     "read_log",
     "recount",
     "recovered_hits",
+    "robust_accuracy",
     "schedule",
     "write_log",
 ]
