@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 import torch
@@ -134,6 +135,7 @@ def test_a_process_that_is_killed_leaves_whole_lines(tmp_path):
     try:
         while not (log.exists() and log.read_bytes().count(b"\n") > 3):
             assert process.poll() is None
+            time.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -6,7 +6,7 @@ that a plain loop over one image at a time is the oracle.
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemmata.bernoulli.fixed_sample import FixedSample
@@ -87,6 +87,7 @@ def test_the_length_of_a_round_changes_nothing(name, seconds):
     assert usual == other
 
 
+@settings(max_examples=30)
 @given(
     images=st.lists(st.integers(0, len(PROBABILITIES) - 1), min_size=1, max_size=30, unique=True),
     n0=st.sampled_from([1, 7, 100, 700]),
@@ -119,8 +120,8 @@ def test_a_round_holds_no_more_rows_than_its_time_allows():
 
 
 def test_images_of_different_stages_share_a_round():
-    coins = Coins(np.full(200, 0.8))
-    for _ in schedule(coins, PROCEDURES["one threshold"], 200, n0=10, seconds=1e-9):
+    coins = Coins(np.full(60, 0.8))
+    for _ in schedule(coins, PROCEDURES["one threshold"], 60, n0=10, seconds=1e-9):
         pass
     assert any(len(set(draws)) > 1 for _, draws, stream in coins.calls if stream == "estimate")
 
