@@ -15,7 +15,7 @@ from lemmata.robustness.confidence_band import METHODS, band, coverage, local_le
 
 
 def steck(low, high):
-    """P(u_i <= V_(i) <= v_i for all i) of n uniform order statistics, exactly: n! det((v_i - u_j)_+^(j-i+1) / (j-i+1)!).
+    """P(u_i <= V_(i) <= v_i for all i) of n uniform order statistics: n! det((v_i - u_j)_+^(j-i+1) / (j-i+1)!).
 
     Steck (1971). A share with k of n is bounded by low_k and high_k for all t where low_i <= V_(i) <= high_(i-1).
     """

@@ -1,4 +1,4 @@
-"""Logs in the published format: read as they are, refused where they are not whole, and written so that all can read them."""
+"""Logs in the published format: read as they are, refused where they are not whole, written for all to read."""
 
 import gzip
 
@@ -157,9 +157,9 @@ def test_what_is_written_is_read_back(tmp_path_factory, made, packed, counts):
     prediction, label, radius, index, samples = zip(*made, strict=True)
     first, second = zip(*samples, strict=True)
     written = Certificates(
-        torch.tensor(prediction), torch.tensor([0.0 if p < 0 else r for p, r in zip(prediction, radius, strict=True)], dtype=torch.float64),
-        label=torch.tensor(label), index=torch.tensor(index), samples=torch.tensor(first), hits=torch.tensor(second),
-        drawn=torch.tensor(first), seconds=torch.tensor(second, dtype=torch.float64) / 1000,
+        torch.tensor(prediction), torch.tensor([0.0 if p < 0 else r for p, r in zip(prediction, radius, strict=True)],
+        dtype=torch.float64), label=torch.tensor(label), index=torch.tensor(index), samples=torch.tensor(first),
+        hits=torch.tensor(second), drawn=torch.tensor(first), seconds=torch.tensor(second, dtype=torch.float64) / 1000,
     )  # fmt: skip
     path = write_log(written, tmp_path_factory.mktemp("logs") / ("log.gz" if packed else "log"), counts=counts)
     read = read_log(path)
@@ -176,7 +176,8 @@ def test_what_is_written_is_read_back(tmp_path_factory, made, packed, counts):
 def test_digits_are_rounded_down(tmp_path_factory, radius, digits):
     label = torch.tensor([0])
     path = write_log(
-        Certificates(label, torch.tensor([radius], dtype=torch.float64), label=label), tmp_path_factory.mktemp("l") / "x", digits=digits
+        Certificates(label, torch.tensor([radius], dtype=torch.float64), label=label), tmp_path_factory.mktemp("l") /
+        "x", digits=digits
     )  # fmt: skip
     read = float(read_log(path).radius[0])
     assert read <= radius

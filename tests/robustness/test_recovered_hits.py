@@ -36,7 +36,7 @@ def test_hits_lie_in_their_run_and_more_digits_narrow_it(hits, noise, digits):
 
 
 def test_radii_between_the_attainable_ones_are_told():
-    """With all hits of 100,000 the radius is 3.812 sigma at alpha = 0.001 and 3.911 sigma at 0.01, the next 3.716, 3.821."""
+    """With all hits of 100,000 the radius is 3.812 sigma at alpha = 0.001, 3.911 at 0.01; the next 3.716, 3.821."""
     shown = [0.0, 0.953, 0.978, 0.955, 0.94]
     assert attainable(shown, 100_000, Gaussian(0.25)).tolist() == [True, True, False, False, False]
     assert attainable(shown, 100_000, Gaussian(0.25), alpha=0.01).tolist() == [True, False, True, True, False]

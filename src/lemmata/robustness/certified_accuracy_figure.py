@@ -12,10 +12,13 @@ import numpy as np
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.robustness.attacks.attack import Attack
+from lemmata.robustness.attacks.robust_accuracy import RobustAccuracy
 
 if TYPE_CHECKING:
     from lemmata.robustness.certified_accuracy import CertifiedAccuracy
 
+FEW = 8  # sizes of an attack that are drawn as points
 BANDS = {
     "pointwise": "an interval that holds at each radius alone, not at all at once",
     "bonferroni": "intervals that hold at all these radii at once",
@@ -62,33 +65,37 @@ def _curve(curve: CertifiedAccuracy, label: str) -> Series:
 
 
 def _attacks(beside: Sequence[Any], norm: str) -> list[Series]:
+    """Empirical accuracies by their label, each at its sizes in increasing order."""
     points: dict[str, list[tuple[float, float]]] = {}
     for one in beside:
-        eps, accuracy, label = _triple(one, norm)
-        points.setdefault(label, []).append((eps, accuracy))
+        label, pairs = _named(one, norm)
+        points.setdefault(label, []).extend(pairs)
+    found = {label: np.array(sorted(pairs)) for label, pairs in points.items()}
     return [
-        Series(label=label, x=[p[0] for p in pairs], y=[p[1] for p in pairs], role="control", style="points")
-        for label, pairs in ((label, sorted(found)) for label, found in points.items())
+        Series(
+            label=label, x=pairs[:, 0], y=pairs[:, 1], role="control", style="points" if len(pairs) < FEW else "line"
+        )
+        for label, pairs in found.items()
     ]
 
 
-def _triple(one: Any, norm: str) -> tuple[float, float, str]:
-    """An attack's size, what it left right, and its name; refused in another norm than the certificates'."""
-    if isinstance(one, tuple) and len(one) == 3:
-        eps, accuracy, label = float(one[0]), float(one[1]), str(one[2])
-    elif not isinstance(one, tuple) and all(hasattr(one, part) for part in ("eps", "norm", "robust_accuracy")):
-        if one.norm != norm:
-            raise InvalidInput(
-                f"an attack in {one.norm} beside certificates in {norm}; attack in the norm that is certified"
-            )
-        accuracy = one.robust_accuracy
-        eps, accuracy, label = (
-            float(one.eps),
-            float(getattr(accuracy, "value", accuracy)),
-            str(getattr(one, "name", "attack")),
-        )
+def _named(one: Any, norm: str) -> tuple[str, list[tuple[float, float]]]:
+    """An attack's name, its sizes and what each left right: of an `Attack`, a `RobustAccuracy` or three things."""
+    if isinstance(one, Attack):
+        reach = one.eps.broadcast_to(one.success.shape)
+        if bool((reach != reach[..., :1]).any()):
+            raise InvalidInput("an attack with a radius for each image has no place on a curve; attack at common radii")
+        label, given, sizes = one.name, one.norm, reach[..., 0].flatten().tolist()
+        shares = one.robust_accuracy.flatten().tolist()
+    elif isinstance(one, RobustAccuracy):
+        label, given, sizes, shares = one.label, one.norm, one.eps.tolist(), one.accuracy.tolist()
+    elif isinstance(one, tuple) and len(one) == 3:
+        label, given, sizes, shares = str(one[2]), norm, [float(one[0])], [float(one[1])]
     else:
-        raise InvalidInput(f"beside: {one!r}; give attacks, or (eps, accuracy, label)")
-    if not (eps >= 0 and 0 <= accuracy <= 1):
-        raise InvalidInput(f"beside {label!r}: accuracy {accuracy} at eps {eps}; give a share in [0, 1] at a distance")
-    return eps, accuracy, label
+        raise InvalidInput(f"beside: {one!r}; give attacks, their robust accuracies, or (eps, accuracy, label)")
+    if given != norm:
+        raise InvalidInput(f"an attack in {given} beside certificates in {norm}; attack in the norm that is certified")
+    pairs = list(zip(sizes, shares, strict=True))
+    if not all(eps >= 0 and 0 <= share <= 1 for eps, share in pairs):
+        raise InvalidInput(f"beside {label!r}: {pairs}; give shares in [0, 1] at distances")
+    return label, pairs

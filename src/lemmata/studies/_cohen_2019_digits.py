@@ -1,0 +1,140 @@
+"""Digits: small convolutional networks trained with Gaussian noise, smoothed, certified and attacked.
+
+A member is one network, trained with noise of one standard deviation (or none), smoothed with noise of another (usually
+the same), certified on test images it has not seen, and attacked inside what was certified. All members that are
+trained alike but for seed, noise and labels are trained in one call.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lemmata import data, nets, training
+from lemmata.data.corruption import random_labels
+from lemmata.robustness import Certificates, certify, predict
+from lemmata.robustness.attacks import pgd_smoothed
+from lemmata.robustness.training import gaussian_augmentation
+from lemmata.study import Config, Curve, Measurements, Section
+
+PURPOSES = ("split", "labels", "weights", "batches", "certificates", "attack")  # an independent stream each
+RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+MANY = 1000  # samples of PREDICT
+SURE = 1e-6  # level of the predictions that decide whether an attack succeeded
+GRID = np.linspace(0, 2.5, 101)
+
+
+class Training(Section):
+    """Stochastic gradient descent with momentum on noisy copies, drawn anew at each step."""
+
+    step_size: float = Field(default=0.05, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    batch: int = Field(default=50, ge=1)
+    epochs: int = Field(default=10, ge=1)
+
+
+class Smoothing(Config):
+    """One network, smoothed and certified."""
+
+    data: Literal["mnist-5k", "mnist"] = "mnist-5k"
+    n_train: int = Field(default=3000, ge=1, description="training images")
+    images: int = Field(default=100, ge=1, description="test images that are certified")
+    channels: int = Field(default=8, ge=1)
+    hidden: int = Field(default=64, ge=1)
+    training: Training = Training()
+    noise: float = Field(default=0.5, ge=0, description="standard deviation of the noise in training")
+    sigma: float = Field(default=0.5, gt=0, description="standard deviation of the noise that smooths")
+    labels: Literal["true", "random"] = "true"
+    samples: int = Field(default=1000, ge=1, description="noisy copies that certify an image")
+    alpha: float = Field(default=0.001, gt=0, lt=1)
+    few: int = Field(default=100, ge=1, description="samples of PREDICT, beside 1,000")
+    attacked: int = Field(default=40, ge=0, description="of the certified images, how many are attacked")
+    reach: float = Field(default=1.0, gt=0, description="how far an attack goes, in certified radii")
+
+
+def train_and_certify(configs: Sequence[Smoothing]) -> list[Measurements]:
+    """Train all members at once, then certify and attack one after the other."""
+    setting = configs[0]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    samples = [examples(config) for config in configs]
+    x, y = (torch.stack([part[i] for part in samples]).to(device) for i in (0, 1))
+    rule = training.SGD(lr=setting.training.step_size, momentum=setting.training.momentum)
+    result = training.train(
+        [network(config).to(device) for config in configs], x, y, optimiser=rule,
+        batch_size=setting.training.batch, epochs=setting.training.epochs,
+        seeds=[seed_of(config.seed, "batches") for config in configs],
+        recipe=gaussian_augmentation([config.noise for config in configs]),
+        train_at=training.epochs_at([setting.training.epochs]),
+    )  # fmt: skip
+    return [
+        _measured(config, result.model(i).to(device), samples[i][2].to(device), samples[i][3])
+        if not bool(result.diverged[i]) else Measurements.of(status="diverged")
+        for i, config in enumerate(configs)
+    ]  # fmt: skip
+
+
+def seed_of(seed: int, purpose: str) -> int:
+    """A seed for one purpose, independent of the others'."""
+    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
+
+
+def examples(config: Smoothing) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Training images with their labels, true or random, and test images with true ones; pixels in [0, 1]."""
+    whole = data.load(config.data)
+    part = whole.split(config.n_train, config.images, seed=seed_of(config.seed, "split"))
+    assert part.x_test is not None
+    assert part.y_test is not None
+    labels = part.y
+    if config.labels == "random":
+        generator = torch.Generator().manual_seed(seed_of(config.seed, "labels"))
+        labels = random_labels(len(labels), whole.classes, generator=generator)
+    return part.x, labels, part.x_test, part.y_test
+
+
+def network(config: Smoothing) -> nn.Module:
+    """An untrained network, the same for all conditions of a seed."""
+    return nets.convnet(
+        config.channels, image=(1, 28, 28), hidden=config.hidden, seed=seed_of(config.seed, "weights")
+    )  # fmt: skip
+
+
+def _measured(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> Measurements:
+    seed = seed_of(config.seed, "certificates")
+    found = certify(model, x, y, sigma=config.sigma, n=config.samples, alpha=config.alpha, seed=seed)
+    curve = found.accuracy()
+    few, many = (predict(model, x, sigma=config.sigma, n=n, alpha=config.alpha, seed=seed) for n in (config.few, MANY))
+    shares = [float(found.abstained.double().mean()) for found in (few, many)]
+    with torch.no_grad():
+        plain = float((model(x).argmax(1).cpu() == y).double().mean())
+    attacked, broken, moved = attack(config, model, x, found)
+    return Measurements.of(
+        plain_accuracy=plain, average_radius=found.mean_radius(),
+        abstained=float(found.abstained.double().mean()), abstained_few=shares[0], abstained_many=shares[1],
+        abstained_gain=shares[0] - shares[1],
+        attacked=attacked, broken=broken, moved=moved,
+        **{f"at_{radius:g}".replace(".", "_"): curve.at(radius) for radius in RADII},
+        certified=Curve(GRID, curve.at(GRID)), low=Curve(GRID, curve.band_at(GRID)[0]),
+        high=Curve(GRID, curve.band_at(GRID)[1]),
+    )  # fmt: skip
+
+
+def attack(config: Smoothing, model: nn.Module, x: Tensor, found: Certificates) -> tuple[int, int, float]:
+    """Attack the smoothed classifier at `reach` times each certified radius: how many, how many broken, how far.
+
+    Broken is an image whose smoothed class is, at level 1e-6, another than the certified one.
+    """
+    chosen = torch.nonzero(found.radius > 0).flatten()[: config.attacked]
+    if not len(chosen):
+        return 0, 0, 0.0
+    images, classes = x[chosen], found.prediction[chosen].to(x.device)
+    eps = (config.reach * found.radius[chosen]).to(images)
+    seed = seed_of(config.seed, "attack")
+    run = pgd_smoothed(
+        model, images, classes, eps=eps, sigma=config.sigma, steps=15, draws=16, clip=None, early_exit=False, seed=seed
+    )
+    after = predict(model, run.adversarial, sigma=config.sigma, n=MANY, alpha=SURE, seed=seed).prediction
+    broken = (after != found.prediction[chosen]) & (after >= 0)
+    return len(chosen), int(broken.sum()), float((run.distance / eps).mean())
