@@ -41,7 +41,7 @@ from lemmata.short_repr import short_repr
 
 WAYS = ("auto", "factorisation", "symbol")
 RESIDUAL = 1e-5  # of Lanczos; the error of the norm is of the order of its square
-FLOPS = 3e10  # that a factorisation may take, some seconds
+FLOPS = 3e9  # that a factorisation may take, about a second
 BYTES = 2**30
 
 

@@ -20,7 +20,7 @@ FUNCTION_ERROR = 8  # units in the last place that torch's tanh and sigmoid may 
 
 
 class Rectifier:
-    """max(z, slope z): ReLU with slope 0, leaky ReLU."""
+    """max(z, slope z): ReLU with slope 0, leaky ReLU; the slope is rounded to the dtype of z."""
 
     lipschitz = 1.0
 
@@ -45,13 +45,14 @@ class Rectifier:
         low, high = box.low, box.high
         left, right = self(low), self(high)
         crossing = self.unsettled(box)
-        side = torch.where(low >= 0, 1.0, self.slope).to(low)
+        one, slope = low.new_tensor(1.0), low.new_tensor(self.slope)
+        side = torch.where(low >= 0, one, slope)
         chord = torch.where(crossing, (right - left) / torch.where(crossing, high - low, 1.0), side)
         at_ends = torch.maximum(left - chord * low, right - chord * high)
         error = torch.finfo(low.dtype).eps * (left.abs() + right.abs() + (chord * low).abs() + (chord * high).abs())
         intercept = torch.where(crossing, above(at_ends + 4 * error), 0.0)
         if low_slope is None:
-            low_slope = torch.where(high > -low, 1.0, self.slope).to(low)
+            low_slope = torch.where(high > -low, one, slope)
         below_slope = torch.where(crossing, low_slope.clamp(self.slope, 1.0), side)
         return Lines(below_slope, None, chord, intercept, box.size + intercept.abs())
 

@@ -145,8 +145,8 @@ def margin_bounds(
 ) -> Tensor:
     """Lower bounds (N, C) of f_y(x') - f_j(x') on the balls, y = classes[i] (N,) int64; 0 where j = y.
 
-    All positive but that one: no input of the ball is classified otherwise. `method` is ``"interval"``, ``"crown-ibp"``,
-    ``"crown"`` or ``"alpha-crown"``; the rest as `interval_bounds`.
+    All positive but that one: no input of the ball is classified otherwise. `method` is ``"interval"``,
+    ``"crown-ibp"``, ``"crown"`` or ``"alpha-crown"``; the rest as `interval_bounds`.
 
     >>> model = nn.Linear(1, 2, bias=False)
     >>> model.weight.data = torch.tensor([[1.0], [-1.0]])

@@ -1,0 +1,55 @@
+"""Certificates from a Lipschitz constant: logits cannot change faster than it allows.
+
+    f_y(x + d) - f_j(x + d) >= f_y(x) - f_j(x) - L_yj |d|      so that      R = min_j (f_y(x) - f_j(x)) / L_yj
+
+With L_yj = sqrt(2) L this is Tsuzuku, Sato and Sugiyama (2018), proposition 1; constants of pairs are at most that.
+Cost: one forward pass an image, after the constant of the network. Where it fails: as the constant does, with depth.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor, nn
+
+from lemmata.errors import InvalidInput
+from lemmata.robustness.certificates import ABSTAIN, Certificates
+from lemmata.robustness.linear_bounds.bounds import margin_bounds
+from lemmata.robustness.lipschitz import LipschitzBound, lipschitz
+
+
+def certify_by_lipschitz(
+    model: nn.Module, x: Tensor, y: Tensor | None = None, *, bound: LipschitzBound | None = None
+) -> Certificates:
+    """Certify images x (N, ...) in l2: no input within the radius, whatever its range, changes the class.
+
+    `y` (N,) are the true classes, if known; `bound` what `lipschitz` gave for this model, found anew where it is left
+    out. Margins are bounded with their rounding, in float64. An image with two logits that rounding cannot
+    tell apart is abstained. Nothing is random; ``alpha`` is 0. Raises `InvalidInput` as `lipschitz` and for NaN.
+
+    >>> model = nn.Linear(1, 2, bias=False)
+    >>> model.weight.data = torch.tensor([[1.0], [-1.0]])
+    >>> certify_by_lipschitz(model, torch.tensor([[0.5]])).radius
+    tensor([0.5000], dtype=torch.float64)
+    """
+    start = time.perf_counter()
+    bound = bound or lipschitz(model, x.shape[1:])
+    with torch.no_grad():
+        first = next((p for p in model.parameters()), x)
+        logits = model.eval()(x.to(first)) if not model.training else None
+    if logits is None:
+        raise InvalidInput("the model is in training mode; call model.eval() first")
+    if not logits.isfinite().all():
+        raise InvalidInput("the model gives NaN or infinite logits; check its weights and the images")
+    prediction = logits.argmax(1)
+    margins = margin_bounds(model, x, prediction, 0.0, method="interval", clip=None).cpu()
+    own = prediction.cpu()
+    ratio = margins / bound.pairs[own].clamp(min=torch.finfo(torch.float64).tiny)
+    radius = ratio.scatter(1, own[:, None], torch.inf).amin(1) * (1 - 1e-14)
+    sure = radius > 0
+    seconds = torch.full((len(x),), (time.perf_counter() - start) / len(x), dtype=torch.float64)
+    return Certificates(
+        torch.where(sure, own, ABSTAIN), torch.where(sure, radius, 0.0), label=None if y is None else y.cpu(),
+        seconds=seconds, norm="l2", alpha=0.0, name="classifier by its Lipschitz constant",
+    )  # fmt: skip
