@@ -18,6 +18,11 @@ from torch import Tensor, nn
 from networks import Network
 
 
+def forward(network: Network) -> float:
+    """The operations of a forward pass of the network's batch."""
+    return _forward(network)[0]
+
+
 def product(network: Network) -> float:
     """A product with the Hessian whose graph is kept, in gradients."""
     total, first = _forward(network)
