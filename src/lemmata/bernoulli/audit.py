@@ -107,8 +107,9 @@ def crossing_probability(
         raise InvalidInput(f"looks, accept, reject of shapes {at.shape}, {top.shape}, {bottom.shape}; give (K,) each")
     if at[0] < 1 or (np.diff(at) < 1).any():
         raise InvalidInput("looks do not increase from 1 or more; give the numbers of tosses at which it is looked")
-    low, lost, samples = crossed_by_look(at, top, bottom, require_probability(p))
-    return Audit(p, at, low, low, np.minimum(low + lost, 1.0), alpha=alpha, samples=samples)
+    crossed, lost, samples = crossed_by_look(at, top, bottom, require_probability(p))
+    crossed = np.minimum(crossed, 1.0)
+    return Audit(p, at, crossed, *_around(crossed, len(at), lost), alpha=alpha, samples=samples)
 
 
 def false_certificate_probability(
@@ -140,8 +141,7 @@ def false_certificate_probability(
         _plain(p),
         procedure.looks,
         crossed,
-        crossed,
-        np.minimum(crossed + missing, 1.0),
+        *_around(crossed, len(procedure.looks), missing),
         alpha=procedure.alpha,
         by_selection=rates,
         name=repr(procedure),
@@ -199,6 +199,12 @@ def false_certificate_rate(
         float(tossed.mean()),
         name=repr(procedure),
     )
+
+
+def _around(crossed: FloatArray, steps: int, lost: float) -> tuple[FloatArray, FloatArray]:
+    """What is certain in spite of rounding in each step, and of what was cut off."""
+    rounding = 2 * steps * float(np.finfo(float).eps)
+    return np.maximum(crossed - rounding, 0.0), np.minimum(crossed + lost + rounding, 1.0)
 
 
 def _selections(p: float | Sequence[float], n0: int, selected: int | str) -> dict[tuple[float, int], float]:

@@ -40,7 +40,7 @@ def crossed_by_look(looks: IntArray, accept: IntArray, reject: IntArray, p: floa
             break
         lost += float(weight[: kept[0]].sum() + weight[kept[-1] + 1 :].sum())
         weight, first = weight[kept[0] : kept[-1] + 1], first + int(kept[0])
-    return crossed, lost + len(looks) * float(np.finfo(float).eps), samples
+    return crossed, lost, samples
 
 
 @lru_cache(maxsize=4096)
