@@ -166,6 +166,9 @@ def test_the_verdict():
     assert few.sound is None
     assert crossing_probability([10], [9], p=0.5).sound is None
     assert float(few) == few.rate
+    assert repr(few).startswith(f"Audit(rate={few.rate:.6g} in [")
+    assert "(50 runs), alpha=0.05, sound=None, p=0.7, of FixedSample(100, alpha=0.05)" in repr(few)
+    assert "(exact), p=0.5" in repr(crossing_probability([10], [9], p=0.5))
 
 
 def test_figures():
@@ -175,7 +178,8 @@ def test_figures():
         (panel,) = audit.plot().panels
         assert panel.x.log
         assert panel.references[0].value == pytest.approx(0.1)
-        assert len(panel.series[0].x) == 4
+        assert len(panel.series[0].x) == 8  # a step a look
+        assert panel.series[0].y[-1] == pytest.approx(100 * audit.rate)
     single = false_certificate_rate(FixedSample(100, alpha=0.05), [0.5, 0.5], runs=100).plot()
     assert single.panels[0].series[0].style == "points"
     assert "(0.5, 0.5)" in single.caption

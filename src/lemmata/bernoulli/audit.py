@@ -35,7 +35,6 @@ from lemmata.bernoulli.procedure import FloatArray, IntArray, Procedure
 from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
 from lemmata.given import require_number
-from lemmata.short_repr import short_repr
 
 UNLIKELY = 1e-12  # selections less likely than this together are counted as if they always gave a false certificate
 
@@ -62,7 +61,12 @@ class Audit:
     by_selection: FloatArray | None = None
     name: str = "boundary"
 
-    __repr__ = short_repr
+    def __repr__(self) -> str:
+        """The rate with its interval, what was promised, and of what."""
+        low, high = self.interval
+        how = f"{self.runs} runs" if self.runs else "exact"
+        promised = "" if self.alpha is None else f", alpha={self.alpha:g}, sound={self.sound}"
+        return f"Audit(rate={self.rate:.6g} in [{low:.6g}, {high:.6g}] ({how}){promised}, p={self.p}, of {self.name})"
 
     def __float__(self) -> float:
         return self.rate
