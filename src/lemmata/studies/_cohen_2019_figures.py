@@ -64,7 +64,10 @@ def abstentions(table) -> Figure:
         y=Axis(label="share abstained from"),
         series=[
             Series.over_seeds(f"{label} samples", matched, x="sigma", y=name)
-            for name, label in (("abstained_few", f"{int(matched.few.iloc[0]):,}"), ("abstained_many", "1,000"))
+            for name, label in (
+                ("abstained_few", f"{int(matched.few.iloc[0]):,}"),
+                ("abstained_many", f"{int(matched.many.iloc[0]):,}"),
+            )
         ],
     )
     return Figure(

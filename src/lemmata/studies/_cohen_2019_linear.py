@@ -19,7 +19,7 @@ class Linear(Config):
     """Random points at known distances, up to 2 sigma, from a random hyperplane."""
 
     dimensions: int = Field(default=20, ge=1)
-    points: int = Field(default=40, ge=1)
+    points: int = Field(default=20, ge=1)
     sigma: float = Field(default=0.5, gt=0)
     samples: int = Field(default=100_000, ge=1)
     alpha: float = Field(default=1e-6, gt=0, lt=1)
