@@ -36,7 +36,7 @@ from lemmata.linalg.convolution_matrix import MODES, Geometry, half_bandwidth, s
 from lemmata.linalg.convolution_symbol import proven_by_symbol
 from lemmata.linalg.lanczos import eigenpairs
 from lemmata.linalg.operator import LinearOperator
-from lemmata.linalg.verified_norm import gamma, proven_by_factorisation
+from lemmata.linalg.verified_norm import gamma, power_of_two, proven_by_factorisation
 from lemmata.short_repr import short_repr
 
 WAYS = ("auto", "factorisation", "symbol")
@@ -117,7 +117,8 @@ def convolution_norm(
         raise UnknownName("way to bound a norm", way, WAYS)
     geometry = _geometry(weight, input_size, stride, padding, dilation, padding_mode)
     weight = weight.detach().double()
-    parts = _of_groups(weight, groups)
+    scale = power_of_two(weight)
+    parts = _of_groups(weight / scale, groups)
     found = [_one_group(part, geometry, way, tolerance, flops, seed) for part in parts]
     best = max(range(groups), key=lambda i: found[i].low)
     vector = weight.new_zeros(groups, *found[best].vector.shape)
@@ -125,7 +126,8 @@ def convolution_norm(
     hardest = max(found, key=lambda one: one.high)
     reshaped = float(torch.linalg.matrix_norm(weight.flatten(1), 2))
     products = sum(one.products for one in found)
-    return OperatorNorm(found[best].low, hardest.high, hardest.way, vector.flatten(0, 1), reshaped, products)
+    low, high = scale * found[best].low, scale * hardest.high
+    return OperatorNorm(low, high, hardest.way, vector.flatten(0, 1), reshaped, products)
 
 
 def matrix_norm(matrix: Tensor, *, tolerance: float = 1e-6, seed: int = 0) -> OperatorNorm:

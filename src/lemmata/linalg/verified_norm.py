@@ -82,6 +82,8 @@ def proven_by_squaring(factors: Tensor, tolerance: float = 1e-4) -> float:
     """
     if factors.shape[1] > factors.shape[2]:
         factors = factors.mH
+    scale = power_of_two(factors)
+    factors = factors / scale  # exact
     rank = factors.shape[1]
     g = 8 * gamma(factors.shape[2] + 8)
     frobenius = torch.linalg.vector_norm(factors, dim=(1, 2))
@@ -89,7 +91,17 @@ def proven_by_squaring(factors: Tensor, tolerance: float = 1e-4) -> float:
     forming = g * float(frobenius.max()) ** 2
     squarings = max(1, math.ceil(math.log2(max(math.log(rank), 1e-9) / (2 * math.log1p(tolerance)))))
     bound = _largest_by_squaring(gram, squarings, 8 * gamma(rank + 8))
-    return math.sqrt(max(bound + forming, 0.0) * (1 + 8 * U)) * (1 + 4 * U)
+    return scale * math.sqrt(max(bound + forming, 0.0) * (1 + 8 * U)) * (1 + 4 * U)
+
+
+def power_of_two(values: Tensor) -> float:
+    """The power of two next to the largest entry: dividing by it is exact, and squares stay within range.
+
+    >>> power_of_two(torch.tensor([3.0, -5.0])), power_of_two(torch.zeros(1))
+    (8.0, 1.0)
+    """
+    most = float(values.abs().max())
+    return 2.0 ** math.frexp(most)[1] if most > 0 else 1.0
 
 
 def _largest_by_squaring(gram: Tensor, squarings: int, g: float) -> float:

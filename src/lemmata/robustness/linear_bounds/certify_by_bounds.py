@@ -8,6 +8,7 @@ Cost: about log2(1 / tolerance) + 4 bounds an image, each as `margin_bounds` say
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -74,7 +75,10 @@ def certify_by_bounds(
             raise InvalidInput("the model gives NaN or infinite logits; check its weights and the images")
         prediction = logits.argmax(1)
         sure = proves(torch.arange(len(x)), torch.zeros(len(x), dtype=dtype))
-        radius = _along(proves, sure, table) if table is not None else _bisected(proves, sure, FIRST[norm], tolerance)
+        if table is not None:
+            radius = _along(proves, sure, table)
+        else:
+            radius = _bisected(proves, sure, FIRST[norm], tolerance, _reach(x, norm, clip))
     return Certificates(
         torch.where(sure, prediction.cpu(), ABSTAIN), radius.double(), label=None if y is None else y.cpu(),
         seconds=seconds, radii=table, norm=norm, alpha=0.0, name=f"classifier by {method} bounds",
@@ -103,8 +107,19 @@ def _along(proves: Proves, sure: Tensor, table: Tensor) -> Tensor:
     return radius
 
 
-def _bisected(proves: Proves, sure: Tensor, first: float, tolerance: float) -> Tensor:
-    """The largest radius that was proven, with one that was not within the tolerance above it."""
+def _reach(x: Tensor, norm: str, clip: Clip) -> float:
+    """The radius beyond which a ball holds all inputs in range."""
+    if clip is None:
+        return math.inf
+    n = x[0].numel()
+    return (clip[1] - clip[0]) * {"linf": 1.0, "l2": math.sqrt(n), "l1": float(n)}[norm]
+
+
+def _bisected(proves: Proves, sure: Tensor, first: float, tolerance: float, reach: float) -> Tensor:
+    """The largest radius that was proven, with one that was not within the tolerance above it.
+
+    A ball of radius `reach` or more holds all inputs, so that the search ends there.
+    """
     low = torch.zeros(len(sure), dtype=torch.float64)
     high = torch.full_like(low, torch.inf)
     guess = torch.full_like(low, first)
