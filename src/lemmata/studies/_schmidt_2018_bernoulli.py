@@ -114,5 +114,5 @@ def _measured(config: Bernoulli) -> Measurements:
     }
     if np.isfinite(predicted):
         n = np.unique(np.geomspace(1, max(16, 4 * predicted), POINTS).astype(int))
-        found["error"] = Curve(n, [normal.sf(drawn_margin(config, int(at))) for at in n])
+        found["error"] = Curve(n, np.asarray(normal.sf([drawn_margin(config, int(at)) for at in n])))
     return Measurements.of(**found)

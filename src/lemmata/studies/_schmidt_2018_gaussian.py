@@ -2,19 +2,20 @@
 
     x = y theta + sigma N(0, I),   sigma = c d^(1/4)
 
-n samples enter by w = mean of y_i x_i = theta + s g, g ~ N(0, I), s = sigma / n^(1/2). Two learners. The *average* classifies by the sign of <w, x>; with |theta| = d^(1/2), as in the upper bound, its robust
-error at a given w is
+n samples enter by w = mean of y_i x_i = theta + s g, g ~ N(0, I), s = sigma / n^(1/2). There are two learners. The
+*average* classifies by the sign of <w, x>; with |theta| = d^(1/2), as in the upper bound, its robust error given w is
 
     Phi( -( <w, theta> - eps |w|_* ) / (sigma |w|_2) ),   |.|_* the dual norm: l1 for linf, l2 for l2.
 
 The *best* is Bayes': theta ~ N(0, I), as in the lower bound. Given the data theta ~ N(m, v I), m = n w / (n + sigma^2),
-v = sigma^2 / (n + sigma^2), so that y x ~ N(m, (sigma^2 + v) I) and the least robust error of any classifier, averaged
-over theta given the data, is
+v = sigma^2 / (n + sigma^2), so that y x ~ N(m, (sigma^2 + v) I), and the least robust error of any classifier,
+averaged over theta given the data, is
 
     Phi( -D / (sigma^2 + v)^(1/2) ),   D = | (|m| - eps)_+ |_2 for linf, (|m|_2 - eps)_+ for l2
 
-(D is the distance of m from the ball of radius eps: two Gaussians whose means an attack can bring together no further than that; the linear classifier along the shortest
-connection attains it). No learner errs less on average, so this is what "any learning algorithm" can do.
+D is the distance of m from the ball of radius eps: an attack cannot bring the means of the two classes closer than 2 D,
+and the linear classifier along the shortest connection attains that. No learner errs less on average, so this is what
+"any learning algorithm" can do.
 
 For large d the sums over coordinates are their means, |w|_1 = d (2 / pi)^(1/2) (1 + s^2)^(1/2), and an error of 1 % needs
 
@@ -26,7 +27,7 @@ each n. n is treated as a real number, since it enters by the noise sigma^2 / n 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -40,7 +41,7 @@ from lemmata.study import Config, Curve, Measurements
 
 LEVEL = 0.01
 Z = float(normal.isf(LEVEL))
-POINTS = 12
+POINTS = 16
 
 
 class Gaussian(Config):
@@ -86,7 +87,7 @@ class Draw:
 
     def size(self, t: float, s: float) -> Tensor:
         """|t theta + s g|, entry by entry; overwritten by the next call."""
-        return torch.add(self.theta * t if t != 1 else self.theta, self.g, alpha=s, out=self.room).abs_()
+        return torch.mul(self.theta, t, out=self.room).add_(self.g, alpha=s).abs_()
 
 
 def margin(config: Gaussian, draw: Draw, n: float, eps: float | None = None) -> float:
@@ -157,8 +158,8 @@ def learn(configs: Sequence[Gaussian]) -> list[Measurements]:
 
 
 def _measured(config: Gaussian, draw: Draw) -> Measurements:
-    samples = samples_needed(lambda n: margin(config, draw, n))
-    predicted = samples_needed(lambda n: predicted_margin(config, n))
+    drawn_z, predicted_z_of = partial(margin, config, draw), partial(predicted_margin, config)
+    samples, predicted = samples_needed(drawn_z), samples_needed(predicted_z_of)
     found = {
         "samples": samples,
         "predicted": predicted,
@@ -169,8 +170,8 @@ def _measured(config: Gaussian, draw: Draw) -> Measurements:
     if config.eps:
         error = normal.sf(margin(config, draw, config.budget * lower_bound(config)))
         found["above_lower_bound"] = error - (1 - 1 / config.d) / 2
-    if config.d <= 1_000_000 and np.isfinite(predicted):
-        n = np.geomspace(1, max(16.0, 4 * predicted), POINTS)
-        found["error"] = Curve(n, [normal.sf(margin(config, draw, float(at))) for at in n])
-        found["predicted_error"] = Curve(n, [normal.sf(predicted_margin(config, float(at))) for at in n])
+    if config.learner == "average" and np.isfinite(predicted):
+        n = np.geomspace(max(1.0, predicted / 8), 4 * predicted, POINTS)
+        z, predicted_z = ([each(at) for at in n.tolist()] for each in (drawn_z, predicted_z_of))
+        found["error"], found["predicted_error"] = (Curve(n, np.asarray(normal.sf(y))) for y in (z, predicted_z))
     return Measurements.of(**found)

@@ -8,21 +8,21 @@ most; against changes of eps in the maximum norm the average of n samples is rob
 and no learner is when n is below order eps^2 d^(1/2) / log d. In a model with coordinates of -1 and 1 linear
 classifiers have the same need, and a threshold before them removes it: one sample suffices for any eps < 1.
 
-Laptop scale. All errors are exact given the data (Gaussian model) or by a central limit theorem in 10^6 dimensions and
-more (Bernoulli model); the data are drawn, by their sufficient statistics. Samples needed are those at which the robust
-error falls to 1 %, the paper's level. The best learner of all is Bayes' classifier for the attack, so that "any learning
-algorithm" is measured, not quoted; see the files `_schmidt_2018_*`.
+Laptop scale. All errors are exact given the data (Gaussian model) or by the central limit theorem in 10^6 dimensions
+and more (Bernoulli model); the data are drawn, by their sufficient statistics. Samples needed are those at which the
+robust error falls to 1 %, the paper's level. The best learner of all is Bayes' classifier for the attack, so that "any
+learning algorithm" is measured, not quoted; see the files `_schmidt_2018_*`.
 
 Exponents. The paper leaves a factor of log d open, so that over dimensions d_1 to d_2 it predicts a log-log slope
 from that of d^(1/2) / log d to that of d^(1/2):
 
     1/2 - log(log d_2 / log d_1) / log(d_2 / d_1)   to   1/2
 
-Constants. sigma = c d^(1/4) with c = 1/4, where 1 % is an added radius of 2.9 c d^(-1/4) only, a sixth of eps = 1/4
-and less from d = 10^5 on (fixed by the closed form, before anything ran); c = 1/2 where one sample is the matter. The paper's own
-constant of the upper bound, c = 1/32, is so small that up to d = 6 10^8 one sample is robust too: its statement holds,
-and shows no gap. The constant of its lower bound for linear classifiers in the Bernoulli model asks for n < 1 at every
-d below 10^10 and is not tested; exponents are.
+Constants. sigma = c d^(1/4) with c = 1/4, where 1 % is an added radius of 2.9 c d^(-1/4) only, a sixth of eps = 1/4 and
+less from d = 10^5 on (fixed by the closed form, before anything ran); c = 1/2 where one sample is the matter. The
+paper's own constant of the upper bound, c = 1/32, is so small that up to d = 6 10^8 one sample is robust too: its
+statement holds, and shows no gap. The constant of its lower bound for linear classifiers in the Bernoulli model asks
+for n < 1, if the error is to be above 1/4, at every d up to 10^10, and is not tested; exponents are.
 
 The claim on Bernoulli exponents had the upper end 1/2 in a pilot run, of three seeds, as the average's closed form
 has. The paper proves the lower end only, and signs of the majority came out at 0.502: with few samples their ties help.
