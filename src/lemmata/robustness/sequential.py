@@ -96,8 +96,8 @@ def _rounds(votes: Voting, procedure: Procedure, waiting: IntArray, n0: int, sec
         else:
             decided, drawn = _advance(votes, waves, rows)
             waves = [wave for wave in waves if wave.wanted]
-            yield Round(decided, rows=drawn)
             rows = _paced(rows, drawn, seconds / max(time.perf_counter() - began, 1e-6))
+            yield Round(decided, rows=drawn)
 
 
 def _advance(votes: Voting, waves: list[_Wave], rows: int) -> tuple[Decided, int]:
