@@ -11,7 +11,7 @@ coin that only ever falls on one side ends at alpha^(1/n), the bound of n tosses
 
     P(lower_k > p for some k) <= alpha,    whatever p is and whenever one stops,
 
-is a union bound, proven in docs/derivations/sequential-certification.md. A look stops a coin when `scale(lower)` is
+is a union bound, proven in docs/derivations/exact-binomial.md. A look stops a coin when `scale(lower)` is
 within `tolerance` of `scale` of what all n tosses would prove at the upper confidence bound of p, `futility` being the
 share of coins that may lose more than the tolerance by it: a promise about effort, on which no certificate rests.
 
