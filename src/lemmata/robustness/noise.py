@@ -12,8 +12,8 @@ All are tight: some f with these probabilities changes its class just beyond R, 
 could give more. At p near 1 a float64 holds 1 - p badly, and not at all beyond 8.2 sigma; `log_failure` gives
 log(1 - p) for a radius, and `radius` takes it in place of p.
 
-Where it fails: x + noise is rounded, so a certificate for an f that reads the last bits of its input holds for real
-arithmetic only (Jin et al., 2022).
+Where it fails: x + noise is rounded, so a certificate of an f that reads the last bits of its input holds in real
+arithmetic only (Voracek and Hein, 2023).
 
 Sources: Cohen, Rosenfeld, Kolter (2019), Theorem 1; Teng, Lee, Yuan (2020) and Yang et al. (2020), Table 1 and the
 differential method of its Appendix; the form of Laplace noise with p_A and p_B apart follows from it, and is larger
