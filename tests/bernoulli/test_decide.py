@@ -41,12 +41,13 @@ def test_a_coin_on_the_threshold_takes_all_and_is_undecided() -> None:
 
 
 def test_below_is_above_of_the_misses() -> None:
-    above = decide(Coin(0.97, seed=4), [0.9, 0.95])
+    above = decide(Coin(0.97, seed=4), [0.9, 0.95], selected=(90, 100))
     same = Coin(0.97, seed=4)
-    below = decide(lambda m: m - same(m), [0.05, 0.1], side="below")
+    below = decide(lambda m: m - same(m), [0.05, 0.1], side="below", selected=(10, 100))
     assert below.thresholds == pytest.approx([0.1, 0.05])
     assert (below.samples, below.ending) == (above.samples, above.ending)
     assert below.hits == above.samples - above.hits
+    assert (below.tests[0].accept == above.tests[0].accept).all()
     assert (above.proven, below.proven) == (0.95, 0.05)
 
 

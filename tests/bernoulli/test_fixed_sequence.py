@@ -64,6 +64,17 @@ def test_a_claim_needs_every_smaller_one() -> None:
     assert progress.lower[0] == 0.6
 
 
+def test_what_was_accepted_once_stays_accepted() -> None:
+    """The second threshold at the first look, after which the hits fall; the first at the second look."""
+    procedure = FixedSequence([0.5, 0.6], n=20, looks=np.array([10, 20]))
+    progress = procedure.start(NONE, 0)
+    progress.accept = np.array([[[10, 12], [8, 18]]])
+    progress.reject = np.array([[[2, 11], [2, 17]]])
+    assert not progress.look(0, NONE, np.array([9]))[0]
+    assert progress.look(1, NONE, np.array([12]))[0]
+    assert progress.lower[0] == 0.6
+
+
 def test_what_is_hopeless_ends_the_larger_thresholds_and_not_the_smaller() -> None:
     procedure = FixedSequence([0.5, 0.6, 0.7], n=30, looks=np.array([10, 20, 30]))
     progress = procedure.start(NONE, 0)

@@ -138,6 +138,27 @@ def test_ville_thresholds_are_those_of_the_martingale() -> None:
     assert (bets.log_evidence(at - 1, before) < math.log(1000) + 1e-5).all()
 
 
+def test_giving_up_is_the_martingale_against_what_the_last_look_asks_for() -> None:
+    found = usual(0.8, n=5000, selected=70, n0=100)
+    bets = alternatives(found.accept[-1] / 5000, n=5000, alpha=0.001, side="below", selected=70, n0=100)
+    evident = (found.reject > found.looks - 5000 + found.accept[-1]) & (found.looks < 4000)  # more than what is certain
+    at, before = found.reject[evident], found.looks[evident]
+    assert evident.sum() > 10
+    assert (bets.log_evidence(at, before) >= math.log(100)).all()
+    assert (bets.log_evidence(at + 1, before) < math.log(100)).all()
+
+
+def test_selected_hits_turn_the_weights_towards_their_share() -> None:
+    """The posterior of the base weights, by its formula, and a quarter of the base kept."""
+    base, informed = (
+        alternatives(0.8, n=5000, alpha=0.001, side="above", selected=h, n0=n0) for h, n0 in ((0, 0), (95, 100))
+    )
+    q = 0.8 * np.exp(informed.hit)
+    posterior = np.exp(base.log_weight) * binom.pmf(95, 100, q)
+    weight = 0.75 * posterior / posterior.sum() + 0.25 * np.exp(base.log_weight)
+    assert np.exp(informed.log_weight) == pytest.approx(weight, rel=1e-9)
+
+
 def test_the_exact_boundary_lies_below_that_of_the_martingale() -> None:
     exact, ville = usual(0.8413, selected=90, n0=100), usual(0.8413, selected=90, n0=100, level="ville")
     assert (exact.accept <= ville.accept).all()

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from lemmata.bernoulli import crossing_probability, looks
-from lemmata.bernoulli.walk import increments, walk
+from lemmata.bernoulli.walk import Walk, increments, walk
 
 
 def exactly(counts: list[int], accept: list[int], p: Fraction) -> Fraction:
@@ -55,3 +55,11 @@ def test_the_least_boundary_spends_no_more_than_the_level() -> None:
         state = walk(np.array([40]), np.array([41]), 0.6).step(0, 0.6)
         h = state.least_accept(level)
         assert binom.sf(h - 1, 40, 0.6) <= level < binom.sf(h - 2, 40, 0.6)
+
+
+def test_what_is_cut_off_counts_as_crossed() -> None:
+    stopped = Walk(7, np.array([4e-19, 0.25, 0.5, 0.125, 3e-19]), 0.125).stop(10)
+    assert (stopped.first, stopped.weight.tolist()) == (8, [0.25, 0.5])
+    assert stopped.crossed == 0.125 + (0.125 + 3e-19) + 4e-19
+    tiny = Walk(0, np.array([4e-19, 1.0]), 0.0).stop(2)
+    assert tiny.crossed == 4e-19

@@ -66,7 +66,7 @@ def alternatives(
     if n0:
         posterior = base + selected * log_q + (n0 - selected) * log_rest
         weight = np.logaddexp(math.log(INFORMED) + posterior - _log_sum_exp(posterior), math.log(1 - INFORMED) + base)
-    return Alternatives(log_q - math.log(p0), log_rest - math.log1p(-p0), weight - _log_sum_exp(weight))
+    return Alternatives(log_q - math.log(p0), log_rest - math.log1p(-p0), weight)
 
 
 def _log_sum_exp(terms: FloatArray) -> FloatArray:
