@@ -142,7 +142,9 @@ def matrix_norm(matrix: Tensor, *, tolerance: float = 1e-6, seed: int = 0) -> Op
     return convolution_norm(matrix[:, :, None], (1,), tolerance=tolerance, seed=seed, flops=math.inf)
 
 
-def _one_group(weight: Tensor, geometry: Geometry, way: str, tolerance: float, flops: float, seed: int) -> OperatorNorm:
+def _one_group(  # noqa: PLR0917
+    weight: Tensor, geometry: Geometry, way: str, tolerance: float, flops: float, seed: int
+) -> OperatorNorm:  # fmt: skip
     low, vector, products = _reached(weight, geometry, seed)
     reshaped = float(torch.linalg.matrix_norm(weight.flatten(1), 2))
     if not weight.any():

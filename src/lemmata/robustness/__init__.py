@@ -1,5 +1,6 @@
 """Robustness of classifiers: certificates by randomised smoothing and by bounds, and attacks to hold beside them."""
 
+from lemmata.robustness.ablation import RandomAblation, certify_by_ablation, certify_patch
 from lemmata.robustness.accuracy_table import AccuracyTable, accuracy_table
 from lemmata.robustness.attacks import (
     Attack,
@@ -16,7 +17,19 @@ from lemmata.robustness.average_radius import average_certified_radius, radius_d
 from lemmata.robustness.certificates import Certificates
 from lemmata.robustness.certified_accuracy import CertifiedAccuracy, certified_accuracy
 from lemmata.robustness.certify import Interrupted, certify
+from lemmata.robustness.certify_by_lipschitz import certify_by_lipschitz
 from lemmata.robustness.ensemble import ensemble
+from lemmata.robustness.linear_bounds import (
+    Enclosure,
+    LogitBounds,
+    certify_by_bounds,
+    crown,
+    enclosure,
+    interval_bounds,
+    margin_bounds,
+    through_auto_lirpa,
+)
+from lemmata.robustness.lipschitz import LipschitzBound, lipschitz
 from lemmata.robustness.logs import read_log, write_log
 from lemmata.robustness.noise import Gaussian, Laplace, Noise, Uniform
 from lemmata.robustness.recount import Recount, recount
@@ -31,11 +44,15 @@ __all__ = [
     "Attack",
     "Certificates",
     "CertifiedAccuracy",
+    "Enclosure",
     "Gaussian",
     "Interrupted",
     "Laplace",
+    "LipschitzBound",
+    "LogitBounds",
     "Noise",
     "Predictions",
+    "RandomAblation",
     "Recount",
     "RobustAccuracy",
     "Smoothed",
@@ -48,9 +65,18 @@ __all__ = [
     "average_certified_radius",
     "certified_accuracy",
     "certify",
+    "certify_by_ablation",
+    "certify_by_bounds",
+    "certify_by_lipschitz",
+    "certify_patch",
+    "crown",
+    "enclosure",
     "ensemble",
     "fgsm",
+    "interval_bounds",
     "linear_worst_case",
+    "lipschitz",
+    "margin_bounds",
     "pgd",
     "pgd_smoothed",
     "predict",
@@ -60,5 +86,6 @@ __all__ = [
     "recovered_hits",
     "robust_accuracy",
     "schedule",
+    "through_auto_lirpa",
     "write_log",
 ]

@@ -131,9 +131,8 @@ def _bisected(proves: Proves, sure: Tensor, first: float, tolerance: float, reac
         low[live] = torch.where(proven, guess[live], low[live])
         high[live] = torch.where(proven, high[live], guess[live])
         open_above = high[live].isinf()
-        live = live[
-            (open_above | (high[live] - low[live] > tolerance * high[live])) & (guess[live] < first * 2.0**DOUBLINGS)
-        ]
+        unsettled = open_above | (high[live] - low[live] > tolerance * high[live])
+        live = live[unsettled & (low[live] < min(reach, first * 2.0**DOUBLINGS))]
         up, down = high[live].isinf(), low[live] == 0
         middle = (low[live] * high[live]).sqrt()
         guess[live] = torch.where(up, 2 * low[live], torch.where(down, high[live] / 4, middle))
