@@ -8,9 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lemmata.bernoulli import clopper_pearson
 from lemmata.errors import CorruptFile, DataMissing, InvalidInput
 from lemmata.robustness import Certificates, Gaussian
 from lemmata.robustness.logs import read_log, write_log
+from lemmata.robustness.recovered_hits import recovered_hits
 
 HEAD = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
 GOOD = HEAD + "0\t3\t3\t0.378\t1\t0:00:15.400000\n20\t7\t-1\t0.0\t0\t15.6\n40\t8\t2\t0.0186\t0\t1 day, 1:00:00\n"
@@ -192,3 +194,18 @@ def test_what_is_not_known_cannot_be_written(tmp_path):
         write_log(plain, tmp_path / "log", counts=True)
     with pytest.raises(InvalidInput, match="digits"):
         write_log(plain, tmp_path / "log", digits=0)
+
+
+def test_hits_are_recovered_from_radii_of_any_length(log):
+    """Three digits leave a run of hits, all digits one."""
+    noise, hits = Gaussian(0.5), [9_000, 9_500, 10_000]
+    radii = noise.radius(clopper_pearson(hits, 10_000, alpha=0.001))
+    whole = "".join(f"{i} 1 1 {radius!r} 1\n" for i, radius in enumerate(radii.tolist()))
+    found = read_log(log("idx label predict radius correct\n" + whole), sigma=0.5, n=10_000)
+    assert found.hits.tolist() == hits
+    short = "".join(f"{i} 1 1 {radius:.3} 1\n" for i, radius in enumerate(radii.tolist()))
+    found = read_log(log("idx label predict radius correct\n" + short), sigma=0.5, n=10_000)
+    low, high = recovered_hits([float(f"{radius:.3}") for radius in radii], 10_000, noise)
+    assert found.hits.tolist() == ((low + high) // 2).tolist()
+    assert (low <= hits).all()
+    assert (hits <= high).all()

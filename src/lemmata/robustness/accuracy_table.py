@@ -80,7 +80,7 @@ class AccuracyTable:
         r"""The rows of a LaTeX table, with `\midrule` of booktabs below the head, the best of each column bold."""
         head = "".join(f"& $r = {radius}$" for radius in self.radii.tolist()) + "\\\\\n\\midrule\n"
         cells = zip(self.names, self._cells("\\textbf{{{}}}", digits), strict=True)
-        return head + "\\\\\n".join(" & ".join([name, *row]) for name, row in cells)
+        return head + "\n".join(" & ".join([name, *row]) + "\\\\" for name, row in cells)
 
     def plot(self, beside: Sequence[Any] = ()) -> Figure:
         """Draw the curves of all runs, and the envelope at the table's radii with the band that pays for the choice."""

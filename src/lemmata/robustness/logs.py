@@ -67,10 +67,10 @@ def read_log(
 ) -> Certificates:
     """Read a log of certificates or of predictions.
 
-    With the noise (`sigma`, or `noise`) and the `n` samples that each image got, the hits are recovered from the
-    printed radii (`recovered_hits`; -1 where an image was abstained from, and they cannot be known) and `samples` is n
-    + n0. `unfinished` leaves out a last line that is not whole, of a run that goes on or was killed. Labels of -1 in
-    every line are no labels. float64 radii on the CPU.
+    With the noise (`sigma`, or `noise`) and the `n` samples that each image got, a number fixed beforehand, the hits
+    are recovered from the printed radii (`recovered_hits`; -1 where an image was abstained from, and they cannot be
+    known) and `samples` is n + n0. `unfinished` leaves out a last line that is not whole, of a run that goes on or was
+    killed. Labels of -1 in every line are no labels. float64 radii on the CPU.
 
     Raises `DataMissing` where there is no file, `CorruptFile` with file and line for what no log holds, and
     `InvalidInput` for settings under which a printed radius cannot come about.
@@ -93,7 +93,8 @@ def read_log(
         drawn = torch.full_like(prediction, require_count(n, "n"))
         fields = {"drawn": drawn, "samples": drawn + require_count(n0, "n0", least=0), **fields}
         if law is not None and "hits" not in fields and "radius" in table:
-            low, high = (torch.from_numpy(end) for end in recovered_hits(radius.numpy(), n, law, alpha=alpha))
+            ends = recovered_hits(radius.numpy(), n, law, alpha=alpha, digits=_digits(table["radius"]))
+            low, high = map(torch.from_numpy, ends)
             fields["hits"] = torch.where(prediction == ABSTAIN, -1, (low + high) // 2)
     if "time" in table:
         fields["seconds"] = torch.tensor(table["time"], dtype=torch.float64)
@@ -109,7 +110,8 @@ def write_log(
     """Write certificates as a log in the published format, compressed where the name ends in .gz; gives the path.
 
     Radii are written so that they are read back as they are, or rounded *down* to `digits` significant digits (3 in the
-    published logs). `counts` adds the columns samples, hits, drawn. What is not known is written as -1 (labels) and 0
+    published logs, which round to the nearest; of radii rounded down no hits can be recovered, so write the counts).
+    `counts` adds the columns samples, hits, drawn. What is not known is written as -1 (labels) and 0
     (times); indices count from 0. Raises `InvalidInput` where counts are wanted and not known.
 
     >>> from pathlib import Path; from tempfile import mkdtemp
@@ -143,6 +145,12 @@ def write_log(
     whole = text.encode()
     file.write_bytes(gzip.compress(whole, mtime=0) if file.suffix == ".gz" else whole)
     return file
+
+
+def _digits(radii: Sequence[float]) -> int:
+    """How many significant digits radii were printed with: the most of any, at least 3; 10 tell all hits apart."""
+    most = max(len(Decimal(repr(radius)).normalize().as_tuple().digits) for radius in radii)
+    return min(max(most, 3), 10)
 
 
 def _shown(radius: float, digits: int | None) -> str:

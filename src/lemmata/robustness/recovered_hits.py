@@ -68,7 +68,7 @@ def attainable(radius: ArrayLike, n: int, noise: Noise, *, alpha: float = 0.001,
 
 def _ends(radius: ArrayLike, n: int, noise: Noise, alpha: float, digits: int) -> tuple[NDArray[np.float64], Ints, Ints]:
     """The radii, and the least and largest hits of each, the least above the largest where there are none."""
-    radii = np.atleast_1d(np.asarray(radius, dtype=np.float64))
+    radii = _rounded(np.atleast_1d(np.asarray(radius, dtype=np.float64)), digits)
     n = require_count(n, "n")
     above = radii > 0
     exponent = np.floor(np.log10(np.where(above, radii, 1.0)))
@@ -91,4 +91,8 @@ def _certifying(radius: NDArray[np.float64], n: int, noise: Noise, alpha: float)
 def _printed(hits: Ints, n: int, noise: Noise, alpha: float, digits: int) -> NDArray[np.float64]:
     """The radii that hits give, rounded as in a log."""
     found = noise.radius(clopper_pearson(np.clip(hits, 0, n), n, alpha=alpha, side="lower"))
-    return np.array([float(f"{value:.{digits}g}") for value in found])
+    return _rounded(found, digits)
+
+
+def _rounded(values: NDArray[np.float64], digits: int) -> NDArray[np.float64]:
+    return np.array([float(f"{value:.{digits}g}") for value in values])
