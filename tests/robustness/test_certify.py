@@ -144,6 +144,22 @@ def test_a_single_radius_may_be_given_bare_and_zero_asks_for_the_class():
     assert zero.prediction.tolist() == [1, 1]
 
 
+def test_radii_may_be_given_in_any_sequence():
+    options = {"sigma": 0.5, "n": 1_000}
+    one = certify(HalfLine(), at([0.3, 1.0]), radii=[0.25, 0.5], **options)
+    for radii in ((0.25, 0.5), np.array([0.25, 0.5]), torch.tensor([0.25, 0.5])):
+        assert same(one, certify(HalfLine(), at([0.3, 1.0]), radii=radii, **options))
+
+
+def test_without_futility_a_hopeless_image_takes_more():
+    # p = 0.69 against a threshold of 0.84: given up soon, or only when n cannot reach it any more
+    soon, late = (
+        certify(HalfLine(), at([0.25]), sigma=0.5, radii=[0.5], n=5_000, futility=futility) for futility in (0.01, 0.0)
+    )
+    assert int(soon.samples) < int(late.samples) < 5_100
+    assert float(soon.radius) == float(late.radius) == 0.0
+
+
 def test_decisions_cost_a_fraction_of_the_samples():
     found = certify(HalfLine(), at([0.1, 1.0, 2.0]), sigma=0.5, radii=[0.5], n=100_000, batch=500)
     assert found.radius.tolist() == [0.0, 0.5, 0.5]

@@ -45,6 +45,8 @@ def model():
         ({"radii": [20.0]}, r"radii \[20\] .*no number of copies"),
         ({"radii": [0.5], "tolerance": 0.1}, "give one of them"),
         ({"relative": True}, "give a tolerance"),
+        ({"radii": [0.1], "futility": -0.1}, "futility = -0.1"),
+        ({"tolerance": 0.1, "futility": 1.5}, "futility = 1.5"),
         ({"tolerance": 0.0}, "tolerance = 0; give a positive l2 distance"),
         ({"tolerance": float("nan")}, "tolerance = nan"),
         ({"tolerance": 1.5, "relative": True}, "share of the radius between 0 and 1"),
@@ -137,6 +139,14 @@ def test_nan_far_from_the_image_is_refused_when_it_is_met():
     # finite on the image and near it: only some of many noisy copies fall where the model has no answer
     with pytest.raises(InvalidInput, match="NaN logits"):
         certify(Answers(lambda x: torch.stack([x[:, 0], (x[:, 0] + 2.5).sqrt()], 1)), X * 0, sigma=1.0, n=10_000)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"), [(abs, "torch.nn.Module"), ([], "at least one"), ([abs], "torch.nn.Module")]
+)
+def test_what_is_no_model(what, message):
+    with pytest.raises(InvalidInput, match=message):
+        certify(what, X, sigma=1.0, n=100)
 
 
 def test_training_mode_is_refused():

@@ -132,9 +132,11 @@ def test_a_process_that_is_killed_leaves_whole_lines(tmp_path):
     certify(model, x, y, **{ASKED!r}, log={str(log)!r}, progress=lambda standing: standing.decided > 2 and input())
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE)
+    patience = time.monotonic() + 60
     try:
         while not (log.exists() and log.read_bytes().count(b"\n") > 3):
             assert process.poll() is None
+            assert time.monotonic() < patience
             time.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)

@@ -60,11 +60,13 @@ def aim_at(
     relative: bool = False,
     n: int = 100_000,
     alpha: float = 0.001,
+    futility: float = 0.01,
 ) -> Aim:
     """The procedure for what is asked: decisions at `radii`, the radius within `tolerance`, or else the bound at n.
 
     Raises `InvalidInput` where both are asked for, for radii that are negative, not increasing or out of reach of n
     copies, for a tolerance that is not positive (a relative one below 1), and for n copies that can certify nothing.
+    `futility` is that of the procedure; the fixed sample has none.
 
     >>> from lemmata.robustness.noise import Gaussian
     >>> aim_at(Gaussian(0.5), radii=[0.5, 1.0]).thresholds.round(4)
@@ -80,8 +82,8 @@ def aim_at(
     if relative and tolerance is None:
         raise InvalidInput("relative=True says how tolerance is meant; give a tolerance too, such as 0.1 of the radius")
     if radii is not None:
-        return _at_radii(noise, _increasing(radii), n, alpha)
-    build = _fixed(alpha) if tolerance is None else _to_tolerance(noise, tolerance, relative, alpha)
+        return _at_radii(noise, _increasing(radii), n, alpha, futility)
+    build = _fixed(alpha) if tolerance is None else _to_tolerance(noise, tolerance, relative, alpha, futility)
     procedure = build(n)
     if (proven := reach(procedure)) <= 0.5:
         raise InvalidInput(
@@ -109,7 +111,9 @@ def _fixed(alpha: float) -> Callable[[int], Procedure]:
     return lambda n: FixedSample(n, alpha=alpha)
 
 
-def _to_tolerance(noise: Noise, tolerance: float, relative: bool, alpha: float) -> Callable[[int], Procedure]:
+def _to_tolerance(
+    noise: Noise, tolerance: float, relative: bool, alpha: float, futility: float
+) -> Callable[[int], Procedure]:
     """Looks that stop once the radius cannot grow by more than the tolerance, which is a share of it if relative."""
     wanted = require_number(tolerance, "tolerance")
     if not (0 < wanted < 1 if relative else 0 < wanted < np.inf):
@@ -121,10 +125,10 @@ def _to_tolerance(noise: Noise, tolerance: float, relative: bool, alpha: float) 
             return np.log(noise.radius(lower))
 
     scale, step = (log_radius, -np.log1p(-wanted)) if relative else (noise.radius, wanted)
-    return lambda n: GroupSequential(n, alpha=alpha, tolerance=step, scale=scale)
+    return lambda n: GroupSequential(n, alpha=alpha, futility=futility, tolerance=step, scale=scale)
 
 
-def _at_radii(noise: Noise, radii: FloatArray, n: int, alpha: float) -> Aim:
+def _at_radii(noise: Noise, radii: FloatArray, n: int, alpha: float, futility: float) -> Aim:
     """Tests of the thresholds of the radii in order, all of which n copies can accept."""
     thresholds = noise.threshold(radii)
     farthest = float(noise.radius(min(alpha ** (1 / n), 1.0)))
@@ -136,7 +140,7 @@ def _at_radii(noise: Noise, radii: FloatArray, n: int, alpha: float) -> Aim:
         )
 
     def build(m: int) -> Procedure:
-        return FixedSequence(thresholds, n=m, alpha=alpha)
+        return FixedSequence(thresholds, n=m, alpha=alpha, futility=futility)
 
     procedure = build(n)
     proven = reach(procedure)

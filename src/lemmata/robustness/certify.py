@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from lemmata.bernoulli.looks import require_count
 from lemmata.bernoulli.procedure import FloatArray, IntArray
 from lemmata.errors import InvalidInput
-from lemmata.given import require_callable, require_tensor
+from lemmata.given import require_callable, require_model, require_tensor
 from lemmata.robustness.aim import Aim, aim_at
 from lemmata.robustness.certificates import ABSTAIN, Certificates
 from lemmata.robustness.certification_log import CertificationLog, Line, digest_of, digests
@@ -71,6 +71,7 @@ def certify(
     radii: float | Sequence[float] | None = None,
     tolerance: float | None = None,
     relative: bool = False,
+    futility: float = 0.01,
     n: int = 100_000,
     n0: int = 100,
     alpha: float = 0.001,
@@ -89,9 +90,10 @@ def certify(
     The noise is Gaussian of standard deviation `sigma`, or any `noise` (`Gaussian`, `Laplace`, `Uniform`), in the units
     of x. At most `n` copies an image are drawn to certify and `n0` to choose its class; each certificate, and all
     decisions at `radii` about one image together, are false with probability at most `alpha`. `tolerance` is a
-    distance, or with `relative` a share of the radius. `model` gives logits (rows, classes), or is several such models,
-    whose logits are averaged. `batch` and `memory_format`, found by measuring, change the time only. `input_range`
-    (low, high) is what the model expects of images without noise, if that is to be checked.
+    distance, or with `relative` a share of the radius. Of images that all n copies would certify, a share of about
+    `futility` is given up early: a matter of effort, not of validity. `model` gives logits (rows, classes), or is
+    several such models, whose logits are averaged. `batch` and `memory_format`, found by measuring, change the time
+    only. `input_range` (low, high) is what the model expects of images without noise, if that is to be checked.
 
     `index` (N,) are the places of the images in their data set, 0, 1, ... by default; what is drawn depends on `seed`,
     place and copy alone. `log` names a file to which each decided image is appended, flushed to the disk, in the format
@@ -111,9 +113,9 @@ def certify(
     Certificates(prediction=[0, 1], radius=[0.5, 0.1], label=[0, 0], ...
     """
     law = require_noise(noise, sigma)
-    aim = aim_at(law, radii=radii, tolerance=tolerance, relative=relative, n=n, alpha=alpha)
+    aim = aim_at(law, radii=radii, tolerance=tolerance, relative=relative, n=n, alpha=alpha, futility=futility)
     n0 = require_count(n0, "n0")
-    models = [model] if isinstance(model, nn.Module) else list(model)
+    models = list(model) if isinstance(model, Sequence) else [require_model(model)]
     votes = Votes(
         model, x, law, classes=classes, seed=seed, index=index, batch=batch, memory_format=memory_format,
         input_range=input_range,
@@ -122,8 +124,8 @@ def certify(
         raise InvalidInput("index names a place twice; each image has a place of its own, by which its noise is drawn")
     run = _Run(votes, aim, n0, _labels(y, votes), name or _title(models, aim))
     if log is not None:
-        asked = {"radii": _plain(aim.radii), "tolerance": tolerance, "relative": relative, "alpha": alpha}
-        drawn = {"noise": repr(law), "seed": votes.seed, "n0": n0, "n": n}
+        asked = {"radii": _plain(aim.radii), "tolerance": tolerance, "relative": relative}
+        drawn = {"noise": repr(law), "seed": votes.seed, "n0": n0, "n": n, "alpha": alpha, "futility": futility}
         run.keep(CertificationLog(log, {"model": digest_of(models), **drawn, **asked}))
     return run.finish(None if progress is None else require_callable(progress, "progress"))
 
