@@ -63,6 +63,22 @@ def test_ways_that_a_model_cannot_take_are_left_out():
         fastest(nn.Linear(3, 2), torch.rand(4, 3), format="channels_last", most=100)
 
 
+def test_a_way_with_other_logits_is_left_out():
+    class ReadsMemory(nn.Module):
+        """Takes its input as it lies in memory, so that another layout is another input."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 3, 8)
+
+        def forward(self, x):
+            return self.conv(torch.as_strided(x, x.shape, (128, 64, 8, 1)))[:, :, 0, 0]
+
+    with pytest.raises(InvalidInput, match="none that this model can take"):
+        fastest(ReadsMemory(), rows(), format="channels_last", most=100)
+    assert {name for name, _ in fastest(ReadsMemory(), rows(), most=100)[1].tried} == {"plain"}
+
+
 def test_the_way_says_what_was_measured():
     _, way = fastest(convnet(), rows(), most=60)
     assert {name for name, _ in way.tried} == set(FORMATS)

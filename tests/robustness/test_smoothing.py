@@ -90,9 +90,10 @@ def test_labels_of_another_number_are_refused():
 def test_the_figure_has_both_leaders_with_their_intervals():
     x = torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
     figure = predict(half_space(), x, sigma=0.5, n=100).plot()
-    first, second = figure.panels[0].series
-    assert (np.diff(first.y) <= 0).all()
-    assert np.allclose(np.asarray(first.y) + np.asarray(second.y), 1)
+    first, second, abstained = figure.panels[0].series
+    assert (np.diff(first.y - second.y) <= 0).all()
+    assert np.allclose(first.y + second.y, 1)
+    assert abstained.x.tolist() == [9.0]  # the image on the boundary has the least lead
     exact = stats.binomtest(int(first.y[0] * 100), 100).proportion_ci(0.95)
     assert (first.low[0], first.high[0]) == pytest.approx((exact.low, exact.high))
 

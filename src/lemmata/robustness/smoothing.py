@@ -28,11 +28,14 @@ from lemmata.bernoulli.fixed_sample import require_level
 from lemmata.bernoulli.looks import require_count
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.figures.figure import Role
 from lemmata.given import require_tensor
 from lemmata.robustness.certificates import ABSTAIN
 from lemmata.robustness.noise import Noise, require_noise
 from lemmata.robustness.votes import Votes
 from lemmata.short_repr import short_repr
+
+_LEADERS: tuple[tuple[str, Role], ...] = (("leading class", "measured"), ("second class", "control"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,19 +71,20 @@ class Predictions:
         return float((self.prediction == y.to(self.prediction)).double().mean())
 
     def plot(self) -> Figure:
-        """Draw the votes of the two leading classes, images by the share of the first, with 95 % intervals."""
+        """Draw the votes of the two leading classes, images by the lead of the first, with 95 % intervals."""
         two = self.counts.topk(2, dim=1).values.numpy()
-        order = np.argsort(-two[:, 0], kind="stable")
-        place = np.arange(1, len(order) + 1)
+        order = np.argsort(two[:, 1] - two[:, 0], kind="stable")
+        place, share = np.arange(1, len(order) + 1), two[order] / self.n
         low, high = clopper_pearson(two[order], self.n, alpha=0.05, side="two-sided")
-        share = two[order] / self.n
         series = [
-            Series(label="leading class", x=place, y=share[:, 0], low=low[:, 0], high=high[:, 0]),
-            Series(label="second class", x=place, y=share[:, 1], low=low[:, 1], high=high[:, 1], role="control"),
+            Series(label=label, x=place, y=share[:, k], low=low[:, k], high=high[:, k], role=role, style="points")
+            for k, (label, role) in enumerate(_LEADERS)
         ]
+        if (left := self.abstained.numpy()[order]).any():
+            series.append(Series(label="abstained", x=place[left], y=share[left, 0], role="theory", style="points"))
         panel = Panel(
-            x=Axis(label="images, by the votes of the leading class"),
-            y=Axis(label="share of votes", limits=(0, 1)),
+            x=Axis(label="images, by the lead of the first class"),
+            y=Axis(label="share of votes", limits=(-0.02, 1.02)),
             series=series,
         )
         caption = (
