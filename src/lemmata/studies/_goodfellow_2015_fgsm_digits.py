@@ -8,6 +8,7 @@ other digits from other weights, for which adversarial digits are made too.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from lemmata import data, nets, training
 from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool
-from lemmata.robustness.attacks import fgsm, log_odds
+from lemmata.robustness.attacks import fgsm, log_odds, pgd
 from lemmata.robustness.training import fast_gradient_training
 from lemmata.study import Config, Curve, Measurements, Section
 
@@ -32,7 +33,7 @@ class Training(Section):
     step_size: float = Field(default=0.05, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     batch: int = Field(default=50, ge=1)
-    epochs: int = Field(default=30, ge=0, description="0 leaves the network as it was drawn")
+    epochs: int = Field(default=20, ge=0, description="0 leaves the network as it was drawn")
 
 
 class Moved(Config):
@@ -44,10 +45,10 @@ class Moved(Config):
     n: int = Field(default=1000, ge=1, description="training digits")
     n_test: int = Field(default=500, ge=1)
     network: Literal["linear", "relu", "maxout"] = "relu"
-    width: int = Field(default=100, ge=1, description="hidden units a layer, of which there are two")
+    width: int = Field(default=64, ge=1, description="hidden units a layer, of which there are two")
     defence: Literal["none", "adversarial"] = "none"
     labels: Literal["true", "permuted"] = "true"
-    move: Literal["fgsm", "random signs"] = "fgsm"
+    move: Literal["fgsm", "pgd", "random signs"] = "fgsm"
     eps: float = Field(default=0.25, ge=0, description="how far each pixel is moved, of a range of 1")
     training: Training = Training()
 
@@ -154,21 +155,23 @@ def _measured(config: Moved, model: nn.Module, stranger: nn.Module, whole: Datas
     model, stranger = model.double(), stranger.double()
     x, y = part.x_test.double(), part.y_test
     grid = np.linspace(0.0, 0.3, 13)
-    if config.move == "fgsm":
-        found = fgsm(model, x, y, eps=[config.eps, *grid], clip=None)
+    if config.move != "random signs":
+        attack = fgsm if config.move == "fgsm" else partial(pgd, steps=20, early_exit=False, seed=config.seed)
+        found = attack(model, x, y, eps=[config.eps, *grid], clip=None)
         z, errors = found.adversarial[0], found.success[1:].double().mean(1)
-        foreign = fgsm(stranger, x, y, eps=config.eps, clip=None).adversarial
+        foreign = attack(stranger, x, y, eps=config.eps, clip=None).adversarial
     else:
         draw = torch.randint(2, x.shape, generator=stream(config.seed, "signs")) * 2.0 - 1
         z = foreign = x + config.eps * draw
         with torch.no_grad():
             errors = torch.stack([(model(x + eps * draw).argmax(1) != y).double().mean() for eps in grid])
     with torch.no_grad():
-        before, after = model(x), model(z)
+        before, after, theirs = model(x), model(z), stranger(x)
         transfer = (model(foreign).argmax(1) != y).double().mean()
     wrong, p = after.argmax(1) != y, after.softmax(1).amax(1)
     return Measurements.of(
         test_error=float((before.argmax(1) != y).double().mean()),
+        pair_error=float((torch.stack([before, theirs]).argmax(2) != y).double().mean()),
         moved_error=float(wrong.double().mean()),
         confidence=float(p[wrong].mean()) if bool(wrong.any()) else float("nan"),
         transfer_error=float(transfer),

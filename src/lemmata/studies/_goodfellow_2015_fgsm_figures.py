@@ -36,7 +36,7 @@ def errors_by_size(table) -> Figure:
 
 def errors(table) -> Figure:
     """Error on moved digits by network, without and with adversarial training; digits of strangers."""
-    own = _long(table[~table["control"]])
+    own = _usual(table)
     names = Axis(label="network", ticks=("softmax", "ReLU", "maxout"), limits=(-0.5, 2.5))
     moved = own[own["move"] == "fgsm"]
     plain, hard = (moved[moved["defence"] == name] for name in ("none", "adversarial"))
@@ -62,14 +62,15 @@ def errors(table) -> Figure:
         name="errors",
         title="Whose gradient it is hardly matters, that it is one does",
         caption="Error on test digits moved by eps = 0.25: along the sign of the network's own gradient, of a "
-        "stranger's (same kind, other digits, other weights), and by random signs. Bars: mean over seeds with 95 % interval.",
+        "stranger's (same kind, other digits, other weights), and by random signs. Bars: mean over seeds, "
+        "95 % interval.",
         panels=[left, right],
     )
 
 
 def log_odds(table) -> Figure:
     """The mean log-odds on the way, beside the straight line."""
-    own = _long(table[~table["control"]])
+    own = _usual(table)
     own = own[own["move"] == "fgsm"]
     panels = []
     for defence, title in (("none", "Trained as usual"), ("adversarial", "Trained on moved digits")):
@@ -112,8 +113,9 @@ def confidence(table) -> Figure:
     )
 
 
-def _long(table):
-    return table[table["training.epochs"] == table["training.epochs"].max()]
+def _usual(table):
+    own = table[(~table["control"]) & (table["labels"] == "true")]
+    return own[own["training.epochs"] == own["training.epochs"].max()]
 
 
 def _bars(label: str, table, of: str, **rest) -> Series:
