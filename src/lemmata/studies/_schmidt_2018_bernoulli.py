@@ -103,7 +103,7 @@ def learn(configs: Sequence[Bernoulli]) -> list[Measurements]:
 
 
 def _measured(config: Bernoulli) -> Measurements:
-    hopeless = config.learner != "threshold" and config.radius >= 2 * config.tau  # theta itself is not robust
+    hopeless = config.radius >= (1 if config.learner == "threshold" else 2 * config.tau)  # theta itself is not robust
     predicted = np.inf if hopeless else samples_needed(lambda n: predicted_margin(config, n))
     samples = np.inf if hopeless else samples_needed(lambda n: drawn_margin(config, n))
     found = {

@@ -58,8 +58,9 @@ def learning_curves(table) -> Figure:
     return Figure(
         name="learning-curves",
         title="From certain error to none within a factor of two",
-        caption="Robust error of the average of n samples at ε = 1/4 in the maximum norm, Gaussian model, σ = d^(1/4) / "
-        "4: exact given the data; dashed, theory for d → ∞. The standard error is below 1e-50 from the first sample on.",
+        caption="Robust error of the average of n samples at ε = 1/4 in the maximum norm, Gaussian model, "
+        "σ = d^(1/4) / 4: exact given the data, and theory for d → ∞. The standard error is below 1e-50 from the first "
+        "sample on.",
         panels=[panel],
     )
 

@@ -17,7 +17,7 @@ D is the distance of m from the ball of radius eps: an attack cannot bring the m
 and the linear classifier along the shortest connection attains that. No learner errs less on average, so this is what
 "any learning algorithm" can do.
 
-For large d the sums over coordinates are their means, |w|_1 = d (2 / pi)^(1/2) (1 + s^2)^(1/2), and an error of 1 % needs
+For large d the sums over coordinates are their means, |w|_1 = d (2 (1 + s^2) / pi)^(1/2), and an error of 1 % needs
 
     average, linf   n = sigma^2 / (1 / a^2 - 1),   a = eps (2 / pi)^(1/2) + z sigma / d^(1/2),   z = Phi^-1(0.99)
 

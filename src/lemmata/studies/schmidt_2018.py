@@ -28,8 +28,8 @@ The claim on Bernoulli exponents had the upper end 1/2 in a pilot run, of three 
 has. The paper proves the lower end only, and signs of the majority came out at 0.502: with few samples their ties help.
 
 What it finds beside the claims. The average is not the best there is: Bayes' learner shrinks coordinates below eps to
-0 and needs three times fewer samples at d = 10^7, a number that grows with an exponent of 0.35 there, less than
-either of the paper's bounds over these dimensions: the logarithm of the lower bound is real, and its constant is not.
+0 and needs three times fewer samples at d = 10^7, a number that grows from 10^6 on with an exponent of 0.37, less than
+either of the paper's bounds there: a logarithm in the lower bound is real.
 """
 
 import math
