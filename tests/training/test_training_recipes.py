@@ -178,3 +178,19 @@ def test_gradients_by_the_inputs_leave_running_statistics():
     before = {name: value.clone() for name, value in together.constants.items()}
     together.input_gradient(torch.randn(M, 4, 1, 40, dtype=torch.float64), lambda z: z.sum(-1))
     assert all(torch.equal(before[name], value) for name, value in together.constants.items())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("family", ["relu", "gelu"])
+def test_members_on_a_device_are_what_they_would_be_alone_there(family):
+    """The streams of a device are not those of the processor; each member's are its own all the same."""
+    x, y = (part.cuda() for part in data())
+    models = [model.cuda() for model in members(family)]
+    options = {"optimiser": SGD(lr=0.1), "batch_size": BATCH, "epochs": 2}
+    whole = train(models, x, y, recipe=gaussian_augmentation(SIGMA, draws=2), seeds=[5, 11, 3], **options)
+    for i, seed in enumerate([5, 11, 3]):
+        single = train(
+            models[i : i + 1], x, y, recipe=gaussian_augmentation(SIGMA[i], draws=2), seeds=[seed], **options
+        )
+        for name, value in single.states.items():
+            torch.testing.assert_close(whole.states[name][i], value[0], rtol=0, atol=1e-10)
