@@ -1,8 +1,8 @@
 """What a procedure for a lower bound of a probability is: when it looks at the tosses, and what is proven by then.
 
 A `Procedure` says after how many tosses it looks (`looks`, the last of them `n`) and with which probability `alpha`,
-at most, anything it proves of one coin is false. Its `Progress` holds N coins at once. Whoever draws the tosses brings each
-coin from look to look and stops when `Progress.look` says that it is done:
+at most, anything it proves of one coin is false. Its `Progress` holds N coins at once. Whoever draws the tosses
+brings each coin from look to look and stops when `Progress.look` says that it is done:
 
     progress = procedure.start(selected, n0)
     for k, samples in enumerate(procedure.looks):
