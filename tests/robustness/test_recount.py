@@ -55,3 +55,14 @@ def test_what_does_not_say_what_was_drawn_is_refused():
         recount(found, 5, network(), x)
     with pytest.raises(InvalidInput, match="2 images for 5 certificates"):
         recount(found, 0, network(), x[:2])
+
+
+def test_the_figure_has_the_shares_of_both_streams():
+    found, x = certified()
+    again = recount(found, 2, network(), x)
+    figure = again.plot()
+    estimate, selection = figure.panels[0].series
+    assert estimate.y.sum() == pytest.approx(1)
+    assert selection.y.tolist() == pytest.approx((again.selection / 100).tolist())
+    assert f"{again.hits:,} of 1,000 votes" in figure.caption
+    assert "agrees" in figure.caption

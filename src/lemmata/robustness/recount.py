@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lemmata.bernoulli.looks import require_count
 from lemmata.errors import InvalidInput
+from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.robustness.certificates import ABSTAIN, Certificates
 from lemmata.robustness.votes import Votes
 from lemmata.short_repr import short_repr
@@ -38,6 +39,25 @@ class Recount:
     estimate: Tensor = field(repr=False)
 
     __repr__ = short_repr
+
+    def plot(self) -> Figure:
+        """Draw each class's share of the votes in both streams."""
+        classes = torch.arange(len(self.estimate)).numpy()
+        shares = [(votes / max(int(votes.sum()), 1)).numpy() for votes in (self.estimate, self.selection)]
+        series = [
+            Series(label="votes that certify", x=classes, y=shares[0], style="bars"),
+            Series(label="votes that choose the class", x=classes, y=shares[1], role="control", style="bars"),
+        ]
+        panel = Panel(
+            x=Axis(label="class", ticks=tuple(map(str, classes))),
+            y=Axis(label="share of votes", limits=(-0.02, 1.02)),
+            series=series,
+        )
+        caption = (
+            f"Class {self.prediction}: {self.hits:,} of {self.drawn:,} votes counted again, {self.claimed:,} claimed; "
+            f"the certificate {'agrees' if self.agrees else 'does not agree'}."
+        )
+        return Figure(name="recount", title="A certificate counted again", caption=caption, panels=[panel])
 
 
 def recount(
