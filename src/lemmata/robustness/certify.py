@@ -98,8 +98,8 @@ def certify(
     `index` (N,) are the places of the images in their data set, 0, 1, ... by default; what is drawn depends on `seed`,
     place and copy alone. `log` names a file to which each decided image is appended, flushed to the disk, in the format
     of Cohen's published logs with further columns; the same call goes on where an earlier one ended, and gives the same
-    certificates. `progress` is called after every round of about half a second (``progress=print`` will do).
-    Ctrl-C raises `Interrupted`, which carries what was decided.
+    certificates (to the last bit with `batch` and `memory_format` given). `progress` is called after every round of
+    about half a second (``progress=print`` will do). Ctrl-C raises `Interrupted`, which carries what was decided.
 
     Raises `InvalidInput` for images that are empty, of integers, or not finite, labels that do not fit, a configuration
     that can certify nothing (`aim.aim_at`), a log of another certification, and what `Votes` refuses: logits of a
