@@ -14,7 +14,14 @@ from scipy.stats import norm
 from lemmata.bernoulli import clopper_pearson
 from lemmata.conformance import CertificateConformance
 from lemmata.errors import InvalidInput
-from lemmata.robustness import Certificates, certify
+from lemmata.robustness import (
+    Certificates,
+    Laplace,
+    Uniform,
+    certify,
+    certify_by_bounds,
+    certify_by_lipschitz,
+)
 
 
 class Door(CertificateConformance):
@@ -58,6 +65,59 @@ class TestTolerance(Door):
     """The radius to within a tolerance."""
 
     asked: ClassVar[dict] = {"tolerance": 0.1, "n": 1000}
+
+
+class TestLaplace(Door):
+    """Noise of another norm."""
+
+    options, norm, images = ("batch",), "l1", 200
+
+    def certify(self, model, x, seed, **options):
+        return certify(model, x, noise=Laplace(0.5), seed=seed, n=200, n0=25, alpha=self.alpha, **options)
+
+
+class TestUniform(TestLaplace):
+    """The other one for l1."""
+
+    def certify(self, model, x, seed, **options):
+        return certify(model, x, noise=Uniform(1.0), seed=seed, n=200, n0=25, alpha=self.alpha, **options)
+
+
+class TestEnsemble(Door):
+    """Two networks, whose logits are averaged."""
+
+    images = 200
+
+    def certify(self, model, x, seed, **options):
+        return certify([model, model], x, seed=seed, n=200, n0=25, alpha=self.alpha, **{"sigma": 0.5, **options})
+
+
+class Bounded(CertificateConformance):
+    """Bounds that draw nothing, and must never be false."""
+
+    random, images = False, 40
+
+    def certify(self, model, x, seed, **options):
+        return certify_by_bounds(model, x, norm=self.norm, clip=None)
+
+
+class TestBoundsLinf(Bounded):
+    norm = "linf"
+
+
+class TestBoundsL1(Bounded):
+    norm = "l1"
+
+
+class TestBoundsL2(Bounded):
+    """Each by CROWN."""
+
+
+class TestLipschitz(Bounded):
+    """A constant of the network in place of its layers."""
+
+    def certify(self, model, x, seed, **options):
+        return certify_by_lipschitz(model, x)
 
 
 def checked(model, x, sigma):

@@ -79,7 +79,7 @@ class CertificateConformance(Promises):
 
     def test_constant_classifier(self) -> None:
         """Whatever the image, a constant classifier is certified as its one class, with a radius."""
-        found = self.certify(_Constant().eval(), self._images(), seed=0)
+        found = self.certify(self._constant(), self._images(), seed=0)
         require(bool((found.prediction == 1).all()), f"a classifier that only knows 1 is certified {found.prediction}")
         require(bool((found.radius > 0).all()), f"a constant classifier has the radii {found.radius}")
 
@@ -142,7 +142,7 @@ class CertificateConformance(Promises):
         """On a GPU, where other noise may be drawn, the constant is certified too; skipped where there is none."""
         if not torch.cuda.is_available():
             raise SkipTest("no CUDA device")
-        found = self.certify(_Constant().eval().cuda(), self._images().cuda(), seed=0)
+        found = self.certify(self._constant().cuda(), self._images().cuda(), seed=0)
         require(bool((found.prediction == 1).all()), f"on the GPU a classifier that only knows 1 is {found.prediction}")
 
     def test_batch_does_not_matter(self) -> None:
@@ -192,6 +192,14 @@ class CertificateConformance(Promises):
             layer.weight.copy_(torch.stack([-w, w]))
         return nn.Sequential(nn.Flatten(), layer).eval()
 
+    def _constant(self) -> nn.Module:
+        """Class 1, always."""
+        layer = nn.Linear(torch.Size(self.shape).numel(), 2)
+        with torch.no_grad():
+            layer.weight.zero_()
+            layer.bias.copy_(torch.tensor([0.0, 1.0]))
+        return nn.Sequential(nn.Flatten(), layer).eval()
+
     def _at(self, distance: Tensor, model: nn.Module) -> Tensor:
         """Images (N, *shape) at signed distances (N,) from the hyperplane, along the shortest way in the norm."""
         w = model.get_parameter("1.weight")[1].detach()
@@ -236,13 +244,6 @@ def _numbers(found: Certificates) -> dict[str, Tensor]:
     """What two certificates are compared by; times differ."""
     named = {name: getattr(found, name) for name in ("prediction", "radius", "hits", "drawn", "samples")}
     return {name: values for name, values in named.items() if values is not None}
-
-
-class _Constant(nn.Module):
-    """Class 1, always."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(1)[:, :1] * 0 + x.new_tensor([0.0, 1.0])
 
 
 class _Broken(nn.Module):
