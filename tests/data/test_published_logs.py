@@ -78,7 +78,7 @@ def test_absent_logs_are_named_with_the_remedy(tmp_path):
 
 
 def test_names_are_known_and_no_data_sets():
-    with pytest.raises(UnknownName, match="sigma_0.25"):
+    with pytest.raises(UnknownName, match=r"sigma_0\.25"):
         data.find_log(COHEN, "data/certify/cifar10/resnet110/noise_0.25/test/sigma_0.26")
     with pytest.raises(UnknownName, match="logs"):
         data.find_log("cohen-2019-log", "x")

@@ -23,7 +23,7 @@ from lemmata.study import Config, Curve, Measurements, Section
 
 PURPOSES = ("split", "labels", "weights", "batches", "certificates", "attack")  # an independent stream each
 RADII = (0.0, 0.25, 0.5, 1.0, 1.5)
-BATCH = 250  # copies in a forward pass
+FORWARD = {"batch": 250, "memory_format": "channels_last"}  # the same bits whatever runs beside
 SURE = 1e-6  # level of the predictions that decide whether an attack succeeded
 GRID = np.linspace(0, 2.5, 101)
 
@@ -105,10 +105,10 @@ def network(config: Smoothing) -> nn.Module:
 
 def _measured(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> Measurements:
     seed = seed_of(config.seed, "certificates")
-    found = certify(model, x, y, sigma=config.sigma, n=config.samples, alpha=config.alpha, seed=seed, batch=BATCH)
+    found = certify(model, x, y, sigma=config.sigma, n=config.samples, alpha=config.alpha, seed=seed, **FORWARD)
     curve = found.accuracy()
     few, many = (
-        predict(model, x, sigma=config.sigma, n=n, alpha=config.alpha, seed=seed, batch=BATCH)
+        predict(model, x, sigma=config.sigma, n=n, alpha=config.alpha, seed=seed, **FORWARD)
         for n in (config.few, config.many)
     )
     shares = [float(found.abstained.double().mean()) for found in (few, many)]
@@ -142,7 +142,7 @@ def attack(config: Smoothing, model: nn.Module, x: Tensor, found: Certificates) 
         model, images, classes, eps=eps, sigma=config.sigma, steps=15, draws=16, clip=None, early_exit=False, seed=seed
     )
     after = predict(
-        model, run.adversarial, sigma=config.sigma, n=config.many, alpha=SURE, seed=seed, batch=BATCH
+        model, run.adversarial, sigma=config.sigma, n=config.many, alpha=SURE, seed=seed, **FORWARD
     ).prediction
     broken = (after != found.prediction[chosen]) & (after >= 0)
     return len(chosen), int(broken.sum()), float((run.distance / eps).mean())

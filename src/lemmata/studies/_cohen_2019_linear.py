@@ -16,7 +16,10 @@ from lemmata.study import Config, Measurements
 
 
 class Linear(Config):
-    """Random points at known distances, up to 2 sigma, from a random hyperplane."""
+    """Random points at known distances, sigma / 2 to 2 sigma, on both sides of a random hyperplane.
+
+    Nearer ones are often abstained from, however many samples there are: the class is chosen by 100.
+    """
 
     dimensions: int = Field(default=20, ge=1)
     points: int = Field(default=20, ge=1)
@@ -35,7 +38,8 @@ def _certified(config: Linear) -> Measurements:
     w = torch.randn(config.dimensions, generator=generator, dtype=torch.float64)
     unit, b = w / w.norm(), float(torch.randn((), generator=generator, dtype=torch.float64))
     along = torch.randn(config.points, config.dimensions, generator=generator, dtype=torch.float64)
-    distance = torch.linspace(-2, 2, config.points, dtype=torch.float64) * config.sigma
+    distance = torch.linspace(0.5, 2, config.points, dtype=torch.float64) * config.sigma
+    distance[::2] *= -1
     x = along - (along @ unit)[:, None] * unit + (distance - b / w.norm())[:, None] * unit
     model = nn.Linear(config.dimensions, 2, dtype=torch.float64)
     with torch.no_grad():
