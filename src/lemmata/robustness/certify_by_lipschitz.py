@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
 from lemmata.robustness.certificates import ABSTAIN, Certificates
-from lemmata.robustness.linear_bounds.bounds import margin_bounds
+from lemmata.robustness.linear_bounds.bounds import BUDGET, graph_margins, prepared
+from lemmata.robustness.linear_bounds.rounding import plain_products
 from lemmata.robustness.lipschitz import LipschitzBound, lipschitz
 
 
@@ -35,15 +36,14 @@ def certify_by_lipschitz(
     """
     start = time.perf_counter()
     bound = bound or lipschitz(model, x.shape[1:])
-    with torch.no_grad():
-        first = next((p for p in model.parameters()), x)
-        logits = model.eval()(x.to(first)) if not model.training else None
-    if logits is None:
-        raise InvalidInput("the model is in training mode; call model.eval() first")
-    if not logits.isfinite().all():
-        raise InvalidInput("the model gives NaN or infinite logits; check its weights and the images")
-    prediction = logits.argmax(1)
-    margins = margin_bounds(model, x, prediction, 0.0, method="interval", clip=None).cpu()
+    dtype = torch.float64
+    graph, point = prepared(model, x, 0.0, norm="l2", clip=None, dtype=dtype, method="interval")
+    with torch.no_grad(), plain_products(dtype):
+        logits = graph(point.x)
+        if not logits.isfinite().all():
+            raise InvalidInput("the model gives NaN or infinite logits; check its weights and the images")
+        prediction = logits.argmax(1)
+        margins = graph_margins(graph, point, prediction, "interval", BUDGET).cpu()
     own = prediction.cpu()
     ratio = margins / bound.pairs[own].clamp(min=torch.finfo(torch.float64).tiny)
     radius = ratio.scatter(1, own[:, None], torch.inf).amin(1) * (1 - 1e-14)

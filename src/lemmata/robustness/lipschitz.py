@@ -3,10 +3,10 @@
     |f(x) - f(x')| <= L |x - x'|,   L = prod_l |W_l|    for layers in a chain, with activations of slope at most 1
 
 and along any graph: a layer multiplies, a sum adds the constants of what is summed, so that a residual block
-x + F(x) has 1 + L_F. Norms are those of the layers as operators on the images they see, with stride, padding, dilation and groups
-(`lemmata.linalg.convolution_norm`), proven upper bounds; batch normalisation in use is a factor a channel and is
-multiplied into the convolution in front of it. Norms of kernels reshaped to matrices, which are often taken
-instead, give a product that is no bound; it is reported beside.
+x + F(x) has 1 + L_F. Norms are those of the layers as operators on the images they see, with stride, padding,
+dilation and groups (`lemmata.linalg.convolution_norm`), proven upper bounds; batch normalisation in use is a factor a
+channel and is multiplied into the convolution in front of it. Norms of kernels reshaped to matrices, which are often
+taken instead, give a product that is no bound; it is reported beside.
 
 Pairs of logits have constants of their own: |w_i - w_j| in place of |W| for the last layer, at most sqrt(2) |W|.
 Cost: one norm a layer, with no data. Where it fails: the constant holds everywhere and is attained nowhere: layers

@@ -116,6 +116,24 @@ def test_bounds_hold_in_exact_arithmetic(dtype, scale):
         assert all(Fraction(margin) <= values[0] - values[1] for values in outcomes)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sums_that_cancel_are_enclosed(dtype):
+    # large biases of which little is left: what sums of 200 terms lose is far more than the inputs can do
+    torch.manual_seed(0)
+    model = perceptron(0, (2, 200, 40)).to(dtype)
+    first, last = model[0], model[2]
+    first.bias.copy_(1e4 * (1 + torch.rand(200)))
+    x = torch.rand(1, 2, dtype=dtype)
+    inputs = [Fraction(v) for v in x[0].tolist()]
+    W, b = rational(first.weight), [Fraction(v) for v in first.bias.tolist()]
+    hidden = [max(sum(w * v for w, v in zip(row, inputs, strict=True)) + t, 0) for row, t in zip(W, b, strict=True)]
+    V, t = rational(last.weight), [Fraction(v) for v in last.bias.tolist()]
+    exact = [sum(v * h for v, h in zip(row, hidden, strict=True)) + c for row, c in zip(V, t, strict=True)]
+    for found in (interval_bounds(model, x, 0.0, dtype=dtype), crown(model, x, 0.0, dtype=dtype)):
+        for c in range(40):
+            assert Fraction(float(found.low[0, c])) <= exact[c] <= Fraction(float(found.high[0, c]))
+
+
 def test_float32_bounds_hold_those_of_float64_and_cost_little_width():
     torch.manual_seed(0)
     model = NETS["convolutional"]().eval().requires_grad_(False)
@@ -138,3 +156,17 @@ def test_images_are_bounded_alike_alone_and_together_and_in_chunks():
         torch.testing.assert_close(together.low[i], alone.low[0], rtol=0, atol=1e-10)
         torch.testing.assert_close(chunked.high[i], alone.high[0], rtol=0, atol=1e-10)
     assert float(together.width[2].max()) < 1e-12  # a ball of radius 0 is a point
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", sorted(NETS))
+def test_the_device_changes_nothing_but_rounding(name):
+    torch.manual_seed(0)
+    model = NETS[name]().double().eval().requires_grad_(False)
+    x = torch.rand(3, 1, 6, 6).double()
+    here = crown(model, x, 0.1, norm="l2")
+    there = crown(model.cuda(), x.cuda(), 0.1, norm="l2")
+    assert there.low.device.type == "cuda"
+    # sums in another order, and tanh by another library: some roundings of numbers of order 1
+    torch.testing.assert_close(there.low.cpu(), here.low, rtol=0, atol=1e-10)
+    torch.testing.assert_close(there.high.cpu(), here.high, rtol=0, atol=1e-10)

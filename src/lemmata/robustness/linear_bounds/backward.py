@@ -37,16 +37,6 @@ class State:
     lines: dict[int, Lines | Choice] = field(default_factory=dict)
     sizes: dict[int, Tensor] = field(default_factory=dict)
 
-    def at(self, images: slice) -> State:
-        """What is known of some of the images."""
-        return State(
-            self.graph,
-            self.ball.at(images),
-            {i: Box(box.low[images], box.high[images]) for i, box in self.boxes.items()},
-            {i: lines.at(images) for i, lines in self.lines.items()},
-            {i: size[images] for i, size in self.sizes.items()},
-        )
-
     def of_affine(self, i: int) -> Tensor:
         """The sum of sizes |W| |z| + |b| of an affine node (N, *shape)."""
         if i not in self.sizes:

@@ -23,17 +23,6 @@ class Lines:
     high_intercept: Tensor
     size: Tensor
 
-    def at(self, images: slice) -> Lines:
-        """Those of some images."""
-        low = self.low_intercept
-        return Lines(
-            self.low_slope[images],
-            None if low is None else low[images],
-            self.high_slope[images],
-            self.high_intercept[images],
-            self.size[images],
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Choice:
@@ -45,7 +34,3 @@ class Choice:
     index: Tensor
     certain: Tensor
     high: Tensor
-
-    def at(self, images: slice) -> Choice:
-        """Those of some images."""
-        return Choice(self.index[images], self.certain[images], self.high[images])
