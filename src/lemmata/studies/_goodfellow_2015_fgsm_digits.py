@@ -49,7 +49,7 @@ class Moved(Config):
     defence: Literal["none", "adversarial"] = "none"
     labels: Literal["true", "permuted"] = "true"
     move: Literal["fgsm", "pgd", "random signs"] = "fgsm"
-    eps: float = Field(default=0.25, ge=0, description="how far each pixel is moved, of a range of 1")
+    eps: float = Field(default=0.25, gt=0, description="how far each pixel is moved, of a range of 1")
     training: Training = Training()
 
 
@@ -156,7 +156,7 @@ def _measured(config: Moved, model: nn.Module, stranger: nn.Module, whole: Datas
     x, y = part.x_test.double(), part.y_test
     grid = np.linspace(0.0, 0.3, 13)
     if config.move != "random signs":
-        attack = fgsm if config.move == "fgsm" else partial(pgd, steps=20, early_exit=False, seed=config.seed)
+        attack = fgsm if config.move == "fgsm" else partial(pgd, steps=20, seed=config.seed)
         found = attack(model, x, y, eps=[config.eps, *grid], clip=None)
         z, errors = found.adversarial[0], found.success[1:].double().mean(1)
         foreign = attack(stranger, x, y, eps=config.eps, clip=None).adversarial

@@ -25,6 +25,12 @@ The paper's mean confidences (79.3 % and 97.6 %) depend on how long one trains, 
 separable problem grow for ever. They are drawn over the epochs, and what is claimed is that networks are sure of their
 errors.
 
+A control taught more than the claim. Adversarial training lowers the error on digits moved by one step, as the paper
+says, and it does so just as well on *random labels*, where there is nothing to learn: the step is taken along the
+gradient of the label's loss and carries the label's mark, which a network trained on such steps reads off (label
+leaking). Twenty steps within the same eps carry no mark, and break it everywhere. So the paper's number is reproduced,
+and what it says of resistance is not.
+
 Seeds are independent draws of split, weights, batches and random signs; all that is compared shares them.
 """
 
@@ -105,7 +111,7 @@ networks = study.experiment(
         },
         {"network": ["linear"], "training.epochs": [1, 3, 10]},
         {"network": ["maxout"], "defence": ["adversarial"], "labels": ["permuted"]},
-        {"network": ["maxout"], "defence": ["none", "adversarial"], "move": ["pgd"]},
+        {"network": ["maxout"], "defence": ["adversarial"], "move": ["pgd"]},
     ],
     seeds={"smoke": 3, "laptop": 5, "paper": 3},
     scales={
@@ -190,7 +196,17 @@ networks.claim(
 ).control("a linear model, which has not the capacity to resist", network="linear")
 
 networks.claim(
-    "so it does where there is nothing to learn: with random labels the network reads the label off the step itself",
+    "against twenty steps in place of one nothing is left of this: as many err as without adversarial training",
+    name="no-gain-under-pgd",
+    where="ours, after Madry et al. (2018)",
+    kind=value(of="moved_error", null=0.5),
+    select={"network": "maxout", "defence": "adversarial", "labels": "true", "move": "pgd", **LONG},
+    within=(0.894, math.inf),
+    note="projected gradient descent within the same eps; the threshold is the paper's error without the defence",
+).control("the one step that it was trained on", move="fgsm")
+
+networks.claim(
+    "one step betrays the label: a network trained on random ones, and moved digits, is right on most of these",
     name="label-leaking",
     where="ours; label leaking is due to Kurakin et al. (2017)",
     kind=value(of="moved_error"),

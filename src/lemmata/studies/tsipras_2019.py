@@ -23,7 +23,7 @@ where it says y: there x_1 = y with probability 1 - p and x_1 = -y with p. So it
 The robust accuracy is at most A. Equality holds if V = 0: where x_1 and the faint features agree, it must not err. QED.
 This holds for every classifier, trained or not, random or not.
 
-Which features does adversarial training choose? For logistic regression it minimises E softplus(-y w.x + eps |w|_1); the
+Which features does adversarial training choose? In logistic regression it minimises E softplus(-y w.x + eps |w|_1); the
 slope by the weight of a faint feature, at 0, is proportional to eps - eta: those features are left out if and only
 if eps >= eta. So at eps = 2 eta what remains is x_1, of accuracy p, robust and standard.
 

@@ -1,0 +1,112 @@
+"""The study of adversarial examples: what it trains and moves, the closed form, and its verdicts at smoke scale."""
+
+import numpy as np
+import pytest
+import torch
+
+from lemmata import laboratory
+from lemmata.figures import static
+from lemmata.robustness.attacks import linear_worst_case
+from lemmata.studies import _goodfellow_2015_fgsm_digits as digits
+from lemmata.studies import goodfellow_2015_fgsm as study
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+TINY = {"n": 60, "n_test": 40, "pool": 4, "width": 32, "training.epochs": 4}
+
+
+def tiny(**values) -> digits.Moved:
+    return digits.Moved.build({**TINY, **values})
+
+
+def test_threes_and_sevens_are_two_classes_and_pixels_keep_their_range():
+    whole = digits._whole(tiny(digits="3 and 7"))
+    assert len(whole) == 1000
+    assert whole.y.unique().tolist() == [0, 1]
+    assert float(whole.x.min()) >= 0
+    assert float(whole.x.max()) <= 1
+
+
+def test_a_stranger_sees_other_digits_from_other_weights():
+    config = tiny()
+    whole = digits._whole(config)
+    own, other = (digits._training_digits(config, whole, other=flag)[0] for flag in (False, True))
+    assert not (own[:, None] == other[None]).flatten(2).all(2).any()
+    mine, theirs = (digits.network(config, whole, other=flag) for flag in (False, True))
+    assert not mine[1].weight.equal(theirs[1].weight)
+
+
+def test_permuted_labels_are_the_same_labels_elsewhere():
+    config = tiny()
+    whole = digits._whole(config)
+    (_, y), (_, permuted) = (
+        digits._training_digits(tiny(labels=labels), whole, other=False) for labels in ("true", "permuted")
+    )
+    assert y.sort().values.equal(permuted.sort().values)
+    assert (y != permuted).float().mean() > 0.6  # 0.9 in expectation, 60 labels: seven standard deviations
+
+
+def test_members_do_not_see_each_other():
+    configs = [
+        tiny(), tiny(seed=1, defence="adversarial"), tiny(move="random signs"), tiny(labels="permuted"),
+        tiny(defence="adversarial", move="pgd"),
+    ]  # fmt: skip
+    for config, found in zip(configs, digits.moved(configs), strict=True):
+        (alone,) = digits.moved([config])
+        assert found.scalars == pytest.approx(alone.scalars, rel=1e-3, abs=1e-3, nan_ok=True)
+
+
+def test_the_error_of_logistic_regression_is_the_exact_worst_case():
+    config = tiny(digits="3 and 7", network="linear", pool=2, n=100, eps=0.1)
+    (found,) = digits.moved([config])
+    whole = digits._whole(config)
+    models, _ = digits._trained(config, [(config, False), (config, True)], whole)
+    part = digits._split(config, whole)
+    weight, bias = (tensor.double() for tensor in models[0].state_dict().values())
+    exact = linear_worst_case(weight, bias, part.x_test.double(), part.y_test, eps=0.1, clip=None)
+    assert found.scalars["moved_error"] == pytest.approx(1 - float(exact.robust_accuracy), abs=1e-12)
+    assert found.scalars["gap"] < 1e-12
+    assert found.scalars["share_predicted"] == pytest.approx(1, abs=1e-9)
+    assert found.scalars["bend"] == pytest.approx(0, abs=1e-9)
+
+
+def test_random_signs_move_every_pixel_by_eps():
+    config = tiny(move="random signs", network="linear", eps=1e-9)
+    (found,) = digits.moved([config])
+    assert found.scalars["moved_error"] == found.scalars["test_error"]
+    assert found.curves["error"].y[0] == found.scalars["test_error"]
+    assert np.all(np.diff(found.curves["error"].x) > 0)
+
+
+def test_maxout_takes_the_larger_of_neighbours():
+    assert digits.Maxout()(torch.tensor([[1.0, 2.0, 5.0, 3.0]])).tolist() == [[2.0, 5.0]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    found = laboratory.run(study.study, scale="smoke", store=tmp_path_factory.mktemp("fgsm"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return found
+
+
+REPRODUCED = [
+    "exact-for-logistic-regression", "softmax-error", "linear-is-confident", "maxout-is-confident",
+    "examples-transfer", "nearly-linear",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPRODUCED)
+def test_reproduced_at_smoke_scale_with_every_control_refuted(run, name):
+    verdict = next(one for one in run.verdicts if one.claim.name == name)
+    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
+    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+
+
+@pytest.mark.slow
+def test_nothing_is_void_and_figures_are_drawn(run):
+    assert Outcome.VOID not in {verdict.outcome for verdict in run.verdicts}
+    for name, experiment in study.study.experiments.items():
+        for draw in experiment.figures if "smoke" in experiment.seeds else ():
+            assert static.render(draw(run.tables[name]), None).startswith("<svg")
