@@ -26,7 +26,7 @@ def dense(conv, size):
     return conv(eye).flatten(1).T.numpy()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     dimensions=st.integers(1, 3), kernel=st.integers(1, 4), stride=st.integers(1, 3), padding=st.integers(0, 3),
     dilation=st.integers(1, 2), groups=st.integers(1, 2), outs=st.integers(1, 3), ins=st.integers(1, 3),

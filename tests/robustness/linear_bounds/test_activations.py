@@ -21,7 +21,7 @@ ends = st.floats(-30, 30) | st.floats(-1e-3, 1e-3) | st.sampled_from([0.0, -1e-1
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", sorted(STEPS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(a=ends, b=ends)
 @example(0.0, 0.0)
 @example(-1e-12, 1.0)
@@ -35,8 +35,8 @@ def test_lines_and_intervals_hold_on_the_whole_interval(name, dtype, a, b):
     t_low = 0.0 if lines.low_intercept is None else float(lines.low_intercept)
     with mpmath.workdps(40):
         start, width = mpmath.mpf(float(low)), mpmath.mpf(float(high)) - mpmath.mpf(float(low))
-        for k in range(41):
-            z = min(start + width * k / 40, mpmath.mpf(float(high)))  # the last is rounded to 40 digits
+        for k in range(21):
+            z = min(start + width * k / 20, mpmath.mpf(float(high)))  # the last is rounded to 40 digits
             value = exact(z)
             assert mpmath.mpf(float(lines.low_slope)) * z + t_low <= value
             assert mpmath.mpf(float(lines.high_slope)) * z + float(lines.high_intercept) >= value
