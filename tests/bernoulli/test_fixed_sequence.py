@@ -85,6 +85,18 @@ def test_what_is_hopeless_ends_the_larger_thresholds_and_not_the_smaller() -> No
     assert progress.lower[0] == 0.5
 
 
+def test_an_accepted_threshold_cannot_be_given_up() -> None:
+    """0.5 is accepted at once; that its hits fall later ends nothing while 0.6 is open."""
+    procedure = FixedSequence([0.5, 0.6], n=30, looks=np.array([10, 20, 30]))
+    progress = procedure.start(NONE, 0)
+    progress.accept = np.array([[[8, 16, 20], [11, 17, 18]]])
+    progress.reject = np.array([[[2, 12, 19], [2, 8, 17]]])
+    assert not progress.look(0, NONE, np.array([8]))[0]
+    assert not progress.look(1, NONE, np.array([11]))[0]
+    assert progress.look(2, NONE, np.array([18]))[0]
+    assert progress.lower[0] == 0.6
+
+
 def test_every_coin_is_done_at_the_last_look() -> None:
     procedure = FixedSequence([0.5], n=1000)
     progress = procedure.start(np.zeros(3, dtype=np.int64), 0)
