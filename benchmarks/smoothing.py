@@ -1,6 +1,6 @@
 """Randomised smoothing beside the loop of Cohen et al.'s repository, in forward passes of 1,000 noisy digits.
 
-    python benchmarks/smoothing.py [--only samples certificates]
+    python benchmarks/smoothing.py [--only samples certificates] [--types float32 bfloat16]
 
 writes ``benchmarks/results/smoothing.json``. One process, one thread, processor time; both sides classify with the same
 network of 421,642 parameters (two convolutions of 32 and 64 channels, pooled, and 128 hidden units), trained here for
@@ -16,7 +16,7 @@ Each in float32, and in bfloat16 on both sides. The unit is a pass of the float3
 
 import argparse
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,16 @@ UNIT = "passes of 1,000 rows"
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def samples() -> Iterator[Row]:
+def samples(types: Sequence[str]) -> Iterator[Row]:
     network = trained()
     x = digits()[0]
-    for name, bar in (("float32", 5.0), ("bfloat16", 8.0)):
+    for name in types:
+        bar = {"float32": 5.0, "bfloat16": 8.0}[name]
         model = in_type(name)
         smooth = locuslab.Smooth(model, 10, SIGMA)
         ours = partial(_counted, Votes(model, x[:20], Gaussian(SIGMA)))
         sides = [
-            Side("lemmata", ours, partial(_speed, network, name), per=20),
+            Side("lemmata", ours, _speed, per=20),
             Side(locuslab.NAME, partial(smooth.sample_noise, x[:1].to(TYPES[name]), 5000), per=5),
         ]
         if name == "bfloat16":
@@ -63,20 +64,20 @@ def samples() -> Iterator[Row]:
         )  # fmt: skip
 
 
-def certificates() -> Iterator[Row]:
+def certificates(types: Sequence[str]) -> Iterator[Row]:
     network = trained()
     x, y = digits()
-    for name, dtype in TYPES.items():
-        model = in_type(name)
+    for name in types:
+        dtype, model = TYPES[name], in_type(name)
         smooth = locuslab.Smooth(model, 10, SIGMA)
         loop = Side(
             locuslab.NAME, partial(smooth.certify, x[:1].to(dtype), 100 // PART, 100_000 // PART, ALPHA),
             per=1 / PART, turns=3,
         )  # fmt: skip
-        for radii, bar in (([2 * SIGMA], 100), (SIX, 20)):
+        for what, radii, bar in (("one radius, 2 sigma", [2 * SIGMA], 100), ("six radii", SIX, 20)):
             ours = partial(certify, model, x, y, sigma=SIGMA, alpha=ALPHA, radii=radii)
             yield Row(
-                f"a certificate at {len(radii)} of the radii, {name}", network.forward, UNIT,
+                f"a certificate at {what}, {name}", network.forward, UNIT,
                 [Side("lemmata", ours, partial(_certified, radii), per=DIGITS, turns=1), loop], turns=3,
                 facts={"bar": f"1 / {bar} of the loop", "radii": radii},
             )  # fmt: skip
@@ -87,7 +88,7 @@ def _counted(votes: Votes) -> Votes:
     return votes
 
 
-def _speed(network: Network, name: str, votes: Votes) -> dict[str, Any]:
+def _speed(votes: Votes) -> dict[str, Any]:
     return {"way": votes.way.format, "rows at once": votes.way.batch, "forward alone, us a row": votes.way.microseconds}
 
 
@@ -160,12 +161,13 @@ def split() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     return (x[:4000], y[:4000]), (x[4000:], y[4000:])
 
 
-ROWS: dict[str, Callable[[], Iterator[Row]]] = {"samples": samples, "certificates": certificates}
+ROWS: dict[str, Callable[[Sequence[str]], Iterator[Row]]] = {"samples": samples, "certificates": certificates}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=ROWS, nargs="+", default=list(ROWS))
+    parser.add_argument("--types", choices=TYPES, nargs="+", default=list(TYPES))
     parser.add_argument("--output", type=Path, default=RESULTS / "smoothing.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -173,7 +175,7 @@ def main() -> None:
     print(f"trained: accuracy {clean:.3f} clean, {noisy:.3f} under noise")
     facts, done = {**machine.facts(), "accuracy": clean, "accuracy under noise": noisy}, []
     for name in options.only:
-        for row in ROWS[name]():
+        for row in ROWS[name](options.types):
             done.append(row.measure(note=print))
             merge(options.output, done[-1], facts)
     show(done)
