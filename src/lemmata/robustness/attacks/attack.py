@@ -80,20 +80,20 @@ class Attack:
     def plot(self) -> Figure:
         """Draw clean images, perturbations and adversarial images, where they are images; else the course of the loss.
 
-        The first nine images that the attack broke (all those there are, if fewer; else the first nine), at the first
-        radius and model where there are several.
+        Up to nine images that the attack broke by a change, the first ones (any, if it broke none), at the first radius and
+        model where there are several.
         """
         image = self.x.shape[1:]
         as_image = len(image) in (2, 3) and min(image[-2:]) > 1
         return self._mosaics() if as_image else self._course()
 
     def _mosaics(self) -> Figure:
-        flat = self.success.ndim - 1
-        broken = self.success[(0,) * flat]
-        chosen = (broken.nonzero().flatten() if bool(broken.any()) else torch.arange(len(self)))[:SHOWN].to(
-            self.x.device
-        )
-        found = self.adversarial[(0,) * flat][chosen].detach()
+        first = (0,) * (self.success.ndim - 1)
+        broken = self.success[first]
+        changed = broken & (self.distance[first] > 0)  # the others were wrong before
+        chosen = (changed.nonzero().flatten() if bool(changed.any()) else torch.arange(len(self)))[:SHOWN]
+        chosen = chosen.to(self.x.device)
+        found = self.adversarial[first][chosen].detach()
         clean = self.x[chosen].detach()
         change = found - clean
         reach = float(change.abs().max()) or 1.0
@@ -105,8 +105,8 @@ class Attack:
         )
         panels = [
             Panel(
-                x=Axis(label="column"),
-                y=Axis(label="row"),
+                x=Axis(label="pixels"),
+                y=Axis(label="pixels"),
                 fields=[_mosaic(rows, label, limits)],
                 title=title,
                 equal=True,
@@ -134,13 +134,11 @@ class Attack:
             label="mean, quartiles", x=step, y=mean[kept].numpy(), low=low[kept].numpy(), high=high[kept].numpy()
         )
         left = (~rows.isnan()).double().mean(1)[kept].numpy()
-        panels = [
-            Panel(x=Axis(label="step"), y=Axis(label="loss"), series=[series], title="Images still attacked"),
-            Panel(
-                x=Axis(label="step"), y=Axis(label="share of images", limits=(0.0, 1.02)),
-                series=[Series(label="still attacked", x=step, y=left)], title="How many are left",
-            ),
-        ]  # fmt: skip
+        panels = [Panel(x=Axis(label="step"), y=Axis(label="loss"), series=[series], title="Images still attacked")]
+        if float(left.min()) < 1:
+            count = Axis(label="share of images", limits=(0.0, 1.02))
+            ended = Series(label="still attacked", x=step, y=left)
+            panels.append(Panel(x=Axis(label="step"), y=count, series=[ended], title="How many are left"))
         share = float(self.success.double().mean())
         return Figure(
             name="attack", title=f"{self.name}: {share:.1%} of the images broken",
@@ -160,6 +158,4 @@ def _mosaic(images: Tensor, label: str, limits: tuple[float, float]) -> Field:
         top, left = (i // across) * (height + 1), (i % across) * (width + 1)
         sheet[top : top + height, left : left + width] = one
     rows, columns = sheet.shape
-    return Field(
-        label=label, x=range(columns), y=range(-rows + 1, 1), z=sheet.flip(0).numpy(), kind="heatmap", limits=limits
-    )
+    return Field(label=label, x=range(columns), y=range(rows), z=sheet.flip(0).numpy(), kind="heatmap", limits=limits)
