@@ -10,7 +10,8 @@
 
 (x) is Kronecker's product. `rescaled` and `rescaled_before_norm` move a state along a symmetry of its network: the
 function stays, the plain curvature moves (Dinh et al., 2017, Sharp minima can generalize for deep nets,
-arXiv:1703.04933). Everything is small and float64, and drawn from a seed. Cost: a dense (P, P) matrix.
+arXiv:1703.04933). `NaivePeeking` and `ReusedSelection` are rules of inference that are wrong by a known amount, for
+audits to catch. Everything is small and float64, and drawn from a seed. Cost: a dense (P, P) matrix.
 """
 
 from collections.abc import Callable
@@ -22,11 +23,14 @@ from lemmata.phantoms.quadratic import LinearFunctional, quadratic, weighted_squ
 from lemmata.phantoms.regression import linear_regression, softmax_regression
 from lemmata.phantoms.symmetry import rescaled, rescaled_before_norm, scale_invariant
 from lemmata.phantoms.two_layer import two_layer
+from lemmata.phantoms.unsound_procedures import NaivePeeking, ReusedSelection
 
 __all__ = [
     "PHANTOMS",
     "LinearFunctional",
+    "NaivePeeking",
     "Phantom",
+    "ReusedSelection",
     "linear_regression",
     "quadratic",
     "rescaled",
