@@ -144,7 +144,7 @@ def test_bernoulli_errors_are_those_of_sampled_attacks(learner, taus):
         x = literal_signs(config, rng, (1000,))
         hits += int(((x - config.radius * np.sign(weights)) @ weights <= 0).sum())
     expected = normal.sf(bernoulli.margin(config, v, N, robust=True))
-    assert abs(hits / 20_000 - expected) < 0.01 + 4.5 * (0.25 / 20_000) ** 0.5
+    assert abs(hits / 20_000 - expected) < 0.015 + 4.5 * (0.25 / 20_000) ** 0.5
 
 
 def test_counts_have_the_law_of_the_samples():

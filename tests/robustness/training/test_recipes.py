@@ -24,7 +24,7 @@ from lemmata.robustness.training import (
     stability,
 )
 from lemmata.robustness.training.ascent import Ascent
-from lemmata.training import SGD, train
+from lemmata.training import SGD, Stop, every_epoch, train
 from lemmata.training.ensemble import Ensemble
 from lemmata.training.probes import Samples
 from lemmata.training.streams import Streams, derived
@@ -297,3 +297,23 @@ def test_a_smaller_batch_of_members_and_a_stopping_one_change_nothing():
         )
         for name, value in single.states.items():
             torch.testing.assert_close(whole.states[name][i], value[0], rtol=0, atol=1e-12)
+
+
+def test_a_mixture_lets_members_go():
+    x, y = data()
+    parts = lambda own: mixture((ALPHA[own], None), (WEIGHT[own], gaussian_augmentation(SIGMA[own])))  # noqa: E731
+    rates = [0.01, 0.05, 0.2]
+    options = {"batch_size": BATCH, "train_at": every_epoch}
+    rule = SGD(lr=rates, momentum=0.9)
+    stop = Stop(train_loss_below=1.08)
+    whole = train(members("by hand"), x, y, optimiser=rule, epochs=40, stop=stop, recipe=parts(slice(None)), **options)
+    ends = whole.stopped_at.tolist()
+    assert len(set(ends)) > 1, "members must stop at different epochs for this test to say anything"
+    for i, end in enumerate(ends):
+        own = slice(i, i + 1)
+        single = train(
+            members("by hand")[own], x, y, optimiser=SGD(lr=rates[i], momentum=0.9), epochs=end, seeds=[i],
+            recipe=parts(own), **options,
+        )  # fmt: skip
+        for name, value in single.states.items():
+            torch.testing.assert_close(whole.states[name][i], value[0], rtol=0, atol=1e-10)
