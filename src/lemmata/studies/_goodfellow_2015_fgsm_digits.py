@@ -170,6 +170,7 @@ def _measured(config: Moved, model: nn.Module, stranger: nn.Module, whole: Datas
         transfer = (model(foreign).argmax(1) != y).double().mean()
     wrong, p = after.argmax(1) != y, after.softmax(1).amax(1)
     return Measurements.of(
+        status="ok",
         test_error=float((before.argmax(1) != y).double().mean()),
         pair_error=float((torch.stack([before, theirs]).argmax(2) != y).double().mean()),
         moved_error=float(wrong.double().mean()),

@@ -134,6 +134,7 @@ def _measurements(config: Features, standard: float, attacked: float, robust: fl
     """What is measured, and by how much the error is below what the theorem asks of it: at most 0, but for sampling."""
     needed = (1 - config.p) / config.p * attacked
     return Measurements.of(
+        status="ok",
         standard=standard,
         attacked=attacked,
         robust=robust,

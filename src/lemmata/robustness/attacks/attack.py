@@ -80,8 +80,8 @@ class Attack:
     def plot(self) -> Figure:
         """Draw clean images, perturbations and adversarial images, where they are images; else the course of the loss.
 
-        Up to nine images that the attack broke by a change, the first ones (any, if it broke none), at the first radius and
-        model where there are several.
+        Up to nine images that the attack broke by a change, the first ones (any, if it broke none), at the first
+        radius and model where there are several.
         """
         image = self.x.shape[1:]
         as_image = len(image) in (2, 3) and min(image[-2:]) > 1
