@@ -27,7 +27,7 @@ class Digits(Config):
     width: int = Field(default=64, ge=1)
     eps: float = Field(default=0.2, ge=0, description="of a range of pixels of 1, in the maximum norm")
     steps: int = Field(default=3, ge=1, description="gradient steps to an adversarial digit in training")
-    samples: int = Field(default=40_000, ge=1, description="digits seen in training, repeats counted, at least")
+    samples: int = Field(default=20_000, ge=1, description="digits seen in training, repeats counted, at least")
     epochs: int = Field(default=10, ge=1, description="at least")
     step_size: float = Field(default=0.1, gt=0)
     batch: int = Field(default=50, ge=1)

@@ -33,7 +33,7 @@ class Training(Section):
     step_size: float = Field(default=0.02, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     batch: int = Field(default=100, ge=1)
-    epochs: int = Field(default=20, ge=1)
+    epochs: int = Field(default=15, ge=1)
 
 
 class Features(Config):
@@ -46,7 +46,7 @@ class Features(Config):
     network: Literal["linear", "relu"] = "linear"
     width: int = Field(default=32, ge=1)
     defence: Literal["none", "adversarial"] = "none"
-    n: int = Field(default=5000, ge=1)
+    n: int = Field(default=3000, ge=1)
     n_test: int = Field(default=20_000, ge=1)
     training: Training = Training()
 
@@ -65,13 +65,17 @@ def classifiers(configs: Sequence[Features]) -> list[Measurements]:
     models = [nets.mlp(setting.d + 1, widths, 2, seed=stream(config.seed, "weights")) for config in configs]
     eps = [config.eps * config.eta * (config.defence == "adversarial") for config in configs]
     rule = setting.training
+    linear = setting.network == "linear"  # whose worst change is one step
+    recipe = adversarial_training(
+        eps, steps=1 if linear else 3, random_start=not linear, clip=None, warmup=rule.epochs // 2
+    )
     result = training.train(
         models, x, y, optimiser=training.SGD(lr=rule.step_size, momentum=rule.momentum), batch_size=rule.batch,
         epochs=rule.epochs, seeds=[seed_of(config.seed, "batches") for config in configs],
         schedule=training.cosine(), train_at=training.last_epoch,
-        recipe=adversarial_training(eps, steps=3, clip=None, warmup=rule.epochs // 2) if any(eps) else None,
+        recipe=recipe if any(eps) else None,
     )  # fmt: skip
-    measure = _linear if setting.network == "linear" else _network
+    measure = _linear if linear else _network
     return [
         Measurements(status="diverged") if bool(result.diverged[i]) else measure(config, result.model(i).double())
         for i, config in enumerate(configs)
