@@ -6,8 +6,8 @@ aside. The ways:
     plain           the model as it is
     channels_last   weights and images stored with the channel as the fastest index, as convolutions read them
     packed          batch normalisation folded into convolutions, ReLU put behind the maximum of pooling (which is the
-                    same, of fewer numbers), weights stored in the blocks by which oneDNN computes (processors; float32
-                    and bfloat16; models of convolutions, linear layers, ReLU and pooling)
+                    same, of fewer numbers), weights stored in the blocks by which oneDNN computes (processors; float32,
+                    and bfloat16 for models of convolutions, linear layers, ReLU and pooling alone)
 
 Each way that works is timed on the model, in rounding equal to the plain one, and so are several numbers of rows: the
 activations of few rows stay in the cache, many rows fill a GPU. The clock chooses; results differ between ways by
@@ -17,7 +17,9 @@ Cost: the passes that are timed, about half a second together; a slow model is t
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -121,14 +123,17 @@ def floating(model: nn.Module, otherwise: torch.dtype) -> torch.dtype:
 
 def _made(name: str, model: nn.Module, dtype: torch.dtype, rows: Tensor, right: Tensor) -> Answer | None:
     """The way of that name, if the model can take it and gives the right logits by it."""
-    answer = _MAKERS[name](model, dtype, rows)
-    if answer is None:
-        return None
-    try:
-        with torch.no_grad():
-            return answer if name == "plain" or close(answer(rows), right) else None
-    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
-        return None  # an operation of the model does not know that layout
+    for maker in _MAKERS[name]:
+        try:
+            # torch's tracer warns of what it is made of, and prints what fails before it raises
+            with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+                warnings.simplefilter("ignore")
+                answer = maker(model, dtype, rows)
+                if answer is not None and (name == "plain" or close(answer(rows), right)):
+                    return answer
+        except Exception:  # whatever a tracer, a converter or an operation finds that it cannot do
+            continue
+    return None
 
 
 def _plain(model: nn.Module, dtype: torch.dtype, _rows: Tensor) -> Answer:
@@ -143,30 +148,32 @@ def _channels_last(model: nn.Module, dtype: torch.dtype, rows: Tensor) -> Answer
 
 
 def _packed(model: nn.Module, dtype: torch.dtype, rows: Tensor) -> Answer | None:
-    if (
-        rows.device.type != "cpu"
-        or dtype not in (torch.float32, torch.bfloat16)
-        or not torch.backends.mkldnn.is_available()
-    ):
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            packed = _oneDNN(model, dtype)
-    except Exception:  # whatever a tracer or a converter of torch finds that it cannot do
-        return None
-    return lambda rows: packed(rows.to(dtype).to_mkldnn()).to_dense(dtype)
-
-
-def _oneDNN(model: nn.Module, dtype: torch.dtype) -> nn.Module:  # noqa: N802
+    """All of the model on packed tensors."""
     from torch.fx.experimental.optimization import fuse
     from torch.utils.mkldnn import to_mkldnn
 
+    if not _packs(rows, dtype):
+        return None
     folded = copy.deepcopy(model)
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
         folded = fuse(folded)
     _pool_first(folded)
-    return to_mkldnn(folded.float(), dtype=dtype)
+    packed = to_mkldnn(folded.float(), dtype=dtype)
+    return lambda rows: packed(rows.to(dtype).to_mkldnn()).to_dense(dtype)
+
+
+def _packed_in_parts(model: nn.Module, dtype: torch.dtype, rows: Tensor) -> Answer | None:
+    """Those parts of the model on packed tensors that know them, as a trace of it tells; float32 alone."""
+    from torch.fx.experimental.optimization import optimize_for_inference
+
+    if not _packs(rows, dtype) or dtype != torch.float32:
+        return None
+    return optimize_for_inference(copy.deepcopy(model))
+
+
+def _packs(rows: Tensor, dtype: torch.dtype) -> bool:
+    fits = rows.device.type == "cpu" and dtype in (torch.float32, torch.bfloat16)
+    return fits and torch.backends.mkldnn.is_available()
 
 
 def _pool_first(model: nn.Module) -> None:
@@ -178,8 +185,8 @@ def _pool_first(model: nn.Module) -> None:
                     sequence[i], sequence[i + 1] = sequence[i + 1], sequence[i]
 
 
-_MAKERS: dict[str, Callable[[nn.Module, torch.dtype, Tensor], Answer | None]] = {
-    "plain": _plain, "channels_last": _channels_last, "packed": _packed,
+_MAKERS: dict[str, tuple[Callable[[nn.Module, torch.dtype, Tensor], Answer | None], ...]] = {
+    "plain": (_plain,), "channels_last": (_channels_last,), "packed": (_packed, _packed_in_parts),
 }  # fmt: skip
 
 
