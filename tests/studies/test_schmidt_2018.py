@@ -131,7 +131,7 @@ def literal_signs(config, rng, shape):
 @pytest.mark.parametrize("learner", ["average", "majority"])
 @pytest.mark.parametrize(("bias", "taus"), [(0.4, 0.0), (0.4, 1.0), (2.2, 1.96)])
 def test_bernoulli_errors_are_those_of_sampled_attacks(learner, bias, taus):
-    """In dimension 2,000, 20,000 literal test samples; the normal law errs by its skewness and lattice, below 0.015 here."""
+    """In dimension 2,000, 20,000 literal test samples; the normal law errs by its skewness and lattice, below 0.015."""
     config = Bernoulli(d=2000, bias=bias, taus=taus, learner=learner)
     rng = np.random.default_rng(3)
     n = 9
