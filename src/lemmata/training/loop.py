@@ -22,7 +22,7 @@ from lemmata.training.losses import Loss, check_loss
 from lemmata.training.optimisers import GD, Optimiser
 from lemmata.training.perceptron import assemble
 from lemmata.training.probes import Metric, Probe, Samples, WeightProbe, measure
-from lemmata.training.recipe import Course, Recipe, own_axis
+from lemmata.training.recipe import Course, Recipe, own_axis, require_recipe
 from lemmata.training.result import Result
 from lemmata.training.schedules import Factor, Schedule, bound
 from lemmata.training.stopping import Stop, Watch
@@ -94,7 +94,7 @@ def train(
     samples.check(ensemble, loss)
     gauges = _gauges(ensemble, samples, train_at, dict(probes or {}))
     batches = Batches(samples, batch_size, seeds)
-    course = None if recipe is None else recipe.start(ensemble, samples, seeds)
+    course = None if recipe is None else require_recipe(recipe).start(ensemble, samples, seeds)
     run = _Run(ensemble, optimiser, batches, schedule=schedule, gauges=gauges, stop=stop, epochs=epochs, course=course)
     run.measure(0)
     for epoch in range(1, epochs + 1):

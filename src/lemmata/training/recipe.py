@@ -18,6 +18,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from lemmata.errors import InvalidInput
 from lemmata.training.ensemble import Ensemble
 from lemmata.training.losses import BatchLoss
 from lemmata.training.probes import Samples
@@ -65,6 +66,20 @@ class Selecting:
                 setattr(self, name, value[index])
             elif hasattr(value, "select"):
                 value.select(index)
+
+
+def require_recipe(value: object) -> Recipe:
+    """Give a recipe back.
+
+    >>> require_recipe(0.25)
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: recipe: a float; give one, as lemmata.robustness.training.gaussian_augmentation(0.25)
+    """
+    if not callable(getattr(value, "start", None)) or isinstance(value, type):
+        raise InvalidInput(
+            f"recipe: a {type(value).__name__}; give one, as lemmata.robustness.training.gaussian_augmentation(0.25)"
+        )
+    return value  # type: ignore[return-value]
 
 
 def own_axis(x: Tensor, members: int, *, shared: bool) -> Tensor:
