@@ -70,10 +70,11 @@ def bounds(method: str) -> Iterator[Row]:
         model, x = network(name), digits()[0][4000 : 4000 + IMAGES]
         ours = {"intervals": interval_bounds, "crown-ibp": partial(crown, intermediate="interval"), "crown": crown}
         call, peer = ours[method], {"intervals": "IBP", "crown-ibp": "CROWN-IBP", "crown": "CROWN"}[method]
+        single, double = torch.float32, torch.float64
         sides = [
-            Side("lemmata, float32", partial(call, model, x, EPS, dtype=torch.float32), width),
-            Side("lemmata, float64", partial(call, model, x, EPS), width),
-            Side("lemmata, image by image, float64", partial(one_by_one, call, model, x), width),
+            Side("lemmata, float32", judge=width, set_up=partial(ours_traced, call, model, x, single)),
+            Side("lemmata, float64", judge=width, set_up=partial(ours_traced, call, model, x, double)),
+            Side("lemmata, float64, from the module", partial(call, model, x, EPS), width),
             Side(PEER, judge=width, set_up=partial(theirs, model, x, peer)),
         ]
         yield Row(
@@ -86,10 +87,10 @@ def width(found: LogitBounds) -> dict[str, Any]:
     return {"mean width": float(found.width.double().mean())}
 
 
-def one_by_one(call: Callable[..., LogitBounds], model: nn.Module, x: Tensor) -> LogitBounds:
-    found = [call(model, image[None], EPS) for image in x]
-    low, high = (torch.cat([getattr(one, end) for one in found]) for end in ("low", "high"))
-    return LogitBounds(low, high, torch.full((len(x),), EPS), "linf", "one by one")
+def ours_traced(
+    call: Callable[..., LogitBounds], model: nn.Module, x: Tensor, dtype: torch.dtype
+) -> Callable[[], LogitBounds]:
+    return partial(call, trace(model, x.shape[1:], dtype), x, EPS, dtype=dtype)
 
 
 def theirs(model: nn.Module, x: Tensor, method: str) -> Callable[[], LogitBounds]:

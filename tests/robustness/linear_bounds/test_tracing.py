@@ -32,7 +32,22 @@ class Functional(nn.Module):
         return functional.linear(z, self.weight[:, :4] * 0.5)
 
 
+class Difference(nn.Module):
+    """Branches that meet with a minus sign, and one that cancels in part."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(192, 6), nn.Linear(192, 6)
+        self.last = nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = x.flatten(1)
+        z = torch.relu(self.first(x)) - torch.sigmoid(self.second(x))
+        return self.last(z - 0.5 * torch.relu(z))
+
+
 MODELS = {
+    "difference": Difference,
     "functions": Functional,
     "resnet": lambda: nets.resnet(8, channels=2, seed=0),
     "grouped, dilated": lambda: nn.Sequential(
@@ -134,3 +149,15 @@ def test_the_model_is_left_as_it_was():
         assert torch.equal(value, before[key])
         assert value.dtype == before[key].dtype
     assert model[1].weight.requires_grad
+
+
+def test_a_traced_model_gives_the_same_bounds_and_is_checked():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    x = torch.rand(2, *SHAPE)
+    traced = trace(model, SHAPE, torch.float64)
+    assert torch.equal(crown(traced, x, 0.1).low, crown(model, x, 0.1).low)
+    with pytest.raises(InvalidInput, match="trace it anew"):
+        crown(traced, x, 0.1, dtype=torch.float32)
+    with pytest.raises(InvalidInput, match="trace it anew"):
+        crown(traced, x[:, :2], 0.1)

@@ -68,7 +68,7 @@ class LogitBounds:
 
 
 def interval_bounds(
-    model: nn.Module,
+    model: nn.Module | Graph,
     x: Tensor,
     eps: float | Tensor,
     *,
@@ -98,7 +98,7 @@ def interval_bounds(
 
 
 def crown(
-    model: nn.Module,
+    model: nn.Module | Graph,
     x: Tensor,
     eps: float | Tensor,
     *,
@@ -132,7 +132,7 @@ def crown(
 
 
 def margin_bounds(
-    model: nn.Module,
+    model: nn.Module | Graph,
     x: Tensor,
     classes: Tensor,
     eps: float | Tensor,
@@ -159,14 +159,19 @@ def margin_bounds(
 
 
 def prepared(
-    model: nn.Module, x: Tensor, eps: float | Tensor, *, norm: str, clip: Clip, dtype: torch.dtype, method: str
+    model: nn.Module | Graph, x: Tensor, eps: float | Tensor, *, norm: str, clip: Clip, dtype: torch.dtype, method: str
 ) -> tuple[Graph, Ball]:
     """The model as a graph and the balls, checked."""
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
     with plain_products(dtype):
         ball = Ball.of(x, eps, norm, clip, dtype)
-        graph = trace(model, x.shape[1:], dtype, x.device)
+        graph = model if isinstance(model, Graph) else trace(model, x.shape[1:], dtype, x.device)
+    if graph.dtype != dtype or graph.nodes[0].shape != x.shape[1:]:
+        raise InvalidInput(
+            f"the model was traced for {tuple(graph.nodes[0].shape)} in {graph.dtype}, not for {tuple(x.shape[1:])} in "
+            f"{dtype}; trace it anew"
+        )
     return graph, ball
 
 
@@ -181,7 +186,7 @@ def graph_margins(graph: Graph, ball: Ball, classes: Tensor, method: str, budget
 
 
 def _bounds(
-    model: nn.Module, x: Tensor, eps: float | Tensor,
+    model: nn.Module | Graph, x: Tensor, eps: float | Tensor,
     *, method: str, norm: str, clip: Clip, dtype: torch.dtype,
     budget: int,
 ) -> LogitBounds:  # fmt: skip

@@ -39,9 +39,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """All nodes, the input first and the output last."""
+    """All nodes, the input first and the output last, with weights in `dtype`."""
 
     nodes: tuple[Node, ...]
+    dtype: torch.dtype
 
     def __call__(self, x: Tensor) -> Tensor:
         """The network's outputs."""

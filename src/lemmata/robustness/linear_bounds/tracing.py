@@ -65,7 +65,7 @@ class _Reader(fx.Interpreter):
                 raise InvalidInput(f"the model fails on {about}: {str(failed).splitlines()[0]}") from None
         if not self.places or max(self.places.values()) != len(self.nodes) - 1:
             raise InvalidInput("the model's output does not depend on its input")
-        return Graph(tuple(self.nodes))
+        return Graph(tuple(self.nodes), self.x.dtype)
 
     def run_node(self, n: fx.Node) -> Any:
         """Evaluate one node, and read it if it depends on the input."""
