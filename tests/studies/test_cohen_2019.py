@@ -17,7 +17,7 @@ from lemmata.plan import make
 from lemmata.robustness import Certificates
 from lemmata.studies import _cohen_2019_figures as figures
 from lemmata.studies import cohen_2019 as cohen
-from lemmata.studies._cohen_2019_digits import Smoothing, attack, examples, network, train_and_certify
+from lemmata.studies._cohen_2019_digits import Smoothing, attack, examples, network, train_and_certify, under_attack
 from lemmata.studies._cohen_2019_linear import Linear, certify_linear
 from lemmata.studies._cohen_2019_published import TABLES, Row, TradeOff, compare_rows, compare_sigmas, log
 from lemmata.verdicts import Outcome
@@ -71,6 +71,16 @@ def test_attacks_go_as_far_as_they_are_allowed_and_count_what_changed():
         assert moved <= 1 + 1e-5
         assert (broken > 0) == (reach > 1)  # 20 away, every class changes
     assert attack(config, model, x, Certificates(classes, torch.zeros(8))) == (0, 0, 0.0)
+
+
+def test_accuracy_under_attack_falls_with_its_size():
+    config = tiny(sigma=0.25, attacked=8)
+    model = network(config).eval()
+    x = examples(config)[2]
+    standing = under_attack(config, model, x, model(x).argmax(1))
+    assert (np.diff(standing) <= 0).all()
+    assert standing.shape == (4,)
+    assert np.isnan(under_attack(tiny(attacked=0), model, x, x)).all()
 
 
 def replace_reach(config, reach):

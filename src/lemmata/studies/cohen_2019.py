@@ -14,7 +14,7 @@ Experiments.
     mnist-logs                   logs of Jeong and Shin (2020) on MNIST: the average certified radius
     digits                       our own: a convolutional network (8 and 16 channels, 64 hidden units) on 2,000
                                  digits of mnist-5k, pixels in [0, 1], 28x28, trained for 8 epochs with noise; 50 test
-                                 images certified with 1,000 samples (paper: 100,000) at alpha = 0.001, 30 of them
+                                 images certified with 1,000 samples (paper: 100,000) at alpha = 0.001, 20 of them
                                  attacked by SmoothAdv's gradient inside what was certified
     linear                       a linear classifier, whose radius is known in closed form
 
