@@ -94,6 +94,14 @@ def test_pgd_reaches_the_exact_worst_case_of_two_classes(norm, random_start, cli
     assert found.success.equal(wanted.success)
 
 
+def test_a_step_at_the_box_goes_its_whole_length_inside():
+    """From a black image the entries that would become negative take nothing of the step."""
+    model, x = linear(2), torch.zeros(1, D, dtype=torch.float64)
+    y = model(x).argmax(1)
+    found = pgd(model, x, y, eps=1.0, norm="l2", steps=1, step_size=0.1, random_start=False, early_exit=False)
+    assert float(found.distance) == pytest.approx(0.1, rel=1e-12)
+
+
 def test_from_random_starts_in_l2_the_rest_shrinks_with_the_steps():
     model, x = linear(2), images()
     y = model(x).argmax(1)

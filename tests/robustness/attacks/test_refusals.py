@@ -9,6 +9,7 @@ from torch import nn
 from lemmata import nets
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.robustness.attacks import VanishingGradients, fgsm, pgd, pgd_smoothed
+from lemmata.robustness.attacks.gradients import lost
 
 
 def model(**options) -> nn.Sequential:
@@ -153,6 +154,13 @@ def test_no_gradient_at_all_is_warned_of(detached):
         found = pgd(net, X, own(net), eps=0.05, random_start=False)
     assert bool((found.vanished == 1).all())
     assert found.adversarial.equal(X)
+
+
+def test_lost_is_what_promises_less_than_the_rounding_of_the_logits():
+    """float32 has a unit of 1.2e-7: beside logits of 10 a gain of 1e-6 is lost, beside logits of 1 it is not."""
+    slope, eps = torch.tensor([1e-5, 1e-5, 0.0, 0.0]), torch.tensor([0.1, 0.1, 0.1, 0.0])
+    logits = torch.tensor([[10.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    assert lost(slope, eps, logits).tolist() == [True, False, True, False]
 
 
 def test_a_small_gradient_is_no_vanishing_one():

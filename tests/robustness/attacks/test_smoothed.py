@@ -51,6 +51,13 @@ def test_value_and_gradient_are_those_of_the_formula_of_salman_and_others():
     assert float(noise.std()) == pytest.approx(0.3, rel=0.15)  # 432 draws: four standard deviations
 
 
+def test_noise_differs_from_image_to_image_and_draw_to_draw():
+    net, x, y = case()
+    noise = problem_of(net, x, y, eps=0.5, norm="l2", clip=None, noise=Gaussian(0.3), draws=3).noises(torch.arange(9))
+    rows = noise.flatten(0, 1)
+    assert len(rows.unique(dim=0)) == 27
+
+
 def test_little_noise_is_none():
     net, x, y = case()
     wanted = pgd(net, x, y, eps=0.4, norm="l2", steps=10, early_exit=False, random_start=False)
