@@ -77,8 +77,8 @@ digits = study.experiment(
     seeds={"smoke": 3, "laptop": 5, "paper": 5},
     scales={
         "smoke": {
-            "n_train": 200, "images": 10, "samples": 100, "few": 30, "many": 100, "attacked": 3, "channels": 4,
-            "training.epochs": 6,
+            "n_train": 400, "images": 10, "samples": 100, "few": 30, "many": 100, "attacked": 3, "channels": 4,
+            "training.epochs": 8, "training.batch": 20,
         },
         "paper": {
             "data": "mnist", "n_train": 60_000, "images": 500, "channels": 32, "hidden": 256, "samples": 100_000,
