@@ -52,18 +52,23 @@ def errors(table) -> Figure:
             _bars("random signs", random, "moved_error", role="control"), theirs,
         ],
     )  # fmt: skip
+    everything = table[(~table["control"]) & (table["defence"] == "adversarial")]
+    steps = everything[everything["move"] == "pgd"]
+    random_labels = everything[(everything["labels"] == "permuted") & (everything["move"] == "fgsm")]
     right = Panel(
         x=names, y=Axis(label="error on moved digits", limits=(0.0, 1.05)), title="Trained on moved digits",
         series=[
-            _bars("own gradient", hard, "moved_error"), _bars("a stranger's gradient", hard, "transfer_error"), trained,
+            _bars("own gradient", hard, "moved_error"), _bars("a stranger's gradient", hard, "transfer_error"),
+            _bars("twenty steps", steps, "moved_error"),
+            _bars("trained on random labels", random_labels, "moved_error", role="control"), trained,
         ],
     )  # fmt: skip
     return Figure(
         name="errors",
         title="Whose gradient it is hardly matters, that it is one does",
         caption="Error on test digits moved by eps = 0.25: along the sign of the network's own gradient, of a "
-        "stranger's (same kind, other digits, other weights), and by random signs. Bars: mean over seeds, "
-        "95 % interval.",
+        "stranger's (same kind, other digits, other weights), and by random signs; for the maxout "
+        "network also by twenty steps, and after training on random labels. Bars: mean over seeds, 95 % interval.",
         panels=[left, right],
     )
 
@@ -107,7 +112,7 @@ def confidence(table) -> Figure:
     )
     return Figure(
         name="confidence",
-        title="How sure a classifier is of its errors depends on how long it was trained",
+        title="The longer trained, the surer of its errors",
         caption="Mean of the largest softmax output over misclassified moved digits (eps = 0.25).",
         panels=[panel],
     )

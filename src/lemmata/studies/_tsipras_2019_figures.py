@@ -75,7 +75,7 @@ def accuracies(table) -> Figure:
         )
     return Figure(
         name="accuracies",
-        title="Adversarial training buys robust accuracy p for standard accuracy p",
+        title="Adversarial training gives robust accuracy p at the price of standard accuracy p",
         caption="Linear classifiers, exact accuracies; every seed, mean and 95 % band.",
         panels=panels,
     )
@@ -93,7 +93,7 @@ def cost(table) -> Figure:
     ]
     return Figure(
         name="digits",
-        title="On digits adversarial training helps where they are few and costs where they are many",
+        title="On digits: the more there are, the more adversarial training costs",
         caption="Left: standard accuracy lost by adversarial training, paired by seed. Right: accuracy under PGD of "
         "ten steps at the larger eps. Every seed, mean and 95 % band.",
         panels=[

@@ -209,7 +209,7 @@ digits.figure(figures.cost)
 digits.claim(
     "with few digits, adversarial training helps standard accuracy",
     name="few-digits-help",
-    where="section 3.1, the figure on training set sizes",
+    where="section 2, the figure on training set sizes",
     kind=value(of="cost", null=0.0),
     select={"n": 300, "eps": 0.1},
     within=(-math.inf, 0.0),
@@ -218,7 +218,7 @@ digits.claim(
 digits.claim(
     "with many, it costs standard accuracy",
     name="many-digits-cost",
-    where="section 3.1",
+    where="section 2, the figure on training set sizes",
     kind=value(of="cost", null=0.0),
     select={"n": 3500, "eps": 0.2},
     within=(0.0, math.inf),
@@ -227,7 +227,7 @@ digits.claim(
 digits.claim(
     "the more digits, the more it costs",
     name="cost-grows-with-digits",
-    where="section 3.1",
+    where="section 2, the figure on training set sizes",
     kind=trend(of="cost", over="n", at_least=0.0),
     select={"eps": 0.2},
     note="a direction: any positive rank correlation over 100, 300, 1,000 and 3,500 digits, eps = 0.2",
