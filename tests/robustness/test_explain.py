@@ -59,7 +59,7 @@ def test_without_a_table_ten_times_the_samples_are_spoken_of():
 def test_only_what_is_known_is_said():
     said = one(3, 1.0, label=torch.tensor([4]), norm="linf").explain(0)
     assert said == "Class 3, not its label 4, on the whole linf ball of radius 1 (confidence 0.999)."
-    assert one(-1, 0.0).explain(0) == "Abstained: no class was proven to have a probability above 0.5."
+    assert one(-1, 0.0).explain(0) == "Abstained: no class was proven to have the probability that it takes."
     assert one(-1, 0.0, -1, 100).explain(0) == one(-1, 0.0).explain(0)  # hits that a log cannot tell
     assert one(3, 1.0, 990, 1000).explain(-1).endswith("fell on it (confidence 0.999).")
     assert one(3, 1.9, 10_000, 10_000, noise=NOISE, radii=torch.tensor([1.9])).explain(0).endswith("asked for.")
@@ -79,3 +79,17 @@ def test_samples_to_prove_are_on_the_boundary(share, p0, alpha):
     assert clopper_pearson(int(share * before + 1e-9), before, alpha=alpha) <= p0
     assert samples_to_prove(p0, p0, alpha=alpha) == float("inf")
     assert samples_to_prove(0.5 + 1e-6, 0.5, alpha=alpha) == float("inf")
+
+
+def test_where_sampling_stopped_by_what_it_saw_no_bound_is_spoken_of():
+    said = one(-1, 0.0, 926, 1400, noise=NOISE, radii=torch.tensor([0.25, 0.5])).explain(0)
+    assert said.startswith(
+        "Abstained: 926 of 1,400 noisy copies fell on one class. To certify the smallest radius 0.25,"
+    )
+    assert "above 0.691462" in said  # Phi(0.25 / 0.5)
+    assert said.endswith("hardly help.")
+    two = Certificates(
+        torch.tensor([-1, 1]), torch.tensor([0.0, 1.0]), hits=torch.tensor([60, 990]), drawn=torch.tensor([100, 1000])
+    )
+    assert "with confidence" not in two.explain(0)
+    assert "is above 0.4" in one(-1, 0.0, 60, 100).explain(0)

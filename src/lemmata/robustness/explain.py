@@ -27,7 +27,11 @@ MOST = 10**9  # samples beyond which "more than" is said
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is known of one image; `hits` and `drawn` are None where they were not recorded."""
+    """What is known of one image; `hits` and `drawn` are None where they were not recorded.
+
+    `fixed` says that all images got one number of samples, fixed beforehand: where sampling stopped by what it saw,
+    Clopper and Pearson's bound at the stop proves nothing, and is not spoken of.
+    """
 
     prediction: int
     radius: float
@@ -38,6 +42,7 @@ class _Seen:
     noise: Noise | None
     radii: tuple[float, ...]
     norm: str
+    fixed: bool
 
 
 def explain(certificates: Certificates, i: int) -> str:
@@ -95,11 +100,12 @@ def _seen(certificates: Certificates, i: int) -> _Seen:
         values = getattr(certificates, name)
         return None if values is None or int(values[i]) < 0 else int(values[i])
 
-    asked = certificates.radii
+    asked, drawn = certificates.radii, certificates.drawn
     return _Seen(
         prediction=int(certificates.prediction[i]), radius=float(certificates.radius[i]), label=entry("label"),
         hits=entry("hits"), drawn=entry("drawn"), alpha=certificates.alpha, noise=certificates.noise,
         radii=() if asked is None else tuple(sorted(asked.double().tolist())), norm=certificates.norm,
+        fixed=asked is None and (drawn is None or bool((drawn == drawn[0]).all())),
     )  # fmt: skip
 
 
@@ -107,12 +113,12 @@ def _found(seen: _Seen) -> str:
     """The outcome and what it rests on."""
     if seen.prediction < 0:
         if seen.hits is None or not seen.drawn:
-            return "Abstained: no class was proven to have a probability above 0.5."
+            return "Abstained: no class was proven to have the probability that it takes."
+        seen_hits = f"Abstained: {seen.hits:,} of {seen.drawn:,} noisy copies fell on one class"
+        if not seen.fixed:
+            return f"{seen_hits}."
         low = float(clopper_pearson(seen.hits, seen.drawn, alpha=seen.alpha, side="lower"))
-        return (
-            f"Abstained: {seen.hits:,} of {seen.drawn:,} noisy copies fell on one class, so that its probability is "
-            f"above {low:.4f} with confidence {1 - seen.alpha:g}."
-        )
+        return f"{seen_hits}, so that its probability is above {low:.4f} with confidence {1 - seen.alpha:g}."
     right = (
         ""
         if seen.label is None
@@ -127,24 +133,28 @@ def _found(seen: _Seen) -> str:
 
 
 def _next(seen: _Seen) -> str:
-    """What the next step would take."""
+    """What the next step would take: towards a class, or the next radius asked for; else what ten times as many give."""
     if seen.hits is None or not seen.drawn:
         return ""
-    beyond = [radius for radius in seen.radii if radius > seen.radius]
-    if seen.prediction < 0:
+    if seen.prediction < 0 and not seen.radii:
         return _towards(seen, HALF, "certify")
     if seen.noise is None:
         return ""
+    beyond = [radius for radius in seen.radii if radius > seen.radius or seen.prediction < 0]
     if beyond:
-        return _towards(seen, float(seen.noise.threshold(beyond[0])), f"reach the next radius {beyond[0]:g}")
-    if seen.radii:
-        return "No larger radius was asked for."
+        step = "certify the smallest radius" if seen.prediction < 0 else "reach the next radius"
+        return _towards(seen, float(seen.noise.threshold(beyond[0])), f"{step} {beyond[0]:g}")
+    return "No larger radius was asked for." if seen.radii else _ten_times(seen, seen.noise)
+
+
+def _ten_times(seen: _Seen, noise: Noise) -> str:
+    assert seen.hits is not None
+    assert seen.drawn
     more = 10 * seen.drawn
-    low = float(clopper_pearson(math.floor(seen.hits / seen.drawn * more), more, alpha=seen.alpha, side="lower"))
+    hits = math.floor(seen.hits / seen.drawn * more)
+    radius = float(noise.radius(clopper_pearson(hits, more, alpha=seen.alpha, side="lower")))
     capped = "; with all hits nothing but more samples helps" if seen.hits == seen.drawn else ""
-    return (
-        f"Ten times the samples, at this share of hits, would give radius {float(seen.noise.radius(low)):.4g}{capped}."
-    )
+    return f"Ten times the samples, at this share of hits, would give radius {radius:.4g}{capped}."
 
 
 def _towards(seen: _Seen, p0: float, what: str) -> str:
