@@ -11,7 +11,7 @@ confidence 1 - alpha,
 No single classifier has the envelope as its curve: sigma is chosen by the radius before an image is seen. Cost: a sort
 a run. Fails: runs that were kept of many, since only those that are named are paid for.
 
-Source: Cohen, Rosenfeld, Kolter (2019), Tables 1 and 2 and the tables of their repository; Salman et al. (2019) for the
+Source: Cohen, Rosenfeld, Kolter (2019), the tables of section 4 and of their repository; Salman et al. (2019) for the
 envelope over many training runs.
 """
 

@@ -133,7 +133,7 @@ def _found(seen: _Seen) -> str:
 
 
 def _next(seen: _Seen) -> str:
-    """What the next step would take: towards a class, or the next radius asked for; else what ten times as many give."""
+    """What the next step would take: towards a class, or the next radius asked for; else what ten times give."""
     if seen.hits is None or not seen.drawn:
         return ""
     if seen.prediction < 0 and not seen.radii:

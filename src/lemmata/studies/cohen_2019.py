@@ -121,7 +121,7 @@ needed.control("hardly any smoothing: sigma = 0.05", sigma=0.05)
 price = digits.claim(
     "larger noise costs accuracy at small radii",
     name="price-at-small-radii",
-    where="section 4, Figures 6 and 7",
+    where="section 4",
     kind=ordering(of="at_0_25", over="sigma", order=(1.0, 0.25)),
     select={"noise": [0.25, 1.0], "sigma": [0.25, 1.0], "labels": "true", "reach": 1.0},
     quoted="sigma = 1.00 below sigma = 0.25 at radius 0.25",
@@ -131,7 +131,7 @@ price.control("twenty samples, with which only large noise reaches that radius",
 gain = digits.claim(
     "and certifies radii that smaller noise cannot",
     name="gain-at-large-radii",
-    where="section 4, Figures 6 and 7",
+    where="section 4",
     kind=ordering(of="at_1_5", over="sigma", order=(0.5, 1.0)),
     select={"noise": [0.5, 1.0], "sigma": [0.5, 1.0], "labels": "true", "reach": 1.0},
     quoted="sigma = 0.50 below sigma = 1.00 at radius 1.5",
@@ -255,7 +255,7 @@ trade_off.trial(compare_sigmas)
 trade_off.claim(
     "the larger the radius, the larger the sigma that certifies most",
     name="best-sigma-grows",
-    where="section 4, Figures 6 and 7",
+    where="section 4",
     kind=exact(of="out_of_order", at_most=0),
     select={"reverse": False},
     quoted="sigma grows with the radius",
@@ -263,7 +263,7 @@ trade_off.claim(
 trade_off.claim(
     "the larger sigma, the fewer images are right at radius 0",
     name="accuracy-falls-with-sigma",
-    where="section 4, Figures 6 and 7",
+    where="section 4",
     kind=exact(of="rises_at_zero", at_most=0),
     select={"reverse": False},
     quoted="accuracy falls with sigma",
@@ -275,7 +275,7 @@ abstention.figure(figures.published_abstentions)
 abstention.claim(
     "on ImageNet PREDICT abstains less the more samples it takes, from 100 to 100,000",
     name="imagenet-abstention-falls",
-    where="section 4; data/predict of the authors' repository",
+    where="section 4 and data/predict of the authors' repository",
     kind=exact(of="rises", at_most=0),
     select={"reverse": False},
     quoted="fewer abstentions",
@@ -283,7 +283,7 @@ abstention.claim(
 abstention.claim(
     "in a time that grows as their number",
     name="imagenet-time",
-    where="section 4; data/predict of the authors' repository",
+    where="section 4 and data/predict of the authors' repository",
     kind=exact(of="time_exponent"),
     select={"reverse": False},
     paper=1.0, quoted="exponent 1", margin=0.05,
