@@ -215,6 +215,9 @@ def test_ties_go_to_the_smaller_index_and_are_paid_for():
     assert certified_sides(torch.tensor([[4, 2]]), size=1, kind="columns", most=3).tolist() == [1]
     assert certified_sides(torch.tensor([[2, 4]]), size=1, kind="columns", most=3).tolist() == [0]
     assert certified_sides(torch.tensor([[3, 3]]), size=1, kind="columns", most=3).tolist() == [0]
+    # bands of 3 columns: 2 (m + 2) <= 10; blocks of 2 x 2: 2 (m + 1)^2 <= 20
+    assert certified_sides(torch.tensor([[10, 0]]), size=3, kind="columns", most=9).tolist() == [3]
+    assert certified_sides(torch.tensor([[20, 0]]), size=2, kind="blocks", most=9).tolist() == [2]
 
 
 def test_bad_input_is_refused():

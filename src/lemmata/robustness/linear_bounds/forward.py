@@ -21,6 +21,7 @@ from lemmata.robustness.linear_bounds.ball import Ball
 from lemmata.robustness.linear_bounds.box import Box
 from lemmata.robustness.linear_bounds.graph import Graph, Sum
 
+CHUNK = 2**25  # bytes beyond which rows gain nothing by being together, and leave the processor's caches
 LIVE = 6  # tensors of the size of the rows that are alive at once in a backward pass
 
 
@@ -47,7 +48,7 @@ def propagate(graph: Graph, ball: Ball, method: str, budget: int) -> State:
 def rows_at_once(graph: Graph, images: int, dtype: torch.dtype, budget: int) -> int:
     """How many rows an image a chunk may have."""
     each = LIVE * images * graph.largest * torch.finfo(dtype).bits // 8
-    return max(1, budget // each)
+    return max(1, min(budget, CHUNK) // each)
 
 
 def _box(state: State, i: int) -> Box:
