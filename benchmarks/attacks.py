@@ -101,7 +101,7 @@ def rows() -> Iterator[Row]:
                 Side(f"{TORCHATTACKS}, batch {COUNT}", partial(by_torchattacks, model, x, y, batch=COUNT, **same)),
                 Side(f"{TOOLBOX}, batch 32", partial(by_toolbox, model, x, y, batch=32, **same)),
             ],
-            turns=5, per=20 * hundreds, limit=1.0, limit_reason="forward and input gradient in batches of 100",
+            turns=3, per=20 * hundreds, limit=1.0, limit_reason="forward and input gradient in batches of 100",
         )  # fmt: skip
         full = {"eps": EPS, "steps": STEPS}
         yield Row(
@@ -111,7 +111,7 @@ def rows() -> Iterator[Row]:
                 Side(f"{TORCHATTACKS}, batch 100", partial(by_torchattacks, model, x, y, batch=100, **full), accuracy),
                 Side(f"{TOOLBOX}, batch 32", partial(by_toolbox, model, x, y, batch=32, **full), accuracy),
             ],
-            turns=3,
+            turns=2,
         )  # fmt: skip
 
         def each(model: nn.Module = model, x: Tensor = x, y: Tensor = y) -> list[float]:
@@ -130,7 +130,7 @@ def rows() -> Iterator[Row]:
                 ),
                 Side(f"{TORCHATTACKS}, once a radius", each, lambda found: {"robust accuracy": found}),
             ],
-            turns=3,
+            turns=2,
         )  # fmt: skip
 
 

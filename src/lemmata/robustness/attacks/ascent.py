@@ -86,7 +86,7 @@ def ascend(problem: Problem, climb: Climb, *, batch: int | None = None) -> dict[
         images = torch.arange(first, last, device=problem.x.device)
         block = Block(problem, images, climb.restarts)
         spread = [part[:, None, images].expand(block.shape).flatten().clone() for part in (values, broken)]
-        ascent = _Ascent(block, climb, Best(block.x[block.of_image], *spread))
+        ascent = _Ascent(block, climb, Best(block.x[block.of_image], *spread, several=climb.restarts > 1))
         ascent.run(length[:, images].expand(block.shape).reshape(-1), at_once)
         parts.append(ascent)
     return _joined(problem, parts)

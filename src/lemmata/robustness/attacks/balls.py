@@ -86,7 +86,8 @@ def projected(z: Tensor, x: Tensor, eps: Tensor, norm: str, clip: Bounds) -> Ten
     """
     if norm == "linf":
         radius = _column(eps, x)
-        return clipped(torch.minimum(torch.maximum(z, x - radius), x + radius), clip)
+        inside = torch.clamp(z, x - radius, x + radius)
+        return inside if clip is None else inside.clamp_(*clip)
     inside = clipped(z, clip)
     outside = distance(inside, x, norm) > eps
     if not bool(outside.any()):

@@ -18,7 +18,9 @@ def gradient_of(values: Tensor, z: Tensor) -> Tensor:
     if not values.requires_grad:
         return torch.zeros_like(z)
     gradient = torch.autograd.grad(values.sum(), z, allow_unused=True)[0]
-    return torch.zeros_like(z) if gradient is None else gradient.nan_to_num(0.0, 0.0, 0.0)
+    if gradient is None:
+        return torch.zeros_like(z)
+    return gradient if bool(gradient.sum().isfinite()) else gradient.nan_to_num(0.0, 0.0, 0.0)
 
 
 def lost(slope: Tensor, eps: Tensor, logits: Tensor) -> Tensor:

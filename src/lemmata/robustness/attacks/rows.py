@@ -74,8 +74,9 @@ class Block:
     def moved(self, z: Tensor, gradient: Tensor, length: Tensor, group: Tensor) -> Tensor:
         """The rows z of these groups after a step of this length, back in their balls and the box."""
         problem, x = self.problem, self.x[self.of_image[group]]
-        step = length.view(-1, *[1] * (x.ndim - 1)) * steepest(inward(gradient, z, problem.clip), problem.norm)
-        return projected(z + step, x, self.eps[group], problem.norm, problem.clip)
+        free = inward(gradient, z, problem.clip) if problem.norm == "l2" else gradient
+        step = steepest(free, problem.norm).mul_(length.view(-1, *[1] * (x.ndim - 1)))
+        return projected(step.add_(z), x, self.eps[group], problem.norm, problem.clip)
 
 
 @dataclass
@@ -85,6 +86,7 @@ class Best:
     point: Tensor
     value: Tensor
     broken: Tensor
+    several: bool = True  # whether a group can have several rows
 
     def update(self, group: Tensor, z: Tensor, value: Tensor, broken: Tensor) -> None:
         """Take the points that are better than what their groups have."""
@@ -93,13 +95,19 @@ class Best:
         rows = better.nonzero().flatten()
         if not len(rows):
             return
+        if len(rows) > 1 and self.several:
+            rows = self._best_of(rows, group, value, broken)
+        at = group[rows]
+        self.point[at], self.value[at], self.broken[at] = z[rows], value[rows], broken[rows]
+
+    @staticmethod
+    def _best_of(rows: Tensor, group: Tensor, value: Tensor, broken: Tensor) -> Tensor:
+        """Of these rows the best of each group."""
         rows = rows[value[rows].argsort(stable=True)]
         rows = rows[broken[rows].to(torch.int8).argsort(stable=True)]
         rows = rows[group[rows].argsort(stable=True)]
         last = torch.cat([group[rows[1:]] != group[rows[:-1]], rows.new_ones(1, dtype=torch.bool)])
-        rows = rows[last]  # the best of each group
-        at = group[rows]
-        self.point[at], self.value[at], self.broken[at] = z[rows], value[rows], broken[rows]
+        return rows[last]
 
     def share(self, block: Block, fresh: Tensor) -> None:
         """What has just broken a group (`fresh`, indices) breaks its image for every radius that reaches so far."""
