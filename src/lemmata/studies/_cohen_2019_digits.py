@@ -2,8 +2,8 @@
 
 A member is one network, trained with noise of one standard deviation (or none), smoothed with noise of another (usually
 the same), certified on test images it has not seen and, where both noises and the labels are those of the paper,
-attacked inside what was certified. All members that are
-trained alike but for seed, noise and labels are trained in one call.
+predicted by PREDICT and attacked inside what was certified. All members that are trained alike but for seed, noise and
+labels are trained in one call.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from lemmata.study import Config, Curve, Measurements, Section
 
 PURPOSES = ("split", "labels", "weights", "batches", "certificates", "attack")  # an independent stream each
 RADII = (0.0, 0.25, 0.5, 1.0, 1.5)
-FORWARD = {"batch": 250, "memory_format": "channels_last"}  # the same bits whatever runs beside
+FORWARD = {"batch": 250, "memory_format": "plain"}  # the same bits whatever runs beside
 EPS = (0.25, 0.5, 1.0, 1.5)  # at which the smoothed classifier is attacked, to be drawn beside what is certified
 SURE = 1e-6  # level of the predictions that decide whether an attack succeeded
 GRID = np.linspace(0, 2.5, 101)
@@ -108,26 +108,35 @@ def _measured(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> Meas
     seed = seed_of(config.seed, "certificates")
     found = certify(model, x, y, sigma=config.sigma, n=config.samples, alpha=config.alpha, seed=seed, **FORWARD)
     curve = found.accuracy()
-    few, many = (
-        predict(model, x, sigma=config.sigma, n=n, alpha=config.alpha, seed=seed, **FORWARD)
-        for n in (config.few, config.many)
-    )
-    shares = [float(found.abstained.double().mean()) for found in (few, many)]
     with torch.no_grad():
         plain = float((model(x).argmax(1).cpu() == y).double().mean())
     as_in_paper = config.noise == config.sigma and config.labels == "true"
+    predicted = abstentions(config, model, x) if as_in_paper else {}
     attacks, broken, moved = attack(config, model, x, found) if as_in_paper else (0, 0, 0.0)
     standing = under_attack(config, model, x, y) if as_in_paper else np.full(len(EPS), np.nan)
     return Measurements.of(
         plain_accuracy=plain, average_radius=found.mean_radius(),
-        abstained=float(found.abstained.double().mean()), abstained_few=shares[0], abstained_many=shares[1],
-        abstained_gain=shares[0] - shares[1],
+        abstained=float(found.abstained.double().mean()), **predicted,
         attacks=attacks, broken=broken, moved=moved,
         empirical=Curve(np.array(EPS), standing),
         **{f"at_{radius:g}".replace(".", "_"): curve.at(radius) for radius in RADII},
         certified=Curve(GRID, curve.at(GRID)), low=Curve(GRID, curve.band_at(GRID)[0]),
         high=Curve(GRID, curve.band_at(GRID)[1]),
     )  # fmt: skip
+
+
+def abstentions(config: Smoothing, model: nn.Module, x: Tensor) -> dict[str, float]:
+    """The shares of images from which PREDICT abstains with few samples and with many, and what more samples gain."""
+    seed = seed_of(config.seed, "certificates")
+    few, many = (
+        float(
+            predict(model, x, sigma=config.sigma, n=n, alpha=config.alpha, seed=seed, **FORWARD)
+            .abstained.double()
+            .mean()
+        )
+        for n in (config.few, config.many)
+    )
+    return {"abstained_few": few, "abstained_many": many, "abstained_gain": few - many}
 
 
 def attack(config: Smoothing, model: nn.Module, x: Tensor, found: Certificates) -> tuple[int, int, float]:
