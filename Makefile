@@ -41,6 +41,13 @@ benchmarks: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/softmax.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/varpro.py
 	OMP_NUM_THREADS=1 $(PEERS) benchmarks/kernels.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/smoothing.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_training.py
+	OMP_NUM_THREADS=1 $(PEERS) benchmarks/attacks.py
+	OMP_NUM_THREADS=1 $(PEERS) benchmarks/linear_bounds.py
+ifdef LEMMATA_DATA
+	$(BIN)/python benchmarks/certification_samples.py --data-dir $(LEMMATA_DATA)
+endif
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

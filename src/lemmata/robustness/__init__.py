@@ -1,5 +1,6 @@
 """Robustness of classifiers: certificates by randomised smoothing and by bounds, and attacks to hold beside them."""
 
+from lemmata.robustness import training
 from lemmata.robustness.ablation import RandomAblation, certify_by_ablation, certify_patch
 from lemmata.robustness.accuracy_table import AccuracyTable, accuracy_table
 from lemmata.robustness.attacks import (
@@ -87,5 +88,6 @@ __all__ = [
     "robust_accuracy",
     "schedule",
     "through_auto_lirpa",
+    "training",
     "write_log",
 ]
