@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -111,3 +111,27 @@ def _device(name: Any) -> torch.device:
     if device.type != "cpu" and (device.index or 0) >= there:
         raise InvalidInput(f"devices: {name!r} is not there; there are {there} of type {device.type!r}")
     return device
+
+
+def require_whole(value: object, name: str, *, least: int = 1) -> int:
+    """Give a whole number back that is at least `least`; neither a truth value nor 2.0 is one.
+
+    >>> require_whole(2.5, "steps")
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: steps = 2.5; give a whole number, at least 1
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InvalidInput(f"{name} = {value!r}; give a whole number, at least {least}")
+    return int(value)
+
+
+def require_flag(value: object, name: str) -> bool:
+    """Give True or False back.
+
+    >>> require_flag("no", "early_exit")
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: early_exit = 'no'; give True or False
+    """
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{name} = {value!r}; give True or False")
+    return value

@@ -161,6 +161,17 @@ def test_bad_input_is_refused():
         (lambda: convolution_norm(weight[0, 0], (8, 8)), "out, in"),
         (lambda: convolution_norm(weight, (3, 3), padding=4, padding_mode="circular"), "larger than"),
         (lambda: matrix_norm(weight), "matrix of shape"),
+        (lambda: convolution_norm(weight + 0j, (8, 8)), "complex64 .*real floating-point"),
+        (lambda: convolution_norm(weight.long(), (8, 8)), "int64 .*real floating-point"),
+        (lambda: convolution_norm(weight[:0], (8, 8)), "real floating-point"),
+        (lambda: matrix_norm(torch.eye(2, dtype=torch.complex128)), "complex128"),
+        (lambda: matrix_norm(torch.eye(2), tolerance=2), "tolerance = 2"),
+        *((lambda t=t: convolution_norm(weight, (8, 8), tolerance=t), "tolerance") for t in (0, -1, math.nan, 2, "a")),
+        *((lambda f=f: convolution_norm(weight, (8, 8), flops=f), "flops") for f in (-1, math.nan, "a")),
+        *((lambda n=n: convolution_norm(weight, n), "size") for n in (["a", 8], [8.0, 8.0], "88", [True, 8], None)),
+        (lambda: convolution_norm(weight, (8, 8), stride=1.5), "stride = 1.5; give a whole number"),
+        (lambda: convolution_norm(weight, (8, 8), padding="same"), "padding = 'same'"),
+        (lambda: convolution_norm(weight, (8, 8), groups=True), "groups"),
     ):
         with pytest.raises(InvalidInput, match=match):
             call()

@@ -31,7 +31,7 @@ from torch.nn import functional, grad
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
 from lemmata.figures import Axis, Figure, Panel, Series
-from lemmata.given import require_tensor
+from lemmata.given import require_number, require_tensor, require_whole
 from lemmata.linalg.convolution_matrix import MODES, Geometry, half_bandwidth, sparse_matrix
 from lemmata.linalg.convolution_symbol import proven_by_symbol
 from lemmata.linalg.lanczos import eigenpairs
@@ -105,7 +105,7 @@ def convolution_norm(
     1 + `tolerance` of the norm, ``"symbol"`` does not need `flops`, ``"auto"`` factors where that takes fewer than
     `flops` operations. Computed in float64 on the weight's device (factorisation on the host). `seed` draws the start
     of Lanczos: another seed gives the same bounds but for digits below its residual. Raises `InvalidInput` for
-    shapes that do not fit and weights that are not finite.
+    shapes that do not fit, weights that are complex, whole or not finite, and a tolerance outside (0, 1).
 
     >>> identity = torch.zeros(1, 1, 3, 3)
     >>> identity[0, 0, 1, 1] = 2.0
@@ -115,6 +115,10 @@ def convolution_norm(
     """
     if way not in WAYS:
         raise UnknownName("way to bound a norm", way, WAYS)
+    if not 0 < require_number(tolerance, "tolerance") < 1:
+        raise InvalidInput(f"tolerance = {tolerance}; give a share of the norm between 0 and 1, such as 1e-6")
+    if not require_number(flops, "flops") >= 0:
+        raise InvalidInput(f"flops = {flops}; give a number of operations, 0 or more")
     geometry = _geometry(weight, input_size, stride, padding, dilation, padding_mode)
     weight = weight.detach().double()
     scale = power_of_two(weight)
@@ -238,7 +242,7 @@ def _transposed(weight: Tensor, y: Tensor, shape: torch.Size, geometry: Geometry
 
 
 def _of_groups(weight: Tensor, groups: int) -> list[Tensor]:
-    if not isinstance(groups, int) or groups < 1 or len(weight) % groups:
+    if len(weight) % require_whole(groups, "groups"):
         raise InvalidInput(f"{len(weight)} output channels do not part into groups = {groups!r}")
     return list(weight.chunk(groups))
 
@@ -250,17 +254,16 @@ def _geometry(  # noqa: PLR0917
     dimensions = require_tensor(weight, "weight").ndim - 2
     if not 1 <= dimensions <= 3:
         raise InvalidInput(f"weight of shape {tuple(weight.shape)}; give (out, in / groups, *kernel), 1 to 3 sides")
+    if not weight.is_floating_point() or not weight.numel():
+        raise InvalidInput(
+            f"weight: {weight.dtype} of shape {tuple(weight.shape)}; the norm is bounded for real floating-point weights"
+        )
     if not weight.isfinite().all():
         raise InvalidInput("the weight holds NaN or infinity; it has no norm")
     if mode not in MODES:
         raise UnknownName("padding mode", mode, MODES)
-    sides = {
-        name: (value,) * dimensions if isinstance(value, int) else tuple(value)
-        for name, value in (("size", input_size), ("stride", stride), ("padding", padding), ("dilation", dilation))
-    }
-    for name, value in sides.items():
-        if len(value) != dimensions or min(value) < (0 if name == "padding" else 1):
-            raise InvalidInput(f"{name} = {value} for a kernel with {dimensions} sides; give as many positive numbers")
+    given = {"size": input_size, "stride": stride, "padding": padding, "dilation": dilation}
+    sides = {name: _sides(name, value, dimensions) for name, value in given.items()}
     geometry = Geometry(**sides, kernel=tuple(weight.shape[2:]), mode=mode)
     if min(geometry.output) < 1:
         raise InvalidInput(f"a kernel of {geometry.kernel} does not fit on images of {geometry.size} with this padding")
@@ -268,3 +271,12 @@ def _geometry(  # noqa: PLR0917
     if mode in ("circular", "reflect") and any(p >= n for p, n in zip(geometry.padding, room, strict=True)):
         raise InvalidInput(f"{mode} padding of {geometry.padding} is larger than images of {geometry.size} allow")
     return geometry
+
+
+def _sides(name: str, value: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
+    """A whole number for each side of the image."""
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    numbers = tuple(value) if several else (value,) * dimensions  # type: ignore[arg-type]
+    if len(numbers) != dimensions:
+        raise InvalidInput(f"{name} = {value} for a kernel with {dimensions} sides; give as many whole numbers")
+    return tuple(require_whole(one, name, least=0 if name == "padding" else 1) for one in numbers)
