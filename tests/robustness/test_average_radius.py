@@ -72,3 +72,27 @@ def test_runs_that_cannot_be_compared_are_refused():
         radius_difference(ours, other)
     with pytest.raises(InvalidInput, match="no labels"):
         radius_difference(ours, Certificates(ours.prediction, radius))
+
+
+def test_decisions_beside_radii_are_refused():
+    """[0.1] run says 0.1 of an image whose radius is 0.5: the difference would speak of the question alone."""
+    label = torch.tensor([0, 1])
+    exact = Certificates(label, torch.tensor([0.5, 0.5]), label=label)
+    grid, other = (
+        Certificates(label, torch.tensor([0.1, 0.1]), label=label, radii=torch.tensor(radii))
+        for radii in ([0.1], [0.1, 0.2])
+    )
+    for theirs in (exact, other):
+        with pytest.raises(InvalidInput, match="cannot be compared: decisions fall short"):
+            radius_difference(grid, theirs)
+    assert radius_difference(grid, grid).value == 0
+    with pytest.raises(InvalidInput, match="give the certificates of two runs"):
+        radius_difference(exact, 3)
+
+
+def test_one_image_has_an_infinite_standard_error():
+    label = torch.tensor([0])
+    found = Certificates(label, torch.tensor([0.5]), label=label).mean_radius()
+    assert (found.value, found.stderr) == (0.5, float("inf"))
+    with pytest.raises(InvalidInput, match="no interval from n = 1"):
+        found.interval()

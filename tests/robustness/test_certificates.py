@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, UnknownName
 from lemmata.robustness import Certificates
 
 
@@ -35,3 +35,34 @@ def test_without_labels_nothing_is_called_correct():
 def test_bad_radii_are_refused(radius, what):
     with pytest.raises(InvalidInput, match=what):
         Certificates(torch.tensor([0, 1, -1, 2]), torch.tensor(radius))
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"prediction": torch.tensor([1.5])}, "whole numbers"),
+        ({"prediction": torch.tensor([-5])}, "prediction = -5"),
+        ({"label": torch.tensor([1.5])}, "whole numbers"),
+        ({"prediction": torch.tensor([-1])}, "abstained from with radius 0.5"),
+        ({"hits": torch.tensor([5]), "drawn": torch.tensor([3])}, "5 hits of 3"),
+        ({"alpha": 2}, "alpha = 2"),
+        ({"alpha": float("nan")}, "alpha = nan"),
+        ({"alpha": "a"}, "alpha = 'a'"),
+        ({"radii": torch.tensor([0.2, 0.1])}, "increasing order"),
+        ({"radii": [0.1]}, "radii: a list"),
+    ],
+)
+def test_what_no_certificate_is_is_refused(given, what):
+    with pytest.raises(InvalidInput, match=what):
+        Certificates(**{"prediction": torch.tensor([1]), "radius": torch.tensor([0.5])} | given)
+
+
+def test_unknown_norms_and_endings_are_refused():
+    for given in ({"norm": "l9"}, {"norm": 3}, {"stopped": "soon"}):
+        with pytest.raises(UnknownName):
+            found(**given)
+
+
+def test_certainty_and_unknown_hits_are_allowed():
+    assert found(alpha=0.0).alpha == 0
+    assert found(hits=torch.tensor([-1] * 4), drawn=torch.tensor([9] * 4)).hits is not None

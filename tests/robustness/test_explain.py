@@ -7,7 +7,7 @@ import torch
 
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.errors import InvalidInput
-from lemmata.robustness import Certificates, Gaussian
+from lemmata.robustness import Certificates, Gaussian, Uniform, certify
 from lemmata.robustness.explain import samples_to_prove
 
 NOISE = Gaussian(0.5)
@@ -88,8 +88,38 @@ def test_where_sampling_stopped_by_what_it_saw_no_bound_is_spoken_of():
     )
     assert "above 0.691462" in said  # Phi(0.25 / 0.5)
     assert said.endswith("hardly help.")
-    two = Certificates(
-        torch.tensor([-1, 1]), torch.tensor([0.0, 1.0]), hits=torch.tensor([60, 990]), drawn=torch.tensor([100, 1000])
+    for stopped in ("sequential", ""):  # not even where all images, here the only one, got as many copies
+        assert "with confidence" not in one(-1, 0.0, 60, 100, stopped=stopped).explain(0)
+    assert "is above 0.4" in one(-1, 0.0, 60, 100, stopped="fixed").explain(0)
+
+
+@pytest.mark.parametrize(("asked", "stopped"), [({}, "fixed"), ({"tolerance": 0.2}, "sequential")])
+def test_certify_says_how_sampling_stopped(asked, stopped):
+    """One image on the boundary of two classes: the tolerance is met after few copies, by what they show."""
+    model = torch.nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))
+    found = certify(model, torch.zeros(1, 2), sigma=0.5, n=1000, **asked)
+    assert found.stopped == stopped
+    assert ("with confidence" in found.explain(0)) == (stopped == "fixed")
+
+
+def test_the_words_are_those_of_the_norm():
+    assert one(3, 4.0, norm="patch", alpha=0.0).explain(0) == (
+        "Class 3, whatever a patch of 4 x 4 pixels shows, and wherever (certain, as nothing was drawn)."
     )
-    assert "with confidence" not in two.explain(0)
-    assert "is above 0.4" in one(-1, 0.0, 60, 100).explain(0)
+    assert "whatever any 2 pixels of the image become" in one(3, 2.0, norm="l0").explain(0)
+    assert "any 1 pixel of" in one(3, 1.0, norm="l0").explain(0)
+    assert "at the image itself alone (radius 0)" in one(3, 0.0, norm="l0").explain(0)
+
+
+def test_more_samples_that_change_nothing_are_not_praised():
+    """Uniform noise of half-width 1 has radius 1 at p = 1: ten times 10^8 hits give 1.0000 as before."""
+    said = one(3, 0.99999996, 10**8, 10**8, noise=Uniform(1.0)).explain(0)
+    assert said.endswith("would hardly change it.")
+
+
+@pytest.mark.parametrize("i", ["a", 1.5, None, True])
+def test_images_that_are_no_places_are_refused(i):
+    with pytest.raises(InvalidInput, match="image i"):
+        one(3, 1.0).explain(i)

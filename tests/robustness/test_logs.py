@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lemmata.bernoulli import clopper_pearson
 from lemmata.errors import CorruptFile, DataMissing, InvalidInput
-from lemmata.robustness import Certificates, Gaussian
+from lemmata.robustness import Certificates, Gaussian, Laplace, certify, certify_by_bounds
+from lemmata.robustness.ablation.random_pixels import RandomAblation
 from lemmata.robustness.logs import read_log, write_log
 from lemmata.robustness.recovered_hits import recovered_hits
 
@@ -110,6 +111,8 @@ def replaced(old, new):
         (replaced("\t1\t0:", "\t0\t0:"), 2, "correct = 0, but label 3 and prediction 3"),
         (replaced("-1\t0.0\t", "-1\t0.3\t"), 3, "an abstention with radius 0.3"),
         (replaced("-1\t0.0\t", "-2\t0.0\t"), 3, "predict = '-2'"),
+        (replaced("20\t", "-1\t"), 3, "idx = '-1' is no whole number, 0 or more"),
+        ("idx label predict hits drawn\n0 1 1 500 100\n", 2, "500 hits of 100 samples"),
         (GOOD + GOOD, 5, "idx = 'idx' is no whole number"),
         (GOOD.encode()[:-12] + b"\xff\xfe", 1, "cannot be read on"),
         (gzip.compress(GOOD.encode())[:-9], 4, "cannot be read on"),
@@ -144,6 +147,111 @@ def test_a_log_that_is_not_there_and_settings_that_do_not_fit_are_refused(log, t
         read_log(log(GOOD), sigma=0.25, n=0)
 
 
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"alpha": 2}, "alpha = 2"), ({"alpha": float("nan")}, "alpha = nan"), ({"alpha": "x"}, "alpha = 'x'"),
+        ({"n0": -3}, "n0 = -3"), ({"n": 1000, "sigma": 0.25, "alpha": "a"}, "alpha = 'a'"),
+    ],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused(log, given, what):
+    with pytest.raises(InvalidInput, match=what):
+        read_log(log(GOOD), **given)
+
+
+def test_paths_that_are_none_are_refused(log, tmp_path):
+    plain = Certificates(torch.tensor([1]), torch.tensor([0.5]))
+    for path in (3, None, ""):
+        with pytest.raises(InvalidInput, match="path"):
+            read_log(path)
+        with pytest.raises(InvalidInput, match="path"):
+            write_log(plain, path)
+    with pytest.raises(InvalidInput, match="is a folder"):
+        write_log(plain, tmp_path)
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        write_log(plain, tmp_path / "not" / "there")
+    with pytest.raises(InvalidInput, match="give certificates"):
+        write_log(3, tmp_path / "log")
+    with pytest.raises(InvalidInput, match="digits = 100"):
+        write_log(plain, tmp_path / "log", digits=100)
+    with pytest.raises(InvalidInput, match="infinite"):
+        write_log(Certificates(torch.tensor([1]), torch.tensor([torch.inf])), tmp_path / "log", digits=3)
+
+
+SETTINGS = ("norm", "alpha", "seed", "stopped", "name", "noise")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"norm": "linf", "alpha": 0.0, "name": "classifier by crown bounds"},
+        {"norm": "l1", "noise": Laplace(0.25), "alpha": 0.01, "seed": 7, "stopped": "sequential"},
+        {"norm": "l0", "noise": RandomAblation(keep=5, pixels=64), "stopped": "fixed"},
+        {"norm": "l2", "noise": Gaussian(0.5), "radii": torch.tensor([0.25, 0.5], dtype=torch.float64)},
+    ],
+)
+@pytest.mark.parametrize("suffix", ["tsv", "tsv.gz"])
+def test_what_a_log_has_no_place_for_is_read_from_beside_it(tmp_path, settings, suffix):
+    written = Certificates(torch.tensor([1, -1]), torch.tensor([0.5, 0.0]), **settings)
+    read = read_log(write_log(written, tmp_path / f"log.{suffix}"))
+    for field in SETTINGS:
+        assert getattr(read, field) == getattr(written, field), field
+    if written.radii is None:
+        assert read.radii is None
+    else:
+        assert read.radii.tolist() == written.radii.tolist()
+
+
+def test_bounds_are_read_back_as_bounds(tmp_path):
+    """A certain linf certificate is not drawn as an l2 one that may be false."""
+    torch.manual_seed(0)
+    model, x = torch.nn.Linear(4, 3), torch.rand(6, 4)
+    written = certify_by_bounds(model, x, model(x).argmax(1), tolerance=0.1)
+    read = read_log(write_log(written, tmp_path / "log"))
+    assert (read.norm, read.alpha) == ("linf", 0.0)
+    assert read.plot().panels[0].x.unit == "ℓ∞ distance"
+    with pytest.raises(InvalidInput, match="norm = l2"):
+        read_log(tmp_path / "log", sigma=0.5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "stopped"), [({}, "fixed"), ({"radii": [0.1, 0.2]}, "sequential"), ({"tolerance": 0.1}, "sequential")]
+)
+def test_a_certification_log_says_what_it_is(tmp_path, asked, stopped):
+    torch.manual_seed(0)
+    model, x = torch.nn.Linear(4, 3), torch.rand(6, 4)
+    made = certify(model, x, sigma=0.25, n=300, alpha=0.01, seed=5, log=tmp_path / "run.tsv", **asked)
+    read = read_log(tmp_path / "run.tsv")
+    assert (read.noise, read.alpha, read.seed, read.stopped) == (made.noise, 0.01, 5, stopped)
+    assert (None if read.radii is None else read.radii.tolist()) == asked.get("radii")
+    with pytest.raises(InvalidInput, match=r"alpha = 0\.05, but run\.tsv\.json beside the log says 0\.01"):
+        read_log(tmp_path / "run.tsv", alpha=0.05)
+    with pytest.raises(InvalidInput, match="noise = Gaussian"):
+        read_log(tmp_path / "run.tsv", sigma=0.5)
+    with pytest.raises(InvalidInput, match="n0 = 7"):
+        read_log(tmp_path / "run.tsv", n0=7)
+    with pytest.raises(InvalidInput, match="n = 200"):
+        read_log(tmp_path / "run.tsv", n=200)
+    if stopped == "sequential":
+        with pytest.raises(InvalidInput, match="stopped by what it saw"):
+            read_log(tmp_path / "run.tsv", n=300)
+    assert read_log(tmp_path / "run.tsv", sigma=0.25, alpha=0.01, n0=100).alpha == 0.01
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"lemmata certificates, format": 1}'])
+def test_a_file_beside_a_log_that_says_nothing_is_refused(log, content):
+    path = log(GOOD)
+    path.with_name("log.tsv.json").write_text(content)
+    with pytest.raises(CorruptFile, match="holds no settings"):
+        read_log(path)
+
+
+def test_another_file_beside_a_log_is_left_alone(log):
+    path = log(GOOD)
+    path.with_name("log.tsv.json").write_text('{"made by": "another program"}')
+    assert read_log(path).alpha == 0.001
+
+
 rows = st.lists(
     st.tuples(
         st.integers(-1, 9), st.integers(0, 9), st.floats(0, 1e6, allow_nan=False), st.integers(0, 10**9),
@@ -161,7 +269,8 @@ def test_what_is_written_is_read_back(tmp_path_factory, made, packed, counts):
     written = Certificates(
         torch.tensor(prediction), torch.tensor([0.0 if p < 0 else r for p, r in zip(prediction, radius, strict=True)],
         dtype=torch.float64), label=torch.tensor(label), index=torch.tensor(index), samples=torch.tensor(first),
-        hits=torch.tensor(second), drawn=torch.tensor(first), seconds=torch.tensor(second, dtype=torch.float64) / 1000,
+        hits=torch.tensor(second).minimum(torch.tensor(first)), drawn=torch.tensor(first),
+        seconds=torch.tensor(second, dtype=torch.float64) / 1000,
     )  # fmt: skip
     path = write_log(written, tmp_path_factory.mktemp("logs") / ("log.gz" if packed else "log"), counts=counts)
     read = read_log(path)

@@ -49,3 +49,16 @@ def test_a_level_that_was_not_used_is_named_with_one_that_fits():
         recovered_hits([9.0], 100, Gaussian(0.25))
     with pytest.raises(InvalidInput, match="n = 0"):
         recovered_hits([0.5], 0, Gaussian(0.25))
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"radius": ["a"]}, "radius"), ({"radius": [-1.0]}, "radius = -1"),
+        ({"radius": [float("nan")]}, "radius = nan"),
+        ({"noise": 0.25}, "noise = 0.25"), ({"digits": "a"}, "digits = 'a'"), ({"digits": 0}, "digits = 0"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused(settings, what):
+    with pytest.raises(InvalidInput, match=what):
+        recovered_hits(**{"radius": [0.3], "n": 1000, "noise": Gaussian(0.25)} | settings)

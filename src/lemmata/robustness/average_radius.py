@@ -12,7 +12,8 @@ n.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def average_certified_radius(certificates: Certificates) -> Estimate:
-    """The average certified radius with its standard error over the images. Raises `InvalidInput` without labels.
+    """The average certified radius with its standard error over the images.
+
+    One image says nothing of others: its standard error is infinite. Raises `InvalidInput` without labels.
 
     >>> from lemmata.robustness import Certificates
     >>> one = Certificates(torch.tensor([0, 1]), torch.tensor([0.5, 0.1]), label=torch.tensor([0, 1]))
@@ -39,7 +42,8 @@ def radius_difference(ours: Certificates, theirs: Certificates) -> Estimate:
     """By how much the average certified radius of `ours` exceeds that of `theirs` on the same images, image by image.
 
     Images are matched by `index` where both have one, whatever their order, and by place otherwise. Raises
-    `InvalidInput` for different images, labels or norms.
+    `InvalidInput` for different images, labels or norms, and for decisions beside radii or at other radii: a decision
+    gives the largest of the radii asked for, less than the radius itself by up to their distance, whoever is better.
 
     >>> from lemmata.robustness import Certificates
     >>> label = torch.tensor([0, 1, 2])
@@ -49,8 +53,11 @@ def radius_difference(ours: Certificates, theirs: Certificates) -> Estimate:
     >>> round(found.value, 6), found.stderr < 1e-6  # though the radii themselves vary
     (0.1, True)
     """
+    for one in (ours, theirs):
+        _require_certificates(one)
     if ours.norm != theirs.norm:
         raise InvalidInput(f"radii in {ours.norm} and in {theirs.norm} cannot be compared; certify both in one norm")
+    _require_alike(ours, theirs)
     mine, other = _order(ours), _order(theirs)
     if ours.index is not None and theirs.index is not None:
         same = len(ours) == len(theirs) and bool((ours.index[mine].cpu() == theirs.index[other].cpu()).all())
@@ -68,6 +75,22 @@ def radius_difference(ours: Certificates, theirs: Certificates) -> Estimate:
     return _mean(_counted(ours)[mine] - _counted(theirs)[other])
 
 
+def _require_certificates(value: Any) -> None:
+    if not hasattr(value, "prediction"):
+        raise InvalidInput(f"a {type(value).__name__}, {value!r:.60}; give the certificates of two runs")
+
+
+def _require_alike(ours: Certificates, theirs: Certificates) -> None:
+    """Refuse two ways of asking: radii themselves, or decisions at some."""
+    asked = [None if one.radii is None else one.radii.tolist() for one in (ours, theirs)]
+    if asked[0] != asked[1]:
+        said = ["the radii themselves" if one is None else f"decisions at {one}" for one in asked]
+        raise InvalidInput(
+            f"{said[0]} and {said[1]} cannot be compared: decisions fall short of the radius by up to the distance of "
+            "those asked for; certify both in one way"
+        )
+
+
 def _order(certificates: Certificates) -> Tensor:
     _ = certificates.correct  # refuses certificates without labels
     return torch.arange(len(certificates)) if certificates.index is None else certificates.index.cpu().argsort()
@@ -79,5 +102,5 @@ def _counted(certificates: Certificates) -> Tensor:
 
 def _mean(values: Tensor) -> Estimate:
     n = len(values)
-    stderr = float(values.std()) / n**0.5 if n > 1 else float("nan")
+    stderr = float(values.std()) / n**0.5 if n > 1 else math.inf
     return Estimate(float(values.mean()), stderr=stderr, n=n)

@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lemmata.bernoulli.fixed_sample import FixedSample
 from lemmata.bernoulli.looks import require_count
 from lemmata.bernoulli.procedure import FloatArray, IntArray
 from lemmata.errors import InvalidInput
@@ -190,6 +191,7 @@ class _Run:
             label=None if (self.labels == UNKNOWN).all() else column("label"),
             radii=None if aim.radii is None else torch.from_numpy(aim.radii), noise=law, norm=law.norm,
             alpha=aim.procedure.alpha, name=self.name, seed=self.votes.seed,
+            stopped="fixed" if isinstance(aim.procedure, FixedSample) else "sequential",
         )  # fmt: skip
 
     def _where(self) -> str:

@@ -10,8 +10,9 @@ since the share of the next samples is another.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.bernoulli.samples_needed import samples_needed
@@ -29,8 +30,8 @@ MOST = 10**9  # samples beyond which "more than" is said
 class _Seen:
     """What is known of one image; `hits` and `drawn` are None where they were not recorded.
 
-    `fixed` says that all images got one number of samples, fixed beforehand: where sampling stopped by what it saw,
-    Clopper and Pearson's bound at the stop proves nothing, and is not spoken of.
+    `fixed` says that the number of samples was fixed beforehand: where sampling stopped by what it saw, Clopper and
+    Pearson's bound at the stop proves nothing, and is not spoken of; nor where it is not known how it stopped.
     """
 
     prediction: int
@@ -56,13 +57,16 @@ def explain(certificates: Certificates, i: int) -> str:
     >>> from lemmata.robustness import Certificates
     >>> from lemmata.robustness.noise import Gaussian
     >>> few = Certificates(torch.tensor([-1]), torch.tensor([0.0]), hits=torch.tensor([9]), drawn=torch.tensor([9]),
-    ...                    noise=Gaussian(0.5), alpha=0.001)
+    ...                    noise=Gaussian(0.5), alpha=0.001, stopped="fixed")
     >>> from textwrap import fill
     >>> print(fill(explain(few, 0), 100))
     Abstained: 9 of 9 noisy copies fell on one class, so that its probability is above 0.4642 with
     confidence 0.999. n = 9 can never certify at alpha = 0.001: it needs n >= 10.
     """
     n = len(certificates)
+    if isinstance(i, bool) or not isinstance(i, SupportsIndex):
+        raise InvalidInput(f"image i = {i!r}; give a whole number, 0 to {n - 1}")
+    i = operator.index(i)
     if not -n <= i < n:
         raise InvalidInput(f"no image {i} among {n}; give 0 to {n - 1}")
     seen = _seen(certificates, i)
@@ -100,12 +104,12 @@ def _seen(certificates: Certificates, i: int) -> _Seen:
         values = getattr(certificates, name)
         return None if values is None or int(values[i]) < 0 else int(values[i])
 
-    asked, drawn = certificates.radii, certificates.drawn
+    asked = certificates.radii
     return _Seen(
         prediction=int(certificates.prediction[i]), radius=float(certificates.radius[i]), label=entry("label"),
         hits=entry("hits"), drawn=entry("drawn"), alpha=certificates.alpha, noise=certificates.noise,
         radii=() if asked is None else tuple(sorted(asked.double().tolist())), norm=certificates.norm,
-        fixed=asked is None and (drawn is None or bool((drawn == drawn[0]).all())),
+        fixed=certificates.stopped == "fixed",
     )  # fmt: skip
 
 
@@ -126,10 +130,23 @@ def _found(seen: _Seen) -> str:
         if seen.label == seen.prediction
         else f", not its label {seen.label}"
     )
-    said = f"Class {seen.prediction}{right}, on the whole {seen.norm} ball of radius {seen.radius:.4g}"
+    said = f"Class {seen.prediction}{right}, {_within(seen)}"
+    sure = f"(confidence {1 - seen.alpha:g})" if seen.alpha else "(certain, as nothing was drawn)"
     if seen.hits is None or not seen.drawn:
-        return f"{said} (confidence {1 - seen.alpha:g})."
-    return f"{said}: {seen.hits:,} of {seen.drawn:,} noisy copies fell on it (confidence {1 - seen.alpha:g})."
+        return f"{said} {sure}."
+    return f"{said}: {seen.hits:,} of {seen.drawn:,} noisy copies fell on it {sure}."
+
+
+def _within(seen: _Seen) -> str:
+    """Against what the class was certified, in the words of its norm."""
+    radius = f"{seen.radius:.4g}"
+    if seen.radius == 0:
+        return "at the image itself alone (radius 0)"
+    if seen.norm == "patch":
+        return f"whatever a patch of {radius} x {radius} pixels shows, and wherever"
+    if seen.norm == "l0":
+        return f"whatever any {radius} pixel{'' if seen.radius == 1 else 's'} of the image become"
+    return f"on the whole {seen.norm} ball of radius {radius}"
 
 
 def _next(seen: _Seen) -> str:
@@ -154,6 +171,8 @@ def _ten_times(seen: _Seen, noise: Noise) -> str:
     hits = math.floor(seen.hits / seen.drawn * more)
     radius = float(noise.radius(clopper_pearson(hits, more, alpha=seen.alpha, side="lower")))
     capped = "; with all hits nothing but more samples helps" if seen.hits == seen.drawn else ""
+    if f"{radius:.4g}" == f"{seen.radius:.4g}" or radius < seen.radius:
+        return "Ten times the samples, at this share of hits, would hardly change it."
     return f"Ten times the samples, at this share of hits, would give radius {radius:.4g}{capped}."
 
 

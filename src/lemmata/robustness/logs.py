@@ -19,7 +19,8 @@ Nothing is guessed: a line that is not whole, a number that is none, an index me
 the label, an abstention with a radius are refused by file and line. Cost: some 5 microseconds a line.
 
 Where it fails: a radius printed to the nearest digit may be larger than what was certified, by 0.5 % at most;
-`write_log` rounds down. And a log does not say its sigma, n and alpha: they are yours to give.
+`write_log` rounds down. And a published log does not say its sigma, n and alpha: they are yours to give. Logs written
+here have a file beside them that says so (`log_settings`).
 
 Source: the logs of Cohen, Rosenfeld, Kolter (2019), github.com/locuslab/smoothing, and of Jeong, Shin (2020),
 github.com/jh-jeong/smoothing-consistency.
@@ -43,7 +44,9 @@ from torch import Tensor
 
 from lemmata.bernoulli.looks import require_count
 from lemmata.errors import CorruptFile, DataMissing, InvalidInput
-from lemmata.robustness.certificates import ABSTAIN, Certificates
+from lemmata.given import require_number
+from lemmata.robustness.certificates import ABSTAIN, Certificates, Stopped
+from lemmata.robustness.log_settings import agreed, beside, radii_of, read_settings, write_settings
 from lemmata.robustness.noise import Noise, require_noise
 from lemmata.robustness.recovered_hits import recovered_hits
 
@@ -52,6 +55,7 @@ PUBLISHED = ("idx", "label", "predict", "radius", "correct", "time")
 BETWEEN = re.compile(r"[\t ,;]+")
 CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d*)?)")
 GZIP = b"\x1f\x8b"
+MOST_DIGITS = 17  # of a float64
 
 
 def read_log(
@@ -60,8 +64,8 @@ def read_log(
     sigma: float | None = None,
     noise: Noise | None = None,
     n: int | None = None,
-    n0: int = 0,
-    alpha: float = 0.001,
+    n0: int | None = None,
+    alpha: float | None = None,
     unfinished: bool = False,
     name: str | None = None,
 ) -> Certificates:
@@ -69,11 +73,14 @@ def read_log(
 
     With the noise (`sigma`, or `noise`) and the `n` samples that each image got, a number fixed beforehand, the hits
     are recovered from the printed radii (`recovered_hits`; -1 where an image was abstained from, and they cannot be
-    known) and `samples` is n + n0. `unfinished` leaves out a last line that is not whole, of a run that goes on or was
+    known) and `samples` is n + n0. Noise, norm, alpha, radii, seed and how sampling stopped are read from the file
+    ``<path>.json`` that `write_log` and `certify` write; without one alpha is 0.001, n0 is 0 and the norm that of the
+    noise, or l2. `unfinished` leaves out a last line that is not whole, of a run that goes on or was
     killed. Labels of -1 in every line are no labels. float64 radii on the CPU.
 
     Raises `DataMissing` where there is no file, `CorruptFile` with file and line for what no log holds, and
-    `InvalidInput` for settings under which a printed radius cannot come about.
+    `InvalidInput` for settings that contradict the file beside the log, or under which a printed radius cannot come
+    about.
 
     >>> from pathlib import Path; from tempfile import mkdtemp
     >>> log = Path(mkdtemp()) / "mine.tsv"
@@ -83,24 +90,35 @@ def read_log(
     >>> found.accuracy([0.25, 0.5]).accuracy, found.hits
     (array([0.5, 0. ]), tensor([93713,    -1]))
     """
-    file = Path(path)
-    table = _table(file, unfinished)
+    file = _path(path)
+    table, stands = _table(file, unfinished), read_settings(file)
     radius = torch.tensor(table.get("radius", [0.0] * len(table["idx"])), dtype=torch.float64)
     prediction, label = (torch.tensor(table[column], dtype=torch.int64) for column in ("predict", "label"))
     fields: dict[str, Any] = {column: torch.tensor(table[column]) for column in COUNTS if column in table}
-    law = None if noise is None and sigma is None else require_noise(noise, sigma)
+    law = agreed(file, "noise", None if noise is None and sigma is None else require_noise(noise, sigma), stands.noise)
+    level = agreed(file, "alpha", None if alpha is None else require_number(alpha, "alpha"), stands.alpha)
+    level = 0.001 if level is None else level
+    if not 0 <= level < 1:  # NaN fails too
+        raise InvalidInput(f"alpha = {level}; give a probability below 1, such as 0.001")
+    before = agreed(file, "n0", None if n0 is None else require_count(n0, "n0", least=0), stands.n0) or 0
+    stopped: Stopped = stands.stopped
     if n is not None:
-        drawn = torch.full_like(prediction, require_count(n, "n"))
-        fields = {"drawn": drawn, "samples": drawn + require_count(n0, "n0", least=0), **fields}
+        agreed(file, "n", require_count(n, "n"), stands.n)
+        if stopped == "sequential":
+            raise InvalidInput(f"n = {n}, but sampling stopped by what it saw, says {beside(file).name}; leave n out")
+        stopped, drawn = "fixed", torch.full_like(prediction, require_count(n, "n"))
+        fields = {"drawn": drawn, "samples": drawn + before, **fields}
         if law is not None and "hits" not in fields and "radius" in table:
-            ends = recovered_hits(radius.numpy(), n, law, alpha=alpha, digits=_digits(table["radius"]))
+            ends = recovered_hits(radius.numpy(), n, law, alpha=level, digits=_digits(table["radius"]))
             low, high = map(torch.from_numpy, ends)
             fields["hits"] = torch.where(prediction == ABSTAIN, -1, (low + high) // 2)
     if "time" in table:
         fields["seconds"] = torch.tensor(table["time"], dtype=torch.float64)
+    norm = agreed(file, "the noise's norm", None if law is None else law.norm, stands.norm) or "l2"
     return Certificates(
         prediction, radius, label=None if bool((label == -1).all()) else label, index=torch.tensor(table["idx"]),
-        noise=law, norm="l2" if law is None else law.norm, alpha=alpha, name=name or file.name, **fields,
+        noise=law, norm=norm, alpha=level, radii=radii_of(stands),
+        seed=stands.seed, stopped=stopped, name=name or stands.name or file.name, **fields,
     )  # fmt: skip
 
 
@@ -109,10 +127,14 @@ def write_log(
 ) -> Path:
     """Write certificates as a log in the published format, compressed where the name ends in .gz; gives the path.
 
+    What the format has no place for, the noise, the norm, alpha, the radii asked for, the seed and how sampling
+    stopped, is written beside it as ``<path>.json``.
+
     Radii are written so that they are read back as they are, or rounded *down* to `digits` significant digits (3 in the
     published logs, which round to the nearest; of radii rounded down no hits can be recovered, so write the counts).
     `counts` adds the columns samples, hits, drawn. What is not known is written as -1 (labels) and 0
-    (times); indices count from 0. Raises `InvalidInput` where counts are wanted and not known.
+    (times); indices count from 0. Raises `InvalidInput` where counts are wanted and not known, for infinite radii,
+    which a log cannot hold, and for a path that cannot be written.
 
     >>> from pathlib import Path; from tempfile import mkdtemp
     >>> found = Certificates(torch.tensor([3, -1]), torch.tensor([0.5, 0.0]), label=torch.tensor([3, 1]))
@@ -121,8 +143,12 @@ def write_log(
     0       3       3       0.5     1       0:00:00
     1       1       -1      0.0     0       0:00:00
     """
-    if digits is not None:
-        require_count(digits, "digits")
+    if not isinstance(certificates, Certificates):
+        raise InvalidInput(f"a {type(certificates).__name__}, {certificates!r:.60}; give certificates")
+    if digits is not None and require_count(digits, "digits") > MOST_DIGITS:
+        raise InvalidInput(f"digits = {digits}; a radius has {MOST_DIGITS} at most, so leave digits out")
+    if bool(certificates.radius.isinf().any()):
+        raise InvalidInput("a radius is infinite, which a log cannot hold; leave these images out")
     unknown = [column for column in COUNTS if counts and getattr(certificates, column) is None]
     if unknown:
         raise InvalidInput(f"counts: these certificates do not know their {', '.join(unknown)}; leave counts out")
@@ -141,9 +167,21 @@ def write_log(
     )  # fmt: skip
     names = (*PUBLISHED, *(COUNTS if counts else ()))
     text = "".join("\t".join(map(str, row)) + "\n" for row in (names, *rows))
+    file, whole = _path(path), text.encode()
+    try:
+        file.write_bytes(gzip.compress(whole, mtime=0) if file.suffix == ".gz" else whole)
+        write_settings(certificates, file)
+    except OSError as problem:
+        raise InvalidInput(f"{file} cannot be written: {problem}; name a file in a folder of yours") from None
+    return file
+
+
+def _path(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike) or not str(path):
+        raise InvalidInput(f"path = {path!r}; give the path of a log")
     file = Path(path)
-    whole = text.encode()
-    file.write_bytes(gzip.compress(whole, mtime=0) if file.suffix == ".gz" else whole)
+    if file.is_dir():
+        raise InvalidInput(f"{file} is a folder; name a file in it, such as {file / 'log.tsv'}")
     return file
 
 
@@ -207,6 +245,8 @@ def _row(file: Path, at: int, line: str, names: Sequence[str], places: dict[int,
         _refuse(file, at, f"correct = {row['correct']}, but label {row['label']} and prediction {row['predict']}")
     if row["predict"] == ABSTAIN and row.get("radius"):
         _refuse(file, at, f"an abstention with radius {row['radius']}")
+    if row.get("hits", -1) > row.get("drawn", math.inf):
+        _refuse(file, at, f"{row['hits']} hits of {row['drawn']} samples drawn")
     return row
 
 
@@ -215,6 +255,13 @@ def _entry(file: Path, at: int, name: str, text: str) -> Any:
         return READERS[name](text)
     except ValueError:
         _refuse(file, at, f"{name} = {text[:40]!r} is no {KINDS.get(name, 'whole number, -1 or more')}")
+
+
+def _place(text: str) -> int:
+    value = _index(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
 
 
 def _index(text: str) -> int:
@@ -240,9 +287,9 @@ def _seconds(text: str) -> float:
 
 
 READERS: Mapping[str, Callable[[str], Any]] = {
-    **dict.fromkeys((*WHOLE, *COUNTS), _index), "radius": _length, "time": _seconds,
+    **dict.fromkeys((*WHOLE, *COUNTS), _index), "idx": _place, "radius": _length, "time": _seconds,
 }  # fmt: skip
-KINDS = {"radius": "distance", "time": "duration, such as 0:00:14.2"}
+KINDS = {"idx": "whole number, 0 or more", "radius": "distance", "time": "duration, such as 0:00:14.2"}
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:

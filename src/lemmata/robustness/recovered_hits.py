@@ -68,8 +68,16 @@ def attainable(radius: ArrayLike, n: int, noise: Noise, *, alpha: float = 0.001,
 
 def _ends(radius: ArrayLike, n: int, noise: Noise, alpha: float, digits: int) -> tuple[NDArray[np.float64], Ints, Ints]:
     """The radii, and the least and largest hits of each, the least above the largest where there are none."""
-    radii = _rounded(np.atleast_1d(np.asarray(radius, dtype=np.float64)), digits)
-    n = require_count(n, "n")
+    digits, n = require_count(digits, "digits"), require_count(n, "n")
+    if not isinstance(noise, Noise):
+        raise InvalidInput(f"noise = {noise!r}; give the law, such as Gaussian(0.25)")
+    try:
+        given = np.atleast_1d(np.asarray(radius, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise InvalidInput(f"radius = {radius!r:.60}; give one number or several") from None
+    if not ((given >= 0) & (given < np.inf)).all():  # NaN fails too
+        raise InvalidInput(f"radius = {given[~((given >= 0) & (given < np.inf))][0]:g}; radii are finite distances")
+    radii = _rounded(given, digits)
     above = radii > 0
     exponent = np.floor(np.log10(np.where(above, radii, 1.0)))
     half = np.where(above, 0.5 * 10.0 ** (exponent - digits + 1), 0.0)
