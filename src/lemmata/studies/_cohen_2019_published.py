@@ -54,26 +54,38 @@ class TradeOff(Config):
     """All sigmas of one data set."""
 
     dataset: DataSet = "cifar10"
-    reverse: bool = Field(default=False, description="radii from large to small: an order that must be refuted")
+    smoothed: float | None = Field(
+        default=None, description="the sigma that all networks are smoothed with; None is each its own"
+    )
+    unit: Literal["distance", "sigma"] = Field(
+        default="distance", description="of the radii at which they are compared"
+    )
 
 
 class Abstention(Config):
     """PREDICT on ImageNet, sigma 0.25, with more and more samples."""
 
-    reverse: bool = Field(default=False, description="from many samples to few: an order that must be refuted")
+    dealt: int | None = Field(
+        default=None,
+        description="seed of a random deal of each image's outcomes and times among the numbers of samples",
+    )
 
 
 class MnistLogs(Config):
-    """Five runs of one training method on MNIST, all 10,000 test images each."""
+    """One run of one training method on MNIST, all 10,000 test images; the seed is its place among the five."""
 
     sigma: float = 0.25
-    method: Literal["cohen", "stab", "consistency", "salman"] = "cohen"
+    method: Literal["cohen", "stab", "macer_deferred30", "consistency", "salman"] = "consistency"
+    baseline: Literal["cohen", "stab", "macer_deferred30", "consistency", "salman"] = Field(
+        default="cohen", description="the method whose run it is held against"
+    )
 
 
 @cache
-def log(dataset: str, sigma: float) -> Certificates:
-    """The published certificates of the network trained and certified with one sigma."""
-    name = f"data/certify/{dataset}/{NETWORKS[dataset]}/noise_{sigma:.2f}/test/sigma_{sigma:.2f}"
+def log(dataset: str, trained: float, smoothed: float | None = None) -> Certificates:
+    """The published certificates of the network trained with one sigma and smoothed with another, or the same."""
+    sigma = trained if smoothed is None else smoothed
+    name = f"data/certify/{dataset}/{NETWORKS[dataset]}/noise_{trained:.2f}/test/sigma_{sigma:.2f}"
     return read_log(data.find_log(COHEN, name), noise=Gaussian(sigma), name=f"σ = {sigma:g}")
 
 
@@ -93,7 +105,7 @@ def count_abstentions(configs: Sequence[Abstention]) -> list[Measurements]:
 
 
 def average_radii(configs: Sequence[MnistLogs]) -> list[Measurements]:
-    """The average certified radius over the five runs of a method."""
+    """The average certified radius of a run, and how far it is ahead of a run of the baseline."""
     return [_mnist(config) for config in configs]
 
 
@@ -129,38 +141,49 @@ def _at_level(found: Certificates, alpha: float) -> np.ndarray:
 def _trade_off(config: TradeOff) -> Measurements:
     sigmas = list(TABLES[config.dataset])
     radii = np.array((0.0, *RADII[config.dataset]))
-    shares = np.stack([log(config.dataset, sigma).accuracy().at(radii) for sigma in sigmas])
+    curves = [log(config.dataset, sigma, config.smoothed).accuracy() for sigma in sigmas]
+    units = sigmas if config.unit == "sigma" else [1.0] * len(sigmas)
+    shares = np.stack([curve.at(unit * radii) for curve, unit in zip(curves, units, strict=True)])
     best, at_zero = shares.argmax(0), shares[:, 0]
-    if config.reverse:
-        best, at_zero = best[::-1], at_zero[::-1]
     return Measurements.of(
-        out_of_order=int((np.diff(best) < 0).sum()), sigmas_needed=len(set(best.tolist())),
-        rises_at_zero=int((np.diff(at_zero) >= 0).sum()), best=Curve(radii, np.array(sigmas)[shares.argmax(0)]),
+        grows=int(best[-1] > best[0] and (np.diff(best) >= 0).all()), sigmas_needed=len(set(best.tolist())),
+        rises_at_zero=int((np.diff(at_zero) >= 0).sum()), best=Curve(radii, np.array(sigmas)[best]),
     )  # fmt: skip
 
 
 def _abstention(config: Abstention) -> Measurements:
     names = [f"data/predict/imagenet/resnet50/noise_0.25/test/N_{n}" for n in PREDICTIONS]
     found = [read_log(data.find_log(COHEN, name)) for name in names]
-    abstained = np.array([float(each.abstained.double().mean()) for each in found])
+    abstained = np.stack([each.abstained.double().numpy() for each in found])
+    seconds = np.stack([each.seconds.double().numpy() for each in found])  # type: ignore[union-attr]
+    if config.dealt is not None:
+        deal = np.random.default_rng(config.dealt).random(abstained.shape).argsort(0)  # a permutation an image
+        abstained, seconds = (np.take_along_axis(each, deal, 0) for each in (abstained, seconds))
+    share, time = abstained.mean(1), seconds.mean(1)
     right = np.array([each.accuracy([0.0]).accuracy[0] for each in found])
-    seconds = np.array([float(each.seconds.mean()) for each in found])  # type: ignore[union-attr]
-    order = slice(None, None, -1 if config.reverse else 1)
     samples = np.array(PREDICTIONS)
-    exponent = np.polyfit(np.log(samples), np.log(seconds[order]), 1)[0]
     return Measurements.of(
-        rises=int((np.diff(abstained[order]) >= 0).sum()), time_exponent=float(exponent),
-        abstained=Curve(samples, abstained), right=Curve(samples, right), seconds=Curve(samples, seconds),
+        rises=int((np.diff(share) >= 0).sum()),
+        time_exponent=float(np.polyfit(np.log(samples), np.log(time), 1)[0]),
+        abstained=Curve(samples, share), right=Curve(samples, right), seconds=Curve(samples, time),
     )  # fmt: skip
 
 
 def _mnist(config: MnistLogs) -> Measurements:
-    runs = [
+    radius, baseline = (_run_radii(method, config.sigma)[config.seed] for method in (config.method, config.baseline))
+    return Measurements.of(
+        average_radius=radius, lead=radius - baseline, lead_in_sigma=(radius - baseline) / config.sigma
+    )
+
+
+@cache
+def _run_radii(method: str, sigma: float) -> tuple[float, ...]:
+    """The average certified radius of each of a method's five runs, in the order of their files' names."""
+    runs = sorted(
         part for part in sources.find_logs(JEONG).parts
-        if part.startswith(f"mnist/{config.method}/") and float(_noise(part)) == config.sigma
-    ]  # fmt: skip
-    means = [read_log(data.find_log(JEONG, part)).average_radius for part in runs]
-    return Measurements.of(average_radius=float(np.mean(means)), spread=float(np.std(means, ddof=1)), runs=len(runs))
+        if part.startswith(f"mnist/{method}/") and float(_noise(part)) == sigma
+    )  # fmt: skip
+    return tuple(read_log(data.find_log(JEONG, part)).average_radius for part in runs)
 
 
 def _noise(part: str) -> str:
