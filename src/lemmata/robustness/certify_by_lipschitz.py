@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
 from lemmata.robustness.certificates import ABSTAIN, Certificates
+from lemmata.robustness.labels import require_labels
 from lemmata.robustness.linear_bounds.bounds import BUDGET, graph_margins, prepared
 from lemmata.robustness.linear_bounds.rounding import plain_products
 from lemmata.robustness.lipschitz import LipschitzBound, lipschitz
@@ -27,7 +28,8 @@ def certify_by_lipschitz(
 
     `y` (N,) are the true classes, if known; `bound` what `lipschitz` gave for this model, found anew where it is left
     out. Margins are bounded with their rounding, in float64. An image with two logits that rounding cannot
-    tell apart is abstained. Nothing is random; ``alpha`` is 0. Raises `InvalidInput` as `lipschitz` and for NaN.
+    tell apart is abstained. Nothing is random; ``alpha`` is 0. Raises `InvalidInput` as `lipschitz`, for NaN,
+    images of whole numbers, labels that do not fit, a model of one logit, and a `bound` of another model.
 
     >>> model = nn.Linear(1, 2, bias=False)
     >>> model.weight.data = torch.tensor([[1.0], [-1.0]])
@@ -35,10 +37,18 @@ def certify_by_lipschitz(
     tensor([0.5000], dtype=torch.float64)
     """
     start = time.perf_counter()
-    bound = bound or lipschitz(model, x.shape[1:])
+    if bound is not None and not isinstance(bound, LipschitzBound):
+        raise InvalidInput(f"bound: a {type(bound).__name__}; give what lipschitz(model, input_shape) gives, or None")
     dtype = torch.float64
     graph, point = prepared(model, x, 0.0, norm="l2", clip=None, dtype=dtype, method="interval")
-    with torch.no_grad(), plain_products(dtype):
+    label = None if y is None else require_labels(y, len(x), graph.outputs)
+    bound = bound or lipschitz(model, x.shape[1:])
+    if bound.digest != graph.digest:
+        raise InvalidInput(
+            "bound is of another model, of other weights or of inputs of another shape; give what "
+            f"lipschitz(model, {tuple(x.shape[1:])}) gives for this one, or leave it out"
+        )
+    with torch.inference_mode(False), torch.no_grad(), plain_products(dtype):
         logits = graph(point.x)
         if not logits.isfinite().all():
             raise InvalidInput("the model gives NaN or infinite logits; check its weights and the images")
@@ -50,6 +60,6 @@ def certify_by_lipschitz(
     sure = radius > 0
     seconds = torch.full((len(x),), (time.perf_counter() - start) / len(x), dtype=torch.float64)
     return Certificates(
-        torch.where(sure, own, ABSTAIN), torch.where(sure, radius, 0.0), label=None if y is None else y.cpu(),
+        torch.where(sure, own, ABSTAIN), torch.where(sure, radius, 0.0), label=label,
         seconds=seconds, norm="l2", alpha=0.0, name="classifier by its Lipschitz constant",
     )  # fmt: skip

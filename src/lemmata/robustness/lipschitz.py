@@ -5,7 +5,7 @@
 and along any graph: a layer multiplies, a sum adds the constants of what is summed, so that a residual block
 x + F(x) has 1 + L_F. Norms are those of the layers as operators on the images they see, with stride, padding,
 dilation and groups (`lemmata.linalg.convolution_norm`), proven upper bounds; batch normalisation in use is a factor a
-channel and is multiplied into the convolution in front of it. Norms of kernels reshaped to matrices, which are often
+channel and is multiplied into the convolution in front of it, as is any scale that is constant on its channels. Norms of kernels reshaped to matrices, which are often
 taken instead, give a product that is no bound; it is reported beside.
 
 Pairs of logits have constants of their own: |w_i - w_j| in place of |W| for the last layer, at most sqrt(2) |W|.
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.given import require_model, require_number
 from lemmata.linalg.convolution_norm import FLOPS, convolution_norm, matrix_norm
 from lemmata.robustness.linear_bounds.affine import Affine, Average, Convolution, Dense, Reshape, Scale
 from lemmata.robustness.linear_bounds.graph import Graph, Node, Sum
@@ -58,12 +59,14 @@ class LipschitzBound:
     """`value`: a Lipschitz constant (l2 to l2) of the outputs; `layers` those with weights, in order.
 
     `pairs` (C, C) are constants of f_i - f_j. `of_reshaped` is what the norms of reshaped kernels give: no bound.
+    `digest` says of which function, on which shape of inputs, these are constants.
     """
 
     value: float
     pairs: Tensor
     layers: tuple[LayerNorm, ...]
     of_reshaped: float
+    digest: str = ""
 
     __repr__ = short_repr
 
@@ -91,8 +94,9 @@ def lipschitz(
 ) -> LipschitzBound:
     """Bound the Lipschitz constant of `model`, in evaluation mode, on inputs of `input_shape` (without the samples).
 
-    `tolerance` and `flops` are those of `convolution_norm`. Nothing of the answer is random; `seed` draws where
-    Lanczos starts. Raises `InvalidInput` as `interval_bounds` does for models it cannot read.
+    `tolerance` (below 1) and `flops` are those of `convolution_norm`. Nothing of the answer is random; `seed` draws
+    where Lanczos starts. Raises `InvalidInput` as `interval_bounds` does for models it cannot read, and for settings
+    that are none.
 
     >>> model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False))
     >>> model[0].weight.data, model[2].weight.data = 2 * torch.eye(2), 3 * torch.eye(2)
@@ -100,14 +104,27 @@ def lipschitz(
     >>> round(bound.value, 3), round(bound.pairs[0, 1].item(), 3)                   # 2 x 3, and 2 x |(3, -3)|
     (6.0, 8.485)
     """
-    shape = torch.Size(input_shape)
-    if not shape or min(shape) < 1:
-        raise InvalidInput(f"input_shape {tuple(shape)}; give the shape of one input, such as (1, 28, 28)")
-    graph = trace(model, shape, torch.float64, next((p.device for p in model.parameters()), "cpu"))
+    shape = _shape(input_shape)
+    if not 0 < require_number(tolerance, "tolerance") < 1:
+        raise InvalidInput(f"tolerance = {tolerance!r} is not between 0 and 1; it is relative to a norm, take 1e-6")
+    if not require_number(flops, "flops") >= 0:
+        raise InvalidInput(f"flops = {flops!r}; give the operations that a factorisation may take, such as {FLOPS:g}")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise InvalidInput(f"seed = {seed!r}; give a whole number")
+    device = next((p.device for p in require_model(model).parameters()), "cpu")
+    graph = trace(model, shape, torch.float64, device)
     walk = _Walk(graph, tolerance, flops, seed)
     for i in range(1, len(graph.nodes)):
         walk.visit(i)
-    return LipschitzBound(walk.total[-1], walk.pairs(), tuple(walk.layers), walk.reshaped[-1])
+    return LipschitzBound(walk.total[-1], walk.pairs(), tuple(walk.layers), walk.reshaped[-1], graph.digest)
+
+
+def _shape(input_shape: object) -> torch.Size:
+    """The shape of one input."""
+    sides = list(input_shape) if isinstance(input_shape, Sequence) and not isinstance(input_shape, str) else []
+    if not sides or any(isinstance(side, bool) or not isinstance(side, int) or side < 1 for side in sides):
+        raise InvalidInput(f"input_shape = {input_shape!r}; give the shape of one input, such as (1, 28, 28)")
+    return torch.Size(sides)
 
 
 class _Walk:
@@ -119,13 +136,12 @@ class _Walk:
         self.total, self.reshaped = [1.0], [1.0]
         self.layers: list[LayerNorm] = []
         readers = Counter(parent for node in graph.nodes for parent in node.parents)
-        self.absorbed = {
-            node.parents[0]
-            for node in graph.nodes[1:]
-            if isinstance(node.step, Scale)
-            and isinstance(graph.nodes[node.parents[0]].step, Dense | Convolution)
-            and readers[node.parents[0]] == 1
-        }
+        self.absorbed: dict[int, Tensor] = {}  # layers to the factors of their channels in the scale behind them
+        for node in graph.nodes[1:]:
+            if isinstance(node.step, Scale) and readers[node.parents[0]] == 1:
+                factors = _of_channels(node.step, graph.nodes[node.parents[0]])
+                if factors is not None:
+                    self.absorbed[node.parents[0]] = factors
 
     def visit(self, i: int) -> None:
         """The constant of one node from those of its parents."""
@@ -139,9 +155,8 @@ class _Walk:
         elif parent in self.absorbed:
             before = self.graph.nodes[parent]
             inner: Dense | Convolution = before.step  # type: ignore[assignment]
-            assert isinstance(step, Scale)
-            factor = step.factor.reshape(-1, *[1] * (inner.weight.ndim - 1))
-            self._layer(before, inner.weight * factor, inner, before.parents[0])
+            factors = self.absorbed[parent].reshape(-1, *[1] * (inner.weight.ndim - 1))
+            self._layer(before, inner.weight * factors, inner, before.parents[0])
         elif isinstance(step, Sum):
             self._add(sum(self.total[p] for p in node.parents) * UP, sum(self.reshaped[p] for p in node.parents))
         else:
@@ -172,6 +187,15 @@ class _Walk:
     def _add(self, total: float, reshaped: float) -> None:
         self.total.append(total)
         self.reshaped.append(reshaped)
+
+
+def _of_channels(scale: Scale, layer: Node) -> Tensor | None:
+    """The factor of each output channel of a layer with weights, None where a channel has several."""
+    if not isinstance(layer.step, Dense | Convolution):
+        return None
+    axis = 0 if isinstance(layer.step, Convolution) else -1
+    factors = scale.factor.expand(layer.shape).movedim(axis, 0).flatten(1)
+    return factors[:, 0] if bool((factors == factors[:, :1]).all()) else None
 
 
 def _factor(node: Node) -> float:

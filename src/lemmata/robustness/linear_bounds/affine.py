@@ -151,10 +151,11 @@ class Scale(Affine):
 
 
 class Average(Affine):
-    """A linear map without negative weights that torch has a function for: pooling by averages, means."""
+    """A linear map without negative weights that torch has a function for, described in `words`: averages, means."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor], terms: int):
+    def __init__(self, function: Callable[[Tensor], Tensor], terms: int, words: str | None = None):
         self.function, self.terms = function, terms
+        self.words = words or repr(function)
 
     def product(self, x: Tensor) -> Tensor:
         """W x."""

@@ -14,6 +14,7 @@ For linf ball and range make a box, over which the least value is read off.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,19 +47,25 @@ class Ball:
         if norm not in DUAL:
             raise UnknownName("norm", norm, DUAL)
         x = require_tensor(x, "x").detach()
+        x = x.clone() if x.is_inference() else x  # into one that slopes can be optimised around
         if x.ndim < 2 or not len(x):
             raise InvalidInput(f"x of shape {tuple(x.shape)}; give images along a leading axis, (N, ...)")
+        if not x.is_floating_point():
+            raise InvalidInput(f"x of {x.dtype}; give images as floating-point numbers, such as x / 255")
         if not x.isfinite().all():
             raise InvalidInput("x holds NaN or infinity; remove or replace those images")
-        if clip is not None and (not clip[0] < clip[1] or (x < clip[0]).any() or (x > clip[1]).any()):
+        clip = required_clip(clip)
+        if clip is not None and ((x < clip[0]).any() or (x > clip[1]).any()):
             raise InvalidInput(
                 f"x from {float(x.min()):.4g} to {float(x.max()):.4g} is outside clip = {clip}, the range of inputs; "
                 "rescale the images, or give the range that the model takes, or None"
             )
         radii = eps if isinstance(eps, Tensor) else x.new_tensor(require_number(eps, "eps"), dtype=dtype)
-        if not bool((radii >= 0).all()) or radii.ndim > 1 or (radii.ndim == 1 and len(radii) != len(x)):
-            raise InvalidInput(f"eps = {eps!r}; give one radius >= 0, or one an image, ({len(x)},)")
-        return cls(x.to(dtype), above_zero(radii.to(x.device), dtype).expand(len(x)), norm, clip)
+        proper = not radii.is_complex() and bool((radii >= 0).all()) and bool(radii.isfinite().all())
+        if not proper or radii.ndim > 1 or (radii.ndim == 1 and len(radii) != len(x)):
+            raise InvalidInput(f"eps = {eps!r}; give one radius >= 0, or one an image, ({len(x)},), finite")
+        radii = above_zero(radii.to(x.device), dtype).expand(len(x))
+        return cls(x.to(dtype), _widened(x, radii, norm), norm, clip)
 
     def at(self, images: slice) -> Ball:
         """Some of the images."""
@@ -130,6 +137,28 @@ class Ball:
 
     def _per_image(self, values: Tensor) -> Tensor:
         return values.reshape(-1, *[1] * (self.x.ndim - 1))
+
+
+def required_clip(clip: object) -> tuple[float, float] | None:
+    """The range of inputs, low < high, or None. Raises `InvalidInput` for anything else."""
+    if clip is None:
+        return None
+    if isinstance(clip, str) or not isinstance(clip, Sequence) or len(clip) != 2:
+        raise InvalidInput(f"clip = {clip!r}; give the range of inputs as (low, high), such as (0, 1), or None")
+    low, high = (require_number(end, "an end of clip") for end in clip)
+    if not low < high:
+        raise InvalidInput(f"clip = {clip!r}; give the range of inputs as (low, high) with low < high")
+    return low, high
+
+
+def _widened(x: Tensor, radii: Tensor, norm: str) -> Tensor:
+    """Radii (N,) of balls around x as rounded to their dtype that hold the balls around x as given."""
+    rounded = x.to(radii.dtype)
+    if x.dtype == radii.dtype or bool((rounded.double() == x.double()).all()):
+        return radii
+    off = (rounded.double() - x.double()).flatten(1)
+    moved = torch.linalg.vector_norm(off, {"linf": math.inf, "l2": 2.0, "l1": 1.0}[norm], dim=1) * (1 + 1e-12)
+    return above_zero(radii.double() + moved, radii.dtype)
 
 
 def above_zero(eps: Tensor, dtype: torch.dtype) -> Tensor:

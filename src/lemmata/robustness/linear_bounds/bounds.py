@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.given import require_number, require_tensor
 from lemmata.robustness.linear_bounds.backward import State, lower_bounds
 from lemmata.robustness.linear_bounds.ball import Ball
 from lemmata.robustness.linear_bounds.forward import propagate, rows_at_once
@@ -55,7 +56,9 @@ class LogitBounds:
         return self.high - self.low
 
     def plot(self, image: int = 0) -> Figure:
-        """Draw the interval of each logit of one image."""
+        """Draw the interval of each logit of one image. Raises `InvalidInput` for one that is not there."""
+        if isinstance(image, bool) or not isinstance(image, int) or not 0 <= image < len(self.low):
+            raise InvalidInput(f"image = {image!r}; there are images 0 to {len(self.low) - 1}")
         low, high = self.low[image].cpu().double().numpy(), self.high[image].cpu().double().numpy()
         index = range(len(low))
         series = Series(
@@ -154,7 +157,7 @@ def margin_bounds(
     tensor([[0.0000, 0.5000]], dtype=torch.float64)
     """
     graph, ball = prepared(model, x, eps, norm=norm, clip=clip, dtype=dtype, method=method)
-    with torch.no_grad(), plain_products(dtype):
+    with torch.inference_mode(False), torch.no_grad(), plain_products(dtype):
         return graph_margins(graph, ball, classes, method, budget)
 
 
@@ -164,9 +167,9 @@ def prepared(
     """The model as a graph and the balls, checked."""
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
-    with plain_products(dtype):
+    with torch.inference_mode(False), plain_products(dtype):
         ball = Ball.of(x, eps, norm, clip, dtype)
-        graph = model if isinstance(model, Graph) else trace(model, x.shape[1:], dtype, x.device)
+        graph = model if isinstance(model, Graph) else trace(model, x.shape[1:], dtype, x.device, around=ball.x)
     if graph.dtype != dtype or graph.nodes[0].shape != x.shape[1:]:
         raise InvalidInput(
             f"the model was traced for {tuple(graph.nodes[0].shape)} in {graph.dtype}, not for {tuple(x.shape[1:])} in "
@@ -178,11 +181,22 @@ def prepared(
 def graph_margins(graph: Graph, ball: Ball, classes: Tensor, method: str, budget: int) -> Tensor:
     """`margin_bounds` of what is prepared."""
     C = graph.outputs
-    classes = classes.to(ball.x.device)
-    if classes.shape != (len(ball.x),) or classes.is_floating_point() or (classes < 0).any() or (classes >= C).any():
+    budget = required_budget(budget)
+    if C < 2:
+        raise InvalidInput("the model gives one logit, which no other can exceed; give a model of two classes or more")
+    classes = require_tensor(classes, "classes").to(ball.x.device)
+    if classes.shape != (len(ball.x),) or classes.is_floating_point() or classes.dtype == torch.bool or (classes < 0).any() or (classes >= C).any():
         raise InvalidInput(f"classes of shape {tuple(classes.shape)}; give {len(ball.x)} integers from 0 to {C - 1}")
     eye = torch.eye(C, dtype=ball.x.dtype, device=ball.x.device)
-    return _rows(graph, ball, eye[classes][:, None] - eye, method, budget)
+    classes = classes.long()
+    return _rows(graph, ball, eye[classes][:, None] - eye, method, budget).scatter(1, classes[:, None], 0.0)
+
+
+def required_budget(budget: object) -> int:
+    """A number of bytes, one at least; fewer than a row takes is a row at a time."""
+    if not require_number(budget, "budget") >= 1:  # NaN fails too
+        raise InvalidInput(f"budget = {budget!r}; give the bytes that bounds may take, such as {BUDGET}")
+    return int(min(float(budget), 2.0**62))  # type: ignore[arg-type]
 
 
 def _bounds(
@@ -190,8 +204,9 @@ def _bounds(
     *, method: str, norm: str, clip: Clip, dtype: torch.dtype,
     budget: int,
 ) -> LogitBounds:  # fmt: skip
+    budget = required_budget(budget)
     graph, ball = prepared(model, x, eps, norm=norm, clip=clip, dtype=dtype, method=method)
-    with torch.no_grad(), plain_products(dtype):
+    with torch.inference_mode(False), torch.no_grad(), plain_products(dtype):
         eye = torch.eye(graph.outputs, dtype=dtype, device=x.device)
         found = _rows(graph, ball, torch.cat([eye, -eye])[None].expand(len(x), -1, -1), method, budget)
     low, high = found.split(graph.outputs, 1)

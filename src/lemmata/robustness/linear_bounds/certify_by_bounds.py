@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.given import require_number
 from lemmata.robustness.certificates import ABSTAIN, Certificates
+from lemmata.robustness.labels import require_labels
 from lemmata.robustness.linear_bounds.ball import Ball
 from lemmata.robustness.linear_bounds.bounds import BUDGET, METHODS, Clip, graph_margins, prepared
 from lemmata.robustness.linear_bounds.rounding import plain_products
@@ -43,11 +44,12 @@ def certify_by_bounds(
     """Certify images x (N, ...) in ``"linf"``, ``"l2"`` or ``"l1"``: no input within the radius changes the class.
 
     `y` (N,) are the true classes, if known. `method` is one of `margin_bounds`. Without
-    `radii` each image's radius is found to the relative `tolerance`; with them only these are tried, from the smallest
-    on, as far as they are proven. Certificates hold for every input, with ``alpha`` 0; `clip` is the range of inputs
+    `radii` each image's radius is found to the relative `tolerance`; with them, in whatever order, only these are
+    tried, from the smallest on, as far as they are proven. Certificates hold for every input, with ``alpha`` 0; `clip` is the range of inputs
     (a radius says nothing of inputs out of it). An image with two logits that rounding cannot tell apart is abstained.
 
-    Nothing is random. Raises as `interval_bounds`, and `InvalidInput` for radii that are not positive, and NaN logits.
+    Nothing is random. Raises as `interval_bounds`, and `InvalidInput` for radii that are not positive and finite or are
+    named twice, labels that do not fit, a model of one logit, and NaN logits.
 
     >>> model = nn.Linear(1, 2, bias=False)
     >>> model.weight.data = torch.tensor([[1.0], [-1.0]])
@@ -59,6 +61,7 @@ def certify_by_bounds(
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
     graph, ball = prepared(model, x, 0.0, norm=norm, clip=clip, dtype=dtype, method=method)
+    label = None if y is None else require_labels(y, len(x), graph.outputs)
     seconds = torch.zeros(len(x), dtype=torch.float64)
 
     def proves(images: Tensor, eps: Tensor) -> Tensor:
@@ -69,7 +72,7 @@ def certify_by_bounds(
         seconds[images] += (time.perf_counter() - start) / max(1, len(images))
         return (margins > 0).all(1).cpu()
 
-    with torch.no_grad(), plain_products(dtype):
+    with torch.inference_mode(False), torch.no_grad(), plain_products(dtype):
         logits = graph(ball.x)
         if not logits.isfinite().all():
             raise InvalidInput("the model gives NaN or infinite logits; check its weights and the images")
@@ -80,7 +83,7 @@ def certify_by_bounds(
         else:
             radius = _bisected(proves, sure, FIRST[norm], tolerance, _reach(x, norm, clip))
     return Certificates(
-        torch.where(sure, prediction.cpu(), ABSTAIN), radius.double(), label=None if y is None else y.cpu(),
+        torch.where(sure, prediction.cpu(), ABSTAIN), radius.double(), label=label,
         seconds=seconds, radii=table, norm=norm, alpha=0.0, name=f"classifier by {method} bounds",
     )  # fmt: skip
 
@@ -90,9 +93,13 @@ def _checked(radii: Sequence[float] | Tensor | None, tolerance: float) -> Tensor
         raise InvalidInput(f"tolerance {tolerance} is not between 0 and 1; it is relative to the radius, take 0.01")
     if radii is None:
         return None
-    table = torch.as_tensor(radii, dtype=torch.float64).cpu()
-    if table.ndim != 1 or not len(table) or not bool((table > 0).all()):
-        raise InvalidInput(f"radii = {radii!r}; give positive numbers, one at least")
+    if not isinstance(radii, Tensor) and (isinstance(radii, str) or not isinstance(radii, Iterable)):
+        raise InvalidInput(f"radii = {radii!r}; give a sequence of positive numbers, such as [0.01, 0.02]")
+    table = torch.tensor([require_number(radius, "a radius") for radius in radii], dtype=torch.float64)
+    if not len(table) or not bool((table > 0).all()) or not bool(table.isfinite().all()):
+        raise InvalidInput(f"radii = {radii!r}; give positive finite numbers, one at least")
+    if len(table.unique()) < len(table):
+        raise InvalidInput(f"radii = {radii!r} names a radius twice; give each once")
     return table.sort().values
 
 

@@ -46,7 +46,7 @@ def propagate(graph: Graph, ball: Ball, method: str, budget: int) -> State:
 
 
 def rows_at_once(graph: Graph, images: int, dtype: torch.dtype, budget: int) -> int:
-    """How many rows an image a chunk may have."""
+    """How many rows an image a chunk may have, one at least."""
     each = LIVE * images * graph.largest * torch.finfo(dtype).bits // 8
     return max(1, min(budget, CHUNK) // each)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -46,10 +47,28 @@ class Graph:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The network's outputs."""
+        return self.values(x)[-1]
+
+    def values(self, x: Tensor) -> list[Tensor]:
+        """What every node gives."""
         values = [x]
         for node in self.nodes[1:]:
             values.append(node.step(*(values[parent] for parent in node.parents)))  # type: ignore[misc]
-        return values[-1]
+        return values
+
+    @property
+    def digest(self) -> str:
+        """A digest of what is computed: of the steps, how they hang together, and all their numbers."""
+        found = hashlib.sha256()
+        for node in self.nodes:
+            found.update(f"{type(node.step).__name__} {node.parents} {tuple(node.shape)}".encode())
+            for name, value in sorted(vars(node.step).items()) if node.step is not None else ():
+                if isinstance(value, Tensor):
+                    numbers = value.detach().double().cpu().contiguous().reshape(-1)
+                    found.update(f"{name} {tuple(value.shape)}".encode() + numbers.view(torch.uint8).numpy().tobytes())
+                elif name != "function":  # of an average, which its words describe
+                    found.update(f"{name} {value}".encode())
+        return found.hexdigest()[:24]
 
     @property
     def outputs(self) -> int:

@@ -66,7 +66,8 @@ def _norm(module: Any, result: Tensor) -> Scale:
 
 
 def _average(x: Tensor, function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Average:
-    return Average(lambda z: function(z, *args, **kwargs), terms=x[0].numel())
+    words = f"{function.__name__} {args} {sorted(kwargs.items())}"
+    return Average(lambda z: function(z, *args, **kwargs), terms=x[0].numel(), words=words)
 
 
 def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, **rest: Any) -> Average:

@@ -31,8 +31,12 @@ class MaxPool:
 
     @property
     def lipschitz(self) -> float:
-        """The root of the largest number of windows that an input lies in."""
-        return math.sqrt(math.prod(-(-k // s) for k, s in zip(self.kernel, self.stride, strict=True)))
+        """The root of the largest number of windows that an input lies in.
+
+        Window i has the inputs i s + j d, j < k, of a side, and those of one input differ in j by s / gcd(s, d).
+        """
+        sides = zip(self.kernel, self.stride, self.dilation, strict=True)
+        return math.sqrt(math.prod(math.ceil(k / (s // math.gcd(s, d))) for k, s, d in sides))
 
     def __call__(self, z: Tensor) -> Tensor:
         """The maxima."""
