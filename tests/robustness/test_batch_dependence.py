@@ -7,7 +7,7 @@ from torch.nn.functional import dropout
 
 from lemmata.errors import InvalidInput
 from lemmata.robustness import Gaussian, Votes
-from lemmata.robustness.batch_dependence import require_function
+from lemmata.robustness.batch_dependence import require_function, same_logits
 
 
 def network(middle):
@@ -86,3 +86,65 @@ def test_rounding_is_no_dependence(dtype):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2000, 2000), nn.ReLU(), nn.Linear(2000, 10)).to(dtype)
     require_function(model, torch.randn(4, 2000).to(dtype))
+
+
+class Masked(nn.Module):
+    """Logits of three classes, from which `share` of their mean over the batch is taken, and constant others."""
+
+    def __init__(self, share, constants):
+        super().__init__()
+        torch.manual_seed(0)
+        self.read, self.share, self.constants = nn.Linear(64, 3), share, constants
+
+    def forward(self, x):
+        z = self.read(x.flatten(1))
+        return torch.cat([z - self.share * z.mean(0), z.new_tensor(self.constants).expand(len(z), -1)], 1)
+
+
+@pytest.mark.parametrize(
+    "constants", [[-1e4], [-1e9], [-torch.inf], [-1e9] * 50, [-torch.inf, -1e9]], ids=["1e4", "1e9", "inf", "50", "two"]
+)
+def test_a_mask_on_other_classes_hides_no_dependence(constants):
+    with pytest.raises(InvalidInput, match="depends on its batch"):
+        Votes(Masked(0.9, constants), rows(), Gaussian(0.5))
+    Votes(Masked(0.0, constants), rows(), Gaussian(0.5)).count([0], 50)  # the mask itself is none
+
+
+def test_an_offset_common_to_all_classes_hides_no_dependence():
+    model = nn.Sequential(Masked(0.9, [0.0]), Plus(1e4))
+    with pytest.raises(InvalidInput, match="depends on its batch"):
+        Votes(model, rows(), Gaussian(0.5))
+    Votes(nn.Sequential(Masked(0.0, [0.0]), Plus(1e4)), rows(), Gaussian(0.5))
+
+
+class Plus(nn.Module):
+    def __init__(self, offset):
+        super().__init__()
+        self.offset = offset
+
+    def forward(self, x):
+        return x + self.offset
+
+
+def test_logits_are_the_same_by_class():
+    a = torch.tensor([[1.0, 2.0, -torch.inf], [3.0, 1.0, -torch.inf]])
+    assert same_logits(a, a + torch.tensor([1e-5, -1e-5, 0.0]))
+    assert same_logits(a, a[1:], row=1)
+    assert not same_logits(a, a[:1], row=1)
+    assert not same_logits(a, torch.where(a.isinf(), -1e30, a))  # an infinite logit is one
+    assert not same_logits(a, a + torch.tensor([0.01, 0.0, 0.0]))
+    assert same_logits(a, torch.full_like(a, torch.nan))  # whoever counts votes says so
+
+
+def test_a_batch_that_only_many_rows_change_is_refused():
+    class Large(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.read = nn.Linear(64, 3)
+
+        def forward(self, x):
+            z = self.read(x.flatten(1))
+            return z if len(x) < 10 else z.flip(1)
+
+    with pytest.raises(InvalidInput, match="depends on its batch"):
+        Votes(Large(), rows(), Gaussian(0.5), batch=50)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lemmata.errors import InvalidInput
-from lemmata.robustness.forward import _pool_first, fastest, rows_within
+from lemmata.robustness.forward import _pool_first, _same_classifier, fastest, rows_within
 
 FORMATS = ["plain", "channels_last", "packed"]
 
@@ -132,3 +132,53 @@ def test_rows_at_once_are_counted_by_what_a_pass_holds():
     # the largest answer: 8 channels of 8 x 8, 2,048 bytes a row; an image 512 bytes; four copies of each
     assert rows_within(1_000_000, convnet(), rows()) == 1_000_000 // (4 * (2048 + 512))
     assert rows_within(10, convnet(), rows()) == 1
+
+
+class ByNumber(nn.Module):
+    """Takes many rows by an operation that packed tensors do not know."""
+
+    def __init__(self, wrong=0.0):
+        super().__init__()
+        self.layers, self.wrong = convnet(), wrong
+
+    def forward(self, x):
+        z = self.layers(x)
+        if len(x) > 20:
+            z = torch.erfinv(torch.erf(z / 9)) * 9 if z.layout == torch.strided or not self.wrong else z + self.wrong
+        return z
+
+
+@pytest.mark.parametrize("name", ["auto", "packed"])
+def test_a_way_that_fails_on_many_rows_is_left_out(name):
+    if name == "auto":
+        answer, way = fastest(ByNumber().eval(), rows(), batch=50, most=100)
+        assert way.format != "packed"
+        assert answer(rows(50)).shape == (50, 3)
+    else:
+        with pytest.raises(InvalidInput, match="none that this model can take"):
+            fastest(ByNumber().eval(), rows(), format=name, batch=50, most=100)
+
+
+def test_a_way_that_is_wrong_on_many_rows_is_left_out():
+    _, way = fastest(ByNumber(wrong=1e-2).eval(), rows(), batch=50, most=100)
+    assert way.format != "packed"
+
+
+def test_bfloat16_that_gives_other_classes_is_left_out():
+    # logits 5 % apart in one class are within a root of bfloat16's precision, 9 %, and another classifier
+    right = torch.tensor([[2.0, 1.0, 1.95], [1.0, 2.0, 0.5], [0.5, 1.0, 2.0]], dtype=torch.bfloat16)
+    assert _same_classifier(right, right * 1.005)
+    assert not _same_classifier(right, right + torch.tensor([-0.15, 0.0, 0.1], dtype=torch.bfloat16))
+
+
+def test_a_model_that_fails_on_many_rows_is_named_with_its_error():
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.read = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.read(x) * (2 / dict.fromkeys(range(10), 1)[len(x)])
+
+    with pytest.raises(InvalidInput, match="50 at once: KeyError"):
+        fastest(Small(), torch.rand(4, 3), batch=50, most=100)

@@ -266,3 +266,66 @@ def test_options_that_are_none_are_refused():
         Votes(model, x, 0.5)
     with pytest.raises(InvalidInput, match="list of models"):
         Votes(lambda x: x, x, noise)
+
+
+def zero_division(x):
+    return x * (1 // 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (zero_division, "the model fails .*ZeroDivisionError"),
+        (lambda x: x.to_sparse(), "layout torch.sparse_coo.*dense logits"),
+        (lambda x: x.to("meta"), "on meta"),
+        (lambda x: x * torch.inf, "NaN logits for .* infinite leading logit"),
+        (lambda x: torch.full_like(x, -torch.inf), "-inf everywhere, counts as NaN"),
+        (lambda x: torch.cat([x, torch.full_like(x, torch.inf)], 1), "infinite leading logit"),
+    ],
+    ids=["raises", "sparse", "meta", "infinite", "masked everywhere", "plus infinity"],
+)
+def test_models_that_give_no_numbers_are_refused(answer, message):
+    with pytest.raises(InvalidInput, match=message):
+        Votes(Answers(answer), torch.rand(5, 3), Gaussian(0.5)).count([0], 30)
+
+
+def test_a_mask_of_minus_infinity_is_taken():
+    votes = Votes(Answers(lambda x: torch.cat([x, torch.full_like(x, -torch.inf)], 1)), torch.rand(5, 3), Gaussian(0.5))
+    assert votes.count([0], 30)[0, 3:].tolist() == [0, 0, 0]
+
+
+def test_models_that_cannot_be_copied_or_hold_no_numbers_are_refused():
+    x, noise = torch.rand(5, 3), Gaussian(0.5)
+    with pytest.raises(InvalidInput, match="meta device and holds no numbers"):
+        Votes(nn.Linear(3, 2, device="meta"), x, noise)
+    holding = nn.Linear(3, 2)
+    holding.stream = (each for each in ())  # generators cannot be copied
+    with pytest.raises(InvalidInput, match="cannot be copied"):
+        Votes(holding, x, noise)
+
+
+@pytest.mark.parametrize("sigma", [1e-9, 1e-6])
+def test_noise_that_is_rounded_away_is_refused(sigma):
+    x = torch.rand(2, 3) + 1
+    with pytest.raises(InvalidInput, match="too narrow for images with entries up to"):
+        Votes(half_space([1.0, 0.0, 0.0], torch.float32), x, Gaussian(sigma))
+    Votes(half_space([1.0, 0.0, 0.0]), x, Gaussian(sigma))  # a float64 model has it added in float64
+    Votes(half_space([1.0, 0.0, 0.0], torch.float32), x, Gaussian(1e-3))
+
+
+@pytest.mark.parametrize("wrong", [1, (0, 1, 2), (1, 0), (0, float("nan")), "01", ("a", 1)], ids=str)
+def test_a_range_that_is_none_is_refused_as_such(wrong):
+    with pytest.raises(InvalidInput, match=r"^input_range"):
+        Votes(half_space([1.0]), torch.zeros(3, 1), Gaussian(0.5), input_range=wrong)
+
+
+def test_a_budget_that_is_none_is_refused():
+    with pytest.raises(InvalidInput, match="budget = 'a'"):
+        Votes(half_space([1.0]), torch.zeros(3, 1), Gaussian(0.5), budget="a")
+
+
+def test_blocks_are_listed_a_few_at_a_time(monkeypatch):
+    x, model = images(4).flatten(1).double(), half_space([0.1, -0.1] * 32)
+    whole = Votes(model, x, Gaussian(0.5)).count([0, 2, 3], [203, 0, 77])
+    monkeypatch.setattr("lemmata.robustness.votes.AT_ONCE", 3)
+    assert Votes(model, x, Gaussian(0.5)).count([0, 2, 3], [203, 0, 77]).tolist() == whole.tolist()

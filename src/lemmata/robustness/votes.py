@@ -4,8 +4,9 @@
 
 Copies of many images share a forward pass, whose layout and size are measured beforehand (`Votes.way`). Copy j of an
 image depends on the seed, the image's place in its data set, the stream and j alone (`noise_seeds`), on nothing that
-shares its batch; so votes can be recounted, in another order and by another program. What the clock chooses changes
-them by rounding at most, where two logits tie to their last digits: give `batch` and `memory_format` for the same bits.
+shares its batch; so votes can be recounted, in another order and by another program. What the clock chooses moves a
+vote at most where two logits tie to the rounding of the model's type, a per cent or so in bfloat16: give `batch` and
+`memory_format` for the same bits.
 
 The certified classifier is the model as it is given, in its own precision: noise is drawn and added in float32 (float64
 for a float64 model), and the sum is rounded to the model's type as the classifier's first step. Nothing is cast to
@@ -32,14 +33,16 @@ from torch import Tensor, nn
 from lemmata.bernoulli.looks import require_count
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.given import require_model, require_number, require_tensor
-from lemmata.robustness.batch_dependence import require_function
+from lemmata.robustness.batch_dependence import logits, require_function
 from lemmata.robustness.ensemble import ensemble
 from lemmata.robustness.forward import fastest, floating, rows_within
 from lemmata.robustness.noise import Noise, require_noise
 from lemmata.robustness.noise_seeds import BLOCK, Stream, block_seeds, seed_number
 
 IntArray = NDArray[np.int64]
-PROBE = 4  # noisy images by which a model is examined
+PROBE = 4  # noisy images by which a model is examined, one by one; the ways through it are on a block of them
+AT_ONCE = 2**16  # blocks of noise that are listed at a time
+RESOLVED = 64  # units in the last place of an image that noise has to be wide
 
 
 class Votes:
@@ -83,8 +86,8 @@ class Votes:
         budget: int = 2**30,
     ):
         original = require_model(model) if isinstance(model, nn.Module) else ensemble(model)
-        self.model = copy.deepcopy(original).requires_grad_(False)
-        self.noise = require_noise(noise, None)
+        self.model = _copied(original)
+        self.noise = noise = require_noise(noise, None)
         self.x = _require_images(x, input_range)
         self.seed = seed_number(seed)
         self.index = _places(index, len(self.x))
@@ -95,13 +98,15 @@ class Votes:
         self._device = next((each.device for each in (*self.model.parameters(), *self.model.buffers())), self.x.device)
         self._generator = torch.Generator(device=self._device)
 
-        probe = self.x[torch.arange(PROBE) % len(self.x)].to(self._device)
-        probe += noise.sample(probe.shape, self._generator.manual_seed(self.seed % 2**63), dtype=probe.dtype)
+        probe = self.x[torch.arange(BLOCK) % len(self.x)].to(self._device)
+        drawn = noise.sample(probe.shape, self._generator.manual_seed(self.seed % 2**63), dtype=probe.dtype)
+        _require_resolved(self.x, drawn, noise)
+        probe += drawn
         dtype = floating(self.model, probe.dtype)
-        self.classes = require_function(self.model, probe.to(dtype), classes=classes).shape[1]
-        most = rows_within(budget, self.model, probe.to(dtype))
+        self.classes = require_function(self.model, probe[:PROBE].to(dtype), classes=classes).shape[1]
+        most = rows_within(require_count(budget, "budget"), self.model, probe[:PROBE].to(dtype))
         batch = None if batch is None else min(require_count(batch, "batch"), most)
-        self._answer, self.way = fastest(self.model, probe, format=memory_format, batch=batch, most=most)
+        self._answer, self.way = fastest(self.model, probe[:most], format=memory_format, batch=batch, most=most)
         self._rows = torch.empty(
             (max(self.way.batch, BLOCK), *self.x.shape[1:]), dtype=probe.dtype, device=self._device
         )
@@ -119,7 +124,7 @@ class Votes:
         """Classify the next `draws` copies of each of the `images` in `stream`, and count the classes: (m, classes).
 
         `images` (m,) are positions in x, all different, `draws` (m,) or one number for all, 0 or more. Raises
-        `InvalidInput` for others, and where a logit is NaN, with the image that it was of.
+        `InvalidInput` for others, and, with the image, where the largest of its logits is NaN or infinite.
         """
         chosen, wanted = self._request(images, draws)
         began, pieces = time.perf_counter(), self._pieces(chosen, wanted, stream)
@@ -130,8 +135,9 @@ class Votes:
         if (undefined := found[:, -1]).any():
             at = int(undefined.argmax())
             raise InvalidInput(
-                f"NaN logits for {undefined[at]} of {wanted[at]} noisy copies of image {chosen[at]}; a classifier must "
-                "answer wherever noise takes an image: look for overflow or a division by zero in the model"
+                f"NaN logits for {undefined[at]} of {wanted[at]} noisy copies of image {chosen[at]}; an infinite "
+                "leading logit, or -inf everywhere, counts as NaN: a classifier must answer wherever noise takes an image, so "
+                "look for overflow or a division by zero in the model"
             )
         self._drawn[stream][chosen] += wanted
         self.seconds[chosen] += (time.perf_counter() - began) * wanted / max(wanted.sum(), 1)
@@ -149,27 +155,36 @@ class Votes:
             raise InvalidInput(f"{wanted.min()} draws; give 0 or more")
         return chosen.astype(np.int64), np.broadcast_to(wanted, chosen.shape).astype(np.int64)
 
-    def _pieces(self, chosen: IntArray, wanted: IntArray, stream: Stream) -> list[_Piece]:
-        """The blocks that hold the next copies, and which of each."""
+    def _pieces(self, chosen: IntArray, wanted: IntArray, stream: Stream) -> Iterator[_Piece]:
+        """The blocks that hold the next copies, and which of each; made a few at a time, whatever is wanted."""
         start = self._drawn[_known(stream)][chosen]
         first, end = start // BLOCK, start + wanted
         blocks = np.where(wanted > 0, -(-end // BLOCK) - first, 0)
-        owner = np.repeat(np.arange(len(chosen)), blocks)
-        block = first[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(blocks) - blocks, blocks)
-        low = np.maximum(start[owner] - block * BLOCK, 0)
-        high = np.minimum(end[owner] - block * BLOCK, BLOCK)
-        seeds = block_seeds(self.seed, self.index[chosen[owner]], stream, block)
-        return [_Piece(*each) for each in zip(*(part.tolist() for part in (owner, seeds, low, high)), strict=True)]
+        ends = np.cumsum(blocks)
+        for begun in range(0, int(ends[-1]) if len(ends) else 0, AT_ONCE):
+            number = np.arange(begun, min(begun + AT_ONCE, int(ends[-1])))
+            owner = np.searchsorted(ends, number, side="right")
+            block = first[owner] + number - (ends - blocks)[owner]
+            low = np.maximum(start[owner] - block * BLOCK, 0)
+            high = np.minimum(end[owner] - block * BLOCK, BLOCK)
+            seeds = block_seeds(self.seed, self.index[chosen[owner]], stream, block)
+            yield from (_Piece(*each) for each in zip(*(p.tolist() for p in (owner, seeds, low, high)), strict=True))
 
     def _vote(self, counts: Tensor, chosen: IntArray, pieces: list[_Piece]) -> None:
         rows = self._noisy(chosen, pieces)
         owners = np.repeat([piece.owner for piece in pieces], [piece.rows for piece in pieces])
         places = torch.from_numpy(owners * (self.classes + 1)).to(self._device)
         for part, place in zip(rows.split(self.way.batch), places.split(self.way.batch), strict=True):
-            with torch.no_grad():
-                logits = self._answer(part)
-            vote = torch.where(logits.isnan().any(1), self.classes, logits.argmax(1))
+            largest, leading = self._logits(part).max(1)
+            vote = torch.where(largest.isfinite(), leading, self.classes)  # NaN is larger than any number
             counts.view(-1).scatter_add_(0, place + vote, torch.ones_like(vote))
+
+    def _logits(self, rows: Tensor) -> Tensor:
+        try:
+            with torch.no_grad():
+                return self._answer(rows)
+        except Exception:  # packed weights may not take as many rows as come; the model as it is may, or says why not
+            return logits(self.model, rows.to(floating(self.model, rows.dtype)), classes=self.classes)
 
     def _noisy(self, chosen: IntArray, pieces: list[_Piece]) -> Tensor:
         """The copies that the pieces name, (rows, ...), in place."""
@@ -200,7 +215,7 @@ class _Piece(NamedTuple):
         return self.high - self.low
 
 
-def _batches(pieces: list[_Piece], most: int) -> Iterator[list[_Piece]]:
+def _batches(pieces: Iterator[_Piece], most: int) -> Iterator[list[_Piece]]:
     """Gather pieces, in order, into batches of at most `most` rows."""
     batch: list[_Piece] = []
     rows = 0
@@ -224,7 +239,7 @@ def _require_images(x: Tensor, input_range: tuple[float, float] | None) -> Tenso
             f"image {int((~finite).nonzero()[0])} of x has a NaN or infinite entry; leave it out or mend it"
         )
     if input_range is not None:
-        low, high = (require_number(each, "input_range") for each in input_range)
+        low, high = _range(input_range)
         inside = ((x >= low) & (x <= high)).flatten(1).all(1)
         if not inside.all():
             at = int((~inside).nonzero()[0])
@@ -233,6 +248,41 @@ def _require_images(x: Tensor, input_range: tuple[float, float] | None) -> Tenso
                 f"input_range [{low:g}, {high:g}] that the model expects; scale the images: sigma is in their units"
             )
     return x.detach()
+
+
+def _range(given: Any) -> tuple[float, float]:
+    if not isinstance(given, Sequence | np.ndarray | Tensor) or isinstance(given, str) or len(given) != 2:
+        raise InvalidInput(f"input_range = {given!r}; give (low, high), such as (0, 1)")
+    low, high = (require_number(each, "input_range") for each in given)
+    if not low < high:
+        raise InvalidInput(f"input_range = ({low:g}, {high:g}); give (low, high) with low below high, such as (0, 1)")
+    return low, high
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy that no one else changes, without gradients."""
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InvalidInput("a torch.jit module cannot be examined layer by layer; give the module it was made of")
+    if kept := [name for name, each in (*model.named_parameters(), *model.named_buffers()) if each.is_meta]:
+        raise InvalidInput(f"{kept[0]} of the model is on the meta device and holds no numbers; load its weights first")
+    try:
+        return copy.deepcopy(model).requires_grad_(False)
+    except Exception as error:
+        raise InvalidInput(
+            f"the model cannot be copied, which keeps it as it is ({type(error).__name__}: {error}); make it one that "
+            "copy.deepcopy takes"
+        ) from error
+
+
+def _require_resolved(x: Tensor, drawn: Tensor, noise: Noise) -> None:
+    """Refuse noise that the sum with an image rounds away, or to a few values."""
+    largest, width = float(x.abs().max()), float(drawn.abs().mean())
+    if width < RESOLVED * torch.finfo(x.dtype).eps * largest:
+        raise InvalidInput(
+            f"{noise} is too narrow for images with entries up to {largest:g} in {x.dtype}: the sum is rounded to "
+            f"steps of {torch.finfo(x.dtype).eps * largest:.2g}, and the certificate would be of other noise; take "
+            "wider noise, or a float64 model"
+        )
 
 
 def _places(index: Tensor | None, images: int) -> IntArray:
