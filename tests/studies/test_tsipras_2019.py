@@ -52,12 +52,21 @@ def test_exact_accuracies_agree_with_counting():
     assert counted == pytest.approx(accuracy(w, b, 0.85, config.eta, attacked=eps), abs=0.0064)
 
 
-def test_the_average_of_faint_features_as_in_the_paper():
-    """sign(sum of the faint features): Phi(3) as it is, Phi(-3) under eps = 2 eta, with eta = 3 / sqrt(d)."""
-    eta = 3 / sqrt(100)
-    w = np.array([0.0, *[0.01] * 100])
-    assert accuracy(w, 0.0, 0.95, eta) == pytest.approx(norm.cdf(3))
-    assert accuracy(w, 0.0, 0.95, eta, robust=2 * eta) == pytest.approx(norm.cdf(-3))
+def test_the_numbers_of_the_study_are_those_of_the_distribution():
+    """The faint features' sum, and Bayes' rule: as it is and under eps = 2 eta, d = 400 and eta = 3 / sqrt(d)."""
+    eta = 3 / sqrt(400)
+    faint, bayes = np.array([0.0, *[1.0] * 400]), np.array([np.log(19), *[2 * eta] * 400])
+    assert accuracy(faint, 0.0, 0.95, eta) == pytest.approx(norm.cdf(3))
+    assert accuracy(faint, 0.0, 0.95, eta, robust=2 * eta) == pytest.approx(norm.cdf(-3))
+    found = [accuracy(w, 0.0, 0.95, eta, robust=eps) for w in (faint, bayes) for eps in (0.0, 2 * eta)]
+    assert [round(each, 4) for each in found] == [0.9987, 0.0013, 0.9995, 0.0038]
+    text = " ".join(str(study.__doc__).split())
+    assert "0.9987 and 0.0013" in text
+    assert "0.9995 and 0.0038" in text
+
+
+def test_no_number_is_shown_as_the_papers():
+    assert not [claim.name for claim in study.study.claims if claim.paper is not None or claim.quoted]
 
 
 @settings(max_examples=200, deadline=None)
@@ -65,7 +74,7 @@ def test_the_average_of_faint_features_as_in_the_paper():
     p=st.floats(0.5, 0.99), strength=st.floats(0.1, 5), d=st.integers(1, 30), b=st.floats(-2, 2),
     seed=st.integers(0, 10**6),
 )  # fmt: skip
-def test_theorem_2_1_holds_for_any_linear_classifier(*, p, strength, d, b, seed):
+def test_the_theorem_holds_for_any_linear_classifier(*, p, strength, d, b, seed):
     w = np.random.default_rng(seed).normal(size=d + 1)
     eta = strength / sqrt(d)
     error = 1 - accuracy(w, b, p, eta)
@@ -131,7 +140,7 @@ def test_verdicts_at_smoke_scale(tmp_path):
     for name in (
         "faint-features-left-out",
         "faint-features-used",
-        "theorem-2.1",
+        "trade-off-theorem",
         "trade-off",
         "standard-is-not-robust",
     ):

@@ -41,7 +41,7 @@ def frontier(table) -> Figure:
             )
         )  # fmt: skip
     x = np.linspace(0.0, 1.0, 50)
-    series.append(Series(label="Theorem 2.1: not below", x=x, y=0.05 / 0.95 * x, role="theory"))
+    series.append(Series(label="the theorem: not below", x=x, y=0.05 / 0.95 * x, role="theory"))
     panel = Panel(
         x=Axis(label="accuracy under the theorem's adversary", limits=(-0.02, 1.02)),
         y=Axis(label="standard error", limits=(-0.002, 0.06)),
