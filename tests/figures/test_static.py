@@ -2,6 +2,7 @@ import io
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
+import matplotlib.figure
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +10,7 @@ from pypdf import PdfReader
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series, mean_and_band
-from lemmata.figures.static import apart, render
+from lemmata.figures.static import _name_powers, apart, render
 from lemmata.figures.style import looks, thinned
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -138,3 +139,13 @@ def test_a_short_stretch_of_a_log_axis_has_numbers(low, high, tmp_path):
     (page,) = PdfReader(io.BytesIO(drawn.read_bytes())).pages
     found = [float(word.strip("y")) for word in page.extract_text().split() if word[:1].isdigit()]
     assert sum(0.9 * low <= value <= 1.1 * high for value in found) >= 2
+
+
+@pytest.mark.parametrize(("high", "power"), [(1e4, "1000"), (1e5, "$10^{3}$")])
+def test_a_logarithmic_axis_has_one_notation(high, power):
+    """1,000 is written plainly where all powers in sight are short, and as a power beside 100,000."""
+    axes = mpl.figure.Figure().subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(50, 1.5 * high)
+    _name_powers(axes.xaxis, Axis(label="n", log=True))
+    assert axes.xaxis.get_major_formatter()(1e3) == power

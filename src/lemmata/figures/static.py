@@ -258,8 +258,8 @@ def _scale(axis: Any, described: Axis) -> None:
         axis.grid(False)
 
 
-def _power(value: float) -> str:
-    return f"{value:g}" if 1e-3 <= value <= 1e4 else rf"$10^{{{np.log10(value):.0f}}}$"
+def _power(value: float, *, plain: bool) -> str:
+    return f"{value:g}" if plain else rf"$10^{{{np.log10(value):.0f}}}$"
 
 
 def _between(value: float) -> str:
@@ -278,7 +278,7 @@ def _named(low: float, high: float) -> int:
 
 
 def _name_powers(axis: Any, described: Axis) -> None:
-    """Write 0.1, 1, 10 for powers of ten, and what lies between where few powers are in sight."""
+    """Write powers of ten as 0.1, 1, 10 where all in sight are short; and what lies between, where few are in sight."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     if described.log:
@@ -288,7 +288,8 @@ def _name_powers(axis: Any, described: Axis) -> None:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.5g}"))
             axis.set_minor_formatter(NullFormatter())
             return
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+        plain = low > 5e-4 and high < 2e4  # one notation an axis
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value, plain=plain)))
         between = FuncFormatter(lambda value, _: _between(value)) if high / low < 50 else NullFormatter()
         axis.set_minor_formatter(between)
 
