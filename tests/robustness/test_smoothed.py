@@ -73,3 +73,24 @@ def test_probabilities_that_underflow_keep_their_logarithm():
 def test_options_that_are_none_are_refused(options, message):
     with pytest.raises(InvalidInput, match=message):
         Smoothed(classifier(), **options)
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "message"),
+    [
+        (nn.Flatten(), torch.zeros(3, 2, dtype=torch.int64), "images: torch.int64"),
+        (nn.Flatten(), torch.zeros(3), r"images: torch.float32 \(3,\)"),
+        (nn.Flatten(), [[0.0]], "images: list"),
+        (nn.Linear(3, 2), torch.zeros(3, 2), r"the model fails on images of shape \(2,\)"),
+        (Pair(), torch.zeros(3, 2), "the model gives a tuple"),
+        (nn.Identity(), torch.zeros(3, 2, 2), r"the model gives \(6, 2, 2\) for 6 images"),
+    ],
+)
+def test_images_and_answers_that_do_not_fit_are_refused(model, rows, message):
+    with pytest.raises(InvalidInput, match=message):
+        Smoothed(model, sigma=0.5, samples=2)(rows)

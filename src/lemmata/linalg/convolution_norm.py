@@ -256,7 +256,7 @@ def _geometry(  # noqa: PLR0917
         raise InvalidInput(f"weight of shape {tuple(weight.shape)}; give (out, in / groups, *kernel), 1 to 3 sides")
     if not weight.is_floating_point() or not weight.numel():
         raise InvalidInput(
-            f"weight: {weight.dtype} of shape {tuple(weight.shape)}; the norm is bounded for real floating-point weights"
+            f"weight: {weight.dtype} of shape {tuple(weight.shape)}; give real floating-point numbers, to have a norm"
         )
     if not weight.isfinite().all():
         raise InvalidInput("the weight holds NaN or infinity; it has no norm")

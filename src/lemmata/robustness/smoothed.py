@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from lemmata.bernoulli.looks import require_count
+from lemmata.errors import InvalidInput
 from lemmata.given import require_model
 from lemmata.robustness.noise import Noise, require_noise
 from lemmata.robustness.noise_seeds import seed_number
@@ -28,7 +29,8 @@ class Smoothed(nn.Module):
     """`model` averaged over `samples` noises, as a model: (rows, ...) to log-probabilities (rows, classes).
 
     The log-probabilities serve as logits: their argmax is the class, their cross-entropy -log of the mean probability.
-    The model is held, not copied, and kept in the mode it is in. `redraw` takes other noises.
+    The model is held, not copied, and kept in the mode it is in. `redraw` takes other noises. Raises `InvalidInput` for
+    images of whole numbers, images that the model fails on, and answers that are no logits.
 
     >>> model = nn.Linear(2, 3)
     >>> smoothed = Smoothed(model, sigma=0.25, samples=8, seed=0)
@@ -61,10 +63,28 @@ class Smoothed(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Give log G (rows, classes), by one pass of the model over all noisy copies."""
-        noises = self._noises(rows)
-        copies = (rows[:, None] + noises).flatten(0, 1)
-        log_probabilities = log_softmax(self.model(copies), dim=1).unflatten(0, (len(rows), self.samples))
+        if not isinstance(rows, Tensor) or rows.ndim < 2 or not rows.is_floating_point():
+            got = f"{rows.dtype} {tuple(rows.shape)}" if isinstance(rows, Tensor) else type(rows).__name__
+            raise InvalidInput(f"images: {got}; give floating-point images (rows, ...)")
+        copies = (rows[:, None] + self._noises(rows)).flatten(0, 1)
+        log_probabilities = log_softmax(self._logits(copies), dim=1).unflatten(0, (len(rows), self.samples))
         return log_probabilities.logsumexp(1) - math.log(self.samples)
+
+    def _logits(self, copies: Tensor) -> Tensor:
+        """The model's answer, if it is logits (rows, classes)."""
+        try:
+            found = self.model(copies)
+        except torch.OutOfMemoryError:  # of whoever chose the batch
+            raise
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise InvalidInput(
+                f"the model fails on images of shape {tuple(copies.shape[1:])} in {copies.dtype}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(copies):
+            got = tuple(found.shape) if isinstance(found, Tensor) else f"a {type(found).__name__}"
+            raise InvalidInput(f"the model gives {got} for {len(copies)} images; it must give logits (rows, classes)")
+        return found
 
     def _noises(self, rows: Tensor) -> Tensor:
         """The noises (m, ...) for images such as `rows`, drawn where there are none yet."""

@@ -73,6 +73,25 @@ def test_parts_that_do_not_apply_are_left_out_or_refused():
     for eps in ([0.1, 0.2], 0.0):
         with pytest.raises(InvalidInput, match="one positive radius"):
             auto_attack(net, x, y, eps=eps, **SHORT)
+    for options, words in (
+        ({"parts": []}, r"parts = \[\]; give a list"),
+        ({"parts": "apgd-ce"}, "parts = 'apgd-ce'; give a list"),
+        ({"steps": 0}, "steps = 0"),
+        ({"restarts": 0}, "restarts = 0"),
+        ({"queries": 0}, "queries = 0"),
+        ({"batch": 1.5}, "batch = 1.5"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            auto_attack(net, x, y, eps=0.02, **(SHORT | options))
+
+
+def test_it_runs_where_the_caller_turned_gradients_off():
+    net, x, y = case()
+    wanted = auto_attack(net, x, y, eps=0.1, parts=["apgd-ce"], **SHORT)
+    with torch.inference_mode():
+        found = auto_attack(net, x.clone(), y, eps=0.1, parts=["apgd-ce"], **SHORT)
+    assert found.adversarial.equal(wanted.adversarial)
+    assert found.subject == "model"
 
 
 def test_without_the_toolbox_the_extra_is_named(monkeypatch):

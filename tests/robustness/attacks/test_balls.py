@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from lemmata.errors import UnknownName
+from lemmata.errors import InvalidInput
 from lemmata.robustness.attacks.balls import (
     distance,
     dual_norm,
@@ -120,5 +120,5 @@ def test_starts_are_uniform_in_the_ball(dimension):
 
 
 def test_an_unknown_norm_is_refused():
-    with pytest.raises(UnknownName, match="did you mean 'linf'"):
+    with pytest.raises(InvalidInput, match="give 'linf' or 'l2'"):
         require_norm("inf")

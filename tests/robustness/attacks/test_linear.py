@@ -140,3 +140,22 @@ def test_bad_input_is_refused():
         linear_worst_case(model.weight, model.bias, x, torch.full_like(y, 3).scatter(0, y.new_tensor([0]), 0), eps=0.1)
     with pytest.raises(InvalidInput, match="beyond clip"):
         linear_worst_case(model.weight, model.bias, x + 1, y, eps=0.1)
+    for weight, bias, words in (
+        (model.weight * torch.nan, model.bias, "the weight is complex, or holds NaN"),
+        (model.weight, model.bias * torch.nan, "the bias is complex, or holds NaN"),
+        (model.weight + 0j, model.bias, "the weight is complex"),
+        (model.weight, model.bias[:2], r"bias of shape \(2,\); give \(3,\)"),
+        (model.weight, 0.0, "bias: a float"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            linear_worst_case(weight, bias, x, y, eps=0.1)
+
+
+def test_the_widest_type_given_is_computed_in():
+    model, x = linear(3), images()
+    y = model(x).argmax(1)
+    wanted = linear_worst_case(model.weight, model.bias, x.float().double(), y, eps=0.125)
+    found = linear_worst_case(model.weight, model.bias, x.float(), y, eps=0.125)
+    assert found.adversarial.dtype == torch.float64
+    assert found.success.equal(wanted.success)
+    torch.testing.assert_close(found.loss_at_end, wanted.loss_at_end, rtol=0, atol=1e-12)

@@ -2,13 +2,14 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from lemmata import nets
 from lemmata.errors import InvalidInput, UnknownName
-from lemmata.robustness.attacks import VanishingGradients, fgsm, pgd, pgd_smoothed
+from lemmata.robustness.attacks import VanishingGradients, fgsm, log_odds, margin, pgd, pgd_smoothed, robust_accuracy
 from lemmata.robustness.attacks.gradients import lost
 
 
@@ -40,7 +41,27 @@ REFUSED = [
     (lambda m, x, y: pgd(m, x, y, eps=0.1, restarts=0), "restarts = 0"),
     (lambda m, x, y: pgd(m, x, y, eps=0.1, step_size=-1.0), "step_size = -1; steps are finite"),
     (lambda m, x, y: pgd(m, x, y, eps=0.1, batch=0), "batch = 0"),
-    (lambda m, x, y: pgd(m, x, y, eps=0.1, seed=-1), "seed = -1"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, seed=1.5), "seed = 1.5"),
+    *((lambda m, x, y, v=v: pgd(m, x, y, eps=0.1, steps=v), f"steps = {v!r}") for v in ("a", 1.5, None, True)),
+    *((lambda m, x, y, v=v: pgd(m, x, y, eps=0.1, restarts=v), f"restarts = {v!r}") for v in ("a", 1.5, None, True)),
+    *((lambda m, x, y, v=v: pgd(m, x, y, eps=0.1, batch=v), f"batch = {v!r}") for v in ("a", 1.5, True)),
+    *((lambda m, x, y, v=v: pgd_smoothed(m, x, y, eps=0.1, sigma=0.1, draws=v), "draws = ") for v in ("a", 1.5)),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, early_exit="no"), "early_exit = 'no'; give True or False"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, random_start="a"), "random_start = 'a'"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, targeted="a"), "targeted = 'a'"),
+    (
+        lambda m, x, y: pgd(m, x, y, eps=0.1, step_size=[0.1, 0.2]),
+        r"step_size of shape \(2,\) does not go with radii",
+    ),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, schedule=3), "schedule: .*give a function"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, schedule=lambda k: 1.0), "schedule: .*give a function"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, schedule=lambda k, n: "a"), r"schedule\(0, 40\) = 'a'"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, schedule=lambda k, n: float("nan")), r"schedule\(0, 40\) = nan"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, loss=nn.CrossEntropyLoss()), r"float32 \(\) .*reduction='none'"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, loss=lambda z, y: z), r"the loss gives torch.float32 \(10, 3\)"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, loss=lambda z, y: z[:, 0] * float("nan")), "the loss gives NaN"),
+    (lambda m, x, y: fgsm(m, x, y, eps=0.1, loss=lambda z, y: z[:, 0].detach()), "the loss has no gradient"),
+    (lambda m, x, y: pgd(m, x, y, eps=0.1, loss=lambda z: z), "loss: a function of two arguments"),
     (lambda m, x, y: pgd(abs, x, y, eps=0.1), "a model is a torch.nn.Module"),
     (lambda m, x, y: pgd([], x, y, eps=0.1), "no model to attack"),
     (lambda m, x, y: pgd([m, nets.mlp(6, [9], 3, seed=0)], x, y, eps=0.1), "differ in architecture"),
@@ -89,7 +110,7 @@ def test_refused_with_what_was_wrong_and_the_remedy(place):
 
 
 def test_unknown_names_are_answered_with_the_nearest():
-    with pytest.raises(UnknownName, match="did you mean 'linf'"):
+    with pytest.raises(InvalidInput, match="norm = 'inf'; give 'linf' or 'l2'"):
         pgd(model(), X, Y, eps=0.1, norm="inf")
     with pytest.raises(UnknownName, match="did you mean 'margin'"):
         pgd(model(), X, Y, eps=0.1, loss="margins")
@@ -147,9 +168,64 @@ class Rounded(nn.Module):
         return self.inner(x).detach() if self.detached else self.inner((x * 8).round() / 8)
 
 
-@pytest.mark.parametrize("detached", [False, True])
-def test_no_gradient_at_all_is_warned_of(detached):
-    net = Rounded(detached=detached)
+def test_logits_that_are_detached_are_refused_by_the_name_of_who_detached_them():
+    net = nn.Sequential(nn.Identity(), Rounded(detached=True))
+    for attack in (pgd, fgsm):
+        with pytest.raises(
+            InvalidInput, match=r"no gradient by the images: '1' \(Rounded\) gives a result that is detach"
+        ):
+            attack(net, X, own(net), eps=0.05)
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_taken_where_the_caller_turned_them_off(off):
+    net = model()
+    wanted = pgd(net, X, own(net), eps=0.3)
+    with off():
+        found = pgd(net, X.clone(), own(net).clone(), eps=torch.full((10,), 0.3))
+        curve = robust_accuracy(net, X.clone(), own(net), eps=[0.1, 0.3], steps=5)
+        fast = fgsm(net, X, own(net), eps=0.3)
+        smooth = pgd_smoothed(net, X, own(net), eps=0.3, sigma=0.1, draws=2, steps=2)
+    assert found.adversarial.equal(wanted.adversarial)
+    assert found.success.any()
+    assert fast.adversarial.equal(fgsm(net, X, own(net), eps=0.3).adversarial)
+    assert curve.standing.equal(robust_accuracy(net, X, own(net), eps=[0.1, 0.3], steps=5).standing)
+    assert smooth.subject == "smoothed, Gaussian(sigma=0.1)"
+    assert found.subject == curve.subject == "model"
+    assert not any(p.grad is not None for p in net.parameters())
+
+
+def test_a_model_made_in_inference_mode_is_refused_by_name():
+    with torch.inference_mode():
+        net = model()
+    with pytest.raises(InvalidInput, match=r"made under torch\.inference_mode"):
+        pgd(net, X, Y, eps=0.1)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70, np.int64(3)])
+def test_any_whole_number_is_a_seed(seed):
+    one, two = (pgd(model(), X, Y, eps=0.1, steps=2, seed=seed).adversarial for _ in range(2))
+    assert one.equal(two)
+
+
+@pytest.mark.parametrize("value", [margin, log_odds])
+def test_losses_refuse_what_is_no_logits_and_labels(value):
+    z, y = torch.randn(2, 3), torch.tensor([0, 2])
+    assert value(z, y).shape == (2,)
+    for logits, labels, words in (
+        (z, torch.tensor([5, 0]), "labels y run from 0 to 5"),
+        (z, torch.tensor([-1, 0]), "labels y run from -1"),
+        (z, y.float(), "whole numbers"),
+        (z[:, :1], y * 0, "C >= 2"),
+        (z.long(), y, "floating-point"),
+        (z - torch.inf, y, "no difference can be taken"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            value(logits, labels)
+
+
+def test_no_gradient_at_all_is_warned_of():
+    net = Rounded(detached=False)
     with pytest.warns(VanishingGradients, match="auto_attack"):
         found = pgd(net, X, own(net), eps=0.05, random_start=False)
     assert bool((found.vanished == 1).all())

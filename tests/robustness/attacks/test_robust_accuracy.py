@@ -7,7 +7,7 @@ from torch import nn
 
 from lemmata import nets
 from lemmata.bernoulli import clopper_pearson
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import static
 from lemmata.robustness import Certificates
 from lemmata.robustness.attacks import linear_worst_case, pgd, robust_accuracy
@@ -89,14 +89,20 @@ def test_one_radius_and_the_same_answer_as_pgd():
     ("options", "words"),
     [
         ({"eps": [0.2, 0.1]}, "does not increase"),
-        ({"eps": [0.1], "losses": ()}, "losses is empty"),
+        ({"eps": [0.1], "losses": ()}, r"losses = \(\)"),
         ({"eps": [0.1], "confidence": 1.0}, "confidence = 1.0"),
         ({"eps": [-0.1]}, "radii are finite"),
+        ({"eps": [0.1], "losses": "margin"}, "losses = 'margin'; give a list"),
+        ({"eps": [0.1], "confidence": "a"}, "confidence = 'a'"),
+        ({"eps": "0.1"}, "eps = '0.1'"),
+        ({"eps": [0.1], "targeted": True}, "targeted: .*read `success`"),
+        ({"eps": [0.1], "loss": "margin"}, r"loss = 'margin'; give losses=\["),
+        ({"eps": [0.1], "stepsize": 0.1}, "did you mean 'step_size'"),
     ],
 )
 def test_bad_input_is_refused(options, words):
     net, x, y = case()
-    with pytest.raises(InvalidInput, match=words):
+    with pytest.raises((InvalidInput, UnknownName), match=words):
         robust_accuracy(net, x, y, **options)
     with pytest.raises(InvalidInput, match="one after the other"):
         robust_accuracy([net, net], x, y, eps=0.1)

@@ -10,15 +10,17 @@ Memory: four copies of the rows of a block of images (`STATE` bytes), and a batc
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.given import require_flag, require_number, require_whole
 from lemmata.robustness.attacks.balls import distance, dual_norm
 from lemmata.robustness.attacks.classifiers import require_finite
-from lemmata.robustness.attacks.gradients import gradient_of, lost
+from lemmata.robustness.attacks.gradients import gradient_of, lost, require_gradient
 from lemmata.robustness.attacks.problem import Problem, Radii, Schedule, blocks, broadcast
 from lemmata.robustness.attacks.rows import Best, Block
 
@@ -38,23 +40,43 @@ class Climb:
     early_exit: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.restarts) < 1:
-            raise InvalidInput(
-                f"steps = {self.steps}, restarts = {self.restarts}; an attack takes at least one of each"
-            )
+        for name in ("steps", "restarts"):
+            require_whole(getattr(self, name), name)
+        for name in ("random_start", "early_exit"):
+            require_flag(getattr(self, name), name)
+        if self.schedule is not None:
+            for k in range(self.steps):
+                self._scheduled(k)
 
     def lengths(self, problem: Problem) -> Tensor:
         """The length of a step for each radius and image: (L, N)."""
         if self.step_size is None:
             return problem.eps * (WAY / self.steps)
         given = broadcast(self.step_size, problem.x, "step_size", "steps")
-        return given.expand(*problem.lead, len(problem.x)).reshape(problem.eps.shape)
+        try:
+            return given.expand(*problem.lead, len(problem.x)).reshape(problem.eps.shape)
+        except RuntimeError:
+            raise InvalidInput(
+                f"step_size of shape {tuple(given.shape[:-1])} does not go with radii of shape {problem.lead}; give "
+                "one number, or one for each radius"
+            ) from None
 
     def factor(self, k: int) -> float:
         """The factor of step k: the schedule's; else 1 for a given step, and one that falls from 2 to 0 by default."""
         if self.schedule is not None:
-            return self.schedule(k, self.steps)
+            return self._scheduled(k)
         return 1.0 if self.step_size is not None else 2 * (self.steps - k) / (self.steps + 1)
+
+    def _scheduled(self, k: int) -> float:
+        """The schedule's factor of step k, if it is one."""
+        assert self.schedule is not None
+        try:
+            factor = require_number(self.schedule(k, self.steps), f"schedule({k}, {self.steps})")
+        except TypeError as error:
+            raise InvalidInput(f"schedule: {error}; give a function (k, steps) -> factor of step k") from error
+        if not 0 <= factor < math.inf:
+            raise InvalidInput(f"schedule({k}, {self.steps}) = {factor}; a factor is finite and not negative")
+        return factor
 
 
 @dataclass
@@ -125,8 +147,10 @@ class _Ascent:
         y, noise = block.y[image], None if block.noise is None else block.noise[image]
         with torch.set_grad_enabled(more):
             logits = problem.logits(z, block.of_model[group], noise)
+            require_finite(logits)
+            if more:
+                require_gradient(problem.classifiers.models[0], logits, z)
             values = problem.values(logits, y)
-        require_finite(logits)
         broken = problem.broken(logits.detach(), y)
         self.best.update(group, z.detach(), values.detach(), broken)
         trace.evaluations += len(z)

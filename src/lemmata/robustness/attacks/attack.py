@@ -34,7 +34,8 @@ class Attack:
     `gradient` (steps, ..., N) the largest dual norm of the gradient of the climbed function (l1 for linf, l2 for l2):
     eps times it is the gain that it promises. `vanished` (..., N) is the share of an image's gradients that were zero
     or promised less, over the whole ball, than the rounding of the logits. `gradients` counts the gradients of single
-    images, `evaluations` the logits (those of the gradients included).
+    images, `evaluations` the logits (those of the gradients included). `subject` is what was attacked: "model", or
+    "smoothed, " and the noise.
 
     >>> x = torch.zeros(1, 2)
     >>> found = Attack(x + 0.1, torch.tensor([True]), torch.tensor([0.1]), x, torch.tensor([0]), torch.tensor([0.1]))
@@ -59,6 +60,7 @@ class Attack:
     clip: tuple[float, float] | None = None
     seed: int | None = None
     name: str = field(default="attack")
+    subject: str = "model"
 
     __repr__ = short_repr
 

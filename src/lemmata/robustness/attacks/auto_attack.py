@@ -27,8 +27,10 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import DataMissing, InvalidInput, UnknownName
+from lemmata.given import require_whole
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds, distance, projected
+from lemmata.robustness.attacks.gradients import differentiable
 from lemmata.robustness.attacks.problem import Problem, problem_of
 
 PARTS = ("apgd-ce", "apgd-dlr", "square")
@@ -66,23 +68,26 @@ def auto_attack(
     >>> found.success
     tensor([True])
     """
-    problem = problem_of(model, x, y, eps=eps, norm=norm, clip=clip, seed=seed)
-    if problem.lead or bool((problem.eps != problem.eps[0, 0]).any()) or not float(problem.eps[0, 0]) > 0:
-        raise InvalidInput(f"eps = {eps}; AutoAttack takes one positive radius for all images")
-    kept = _Kept(problem, problem.rows_at_once(batch))
-    with torch.no_grad():
-        classes = problem.logits(problem.x[:1], problem.y.new_zeros(1), None).shape[1]
-    names = _parts(parts, problem, classes)
-    toolbox = _Toolbox(problem, model, classes, steps=steps, restarts=restarts, queries=queries, batch=batch)
-    with _seeded(problem.seed):
-        for name in names:
-            left = (~kept.broken).nonzero().flatten()
-            if len(left):
-                kept.judge(left, toolbox.attack(name, problem.x[left], problem.y[left]))
-    return problem.result(
-        name=f"AutoAttack ({', '.join(names)})", adversarial=kept.point, success=kept.broken,
-        distance=distance(kept.point, problem.x, norm), loss_at_end=problem.shown(kept.value),
-    )  # fmt: skip
+    for name, count in (("steps", steps), ("restarts", restarts), ("queries", queries), ("batch", batch)):
+        require_whole(count, name)
+    with differentiable():
+        problem = problem_of(model, x, y, eps=eps, norm=norm, clip=clip, seed=seed)
+        if problem.lead or bool((problem.eps != problem.eps[0, 0]).any()) or not float(problem.eps[0, 0]) > 0:
+            raise InvalidInput(f"eps = {eps}; AutoAttack takes one positive radius for all images")
+        kept = _Kept(problem, problem.rows_at_once(batch))
+        with torch.no_grad():
+            classes = problem.logits(problem.x[:1], problem.y.new_zeros(1), None).shape[1]
+        names = _parts(parts, problem, classes)
+        toolbox = _Toolbox(problem, model, classes, steps=steps, restarts=restarts, queries=queries, batch=batch)
+        with _seeded(problem.seed):
+            for name in names:
+                left = (~kept.broken).nonzero().flatten()
+                if len(left):
+                    kept.judge(left, toolbox.attack(name, problem.x[left], problem.y[left]))
+        return problem.result(
+            name=f"AutoAttack ({', '.join(names)})", adversarial=kept.point, success=kept.broken,
+            distance=distance(kept.point, problem.x, norm), loss_at_end=problem.shown(kept.value),
+        )  # fmt: skip
 
 
 class _Kept:
@@ -152,6 +157,8 @@ class _Single(nn.Module):
 
 
 def _parts(parts: Sequence[str] | None, problem: Problem, classes: int) -> list[str]:
+    if parts is not None and (isinstance(parts, str) or not isinstance(parts, Sequence) or not parts):
+        raise InvalidInput(f"parts = {parts!r}; give a list of at least one of {', '.join(PARTS)}")
     for name in parts or ():
         if name not in PARTS:
             raise UnknownName("part of AutoAttack", name, PARTS)

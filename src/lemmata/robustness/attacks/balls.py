@@ -23,7 +23,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lemmata.errors import UnknownName
+from lemmata.errors import InvalidInput
 
 Bounds = tuple[float, float] | None
 NORMS = ("linf", "l2")
@@ -34,10 +34,10 @@ def require_norm(norm: str) -> str:
 
     >>> require_norm("l1")
     Traceback (most recent call last):
-    lemmata.errors.UnknownName: unknown norm 'l1'; did you mean 'l2'?
+    lemmata.errors.InvalidInput: norm = 'l1'; give 'linf' or 'l2'
     """
     if norm not in NORMS:
-        raise UnknownName("norm", norm, NORMS)
+        raise InvalidInput(f"norm = {norm!r}; give {' or '.join(map(repr, NORMS))}")
     return norm
 
 

@@ -33,6 +33,10 @@ class Classifiers:
         self.models = [require_model(model) for model in (models if isinstance(models, Sequence) else [models])]
         if not self.models:
             raise InvalidInput("no model to attack; give one, or a sequence of at least one")
+        if any(part.is_inference() for model in self.models for part in model.parameters()):
+            raise InvalidInput(
+                "the model was made under torch.inference_mode(), where nothing has a gradient; make or load it outside"
+            )
         self._stacked = _stacked(self.models) if len(self.models) > 1 else {}
 
     def __len__(self) -> int:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds, distance, dual_norm, farthest
 from lemmata.robustness.attacks.classifiers import require_finite
-from lemmata.robustness.attacks.gradients import gradient_of, lost
+from lemmata.robustness.attacks.gradients import differentiable, gradient_of, lost, require_gradient
 from lemmata.robustness.attacks.losses import Values
 from lemmata.robustness.attacks.problem import Problem, Radii, blocks, problem_of, require_labels
 from lemmata.robustness.attacks.vanishing import warn_of_vanishing
@@ -48,13 +48,14 @@ def fgsm(
     >>> found.adversarial, found.success
     (tensor([[0.3750, 0.2250]]), tensor([True]))
     """
-    problem = problem_of(model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, loss=loss)
-    at_once = problem.rows_at_once(batch)
-    parts = [
-        _step(problem, model, torch.arange(first, last, device=problem.x.device), first)
-        for model in range(len(problem.classifiers))
-        for first, last in blocks(len(problem.x), at_once)
-    ]
+    with differentiable():
+        problem = problem_of(model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, loss=loss)
+        at_once = problem.rows_at_once(batch)
+        parts = [
+            _step(problem, model, torch.arange(first, last, device=problem.x.device), first)
+            for model in range(len(problem.classifiers))
+            for first, last in blocks(len(problem.x), at_once)
+        ]
     models, levels, n = len(problem.classifiers), len(problem.eps), len(problem.x)
 
     def whole(name: str) -> Tensor:
@@ -82,6 +83,7 @@ def _step(problem: Problem, model: int, images: Tensor, first: int) -> dict[str,
         logits = problem.logits(z, which, None)
         require_finite(logits, first)
         require_labels(y, logits.shape[1])
+        require_gradient(problem.classifiers.models[model], logits, z)
         clean = problem.values(logits, y)
     gradient, logits, clean = gradient_of(clean, z), logits.detach(), clean.detach()
     slope = dual_norm(gradient, problem.norm)

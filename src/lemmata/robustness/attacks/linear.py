@@ -43,27 +43,26 @@ def linear_worst_case(
     """The worst points for the classifier argmax W z + b, W (C, D), b (C,) or None, around images x (N, ...).
 
     `loss_at_end` (..., N) is the largest margin, `success` whether it is positive: the robust accuracy is exact, up to
-    rounding. Shapes and arguments as for `pgd`. Nothing is random.
+    rounding. Shapes and arguments as for `pgd`; computed in the widest type given. Nothing is random. Raises
+    `InvalidInput` for weights and biases that do not fit, are complex or not finite, and as `pgd`.
 
     >>> W, x = torch.tensor([[2.0, -1.0], [0.0, 0.0]]), torch.tensor([[0.6, 0.2]])
     >>> found = linear_worst_case(W, None, x, torch.tensor([0]), eps=[0.25, 0.5], clip=None)
     >>> found.loss_at_end.T, found.success.T
     (tensor([[-0.2500,  0.5000]]), tensor([[False,  True]]))
     """
-    require_tensor(weight, "weight")
     require_norm(norm)
     clip = require_clip(clip)
     x, y = require_images(x, y, clip)
+    weight, offset = _affine(weight, bias, x)
+    x = x.to(weight.dtype)
     flat = x.flatten(1)
-    if weight.ndim != 2 or weight.shape[1] != flat.shape[1] or weight.shape[0] < 2:
-        raise InvalidInput(f"weight of shape {tuple(weight.shape)}; give (C, {flat.shape[1]}), C >= 2 classes")
     require_labels(y, len(weight))
-    offset = weight.new_zeros(len(weight)) if bias is None else bias
     radii = broadcast(eps, x, "eps", "radii")
     points, margins = [], []
     for level in radii.reshape(-1, len(x)):
         extreme = partial(farthest, flat, eps=level, norm=norm, clip=clip)
-        point, margin = _worst((weight.detach(), offset.detach()), flat, y, extreme)
+        point, margin = _worst((weight, offset), flat, y, extreme)
         points.append(point)
         margins.append(margin)
     shape = tuple(radii.shape)
@@ -73,6 +72,21 @@ def linear_worst_case(
         adversarial=point.view(*shape, *x.shape[1:]), success=margin > 0, distance=away.view(shape), x=x, y=y,
         eps=radii, norm=norm, loss_at_end=margin, clip=clip, name="exact worst case",
     )  # fmt: skip
+
+
+def _affine(weight: Tensor, bias: Tensor | None, x: Tensor) -> tuple[Tensor, Tensor]:
+    """W (C, D) and b (C,) for images x, checked, in the wider of their types."""
+    inputs = x[0].numel()
+    if require_tensor(weight, "weight").ndim != 2 or weight.shape[1] != inputs or weight.shape[0] < 2:
+        raise InvalidInput(f"weight of shape {tuple(weight.shape)}; give (C, {inputs}), C >= 2 classes")
+    offset = weight.new_zeros(len(weight)) if bias is None else require_tensor(bias, "bias")
+    if offset.shape != weight.shape[:1]:
+        raise InvalidInput(f"bias of shape {tuple(offset.shape)}; give ({len(weight)},), one a class, or None")
+    for name, one in (("weight", weight), ("bias", offset)):
+        if one.is_complex() or not bool(one.isfinite().all()):
+            raise InvalidInput(f"the {name} is complex, or holds NaN or infinity; give finite real numbers")
+    dtype = torch.promote_types(torch.promote_types(weight.dtype, offset.dtype), x.dtype)
+    return weight.detach().to(x.device, dtype), offset.detach().to(x.device, dtype)
 
 
 def _worst(

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from lemmata.robustness.attacks.ascent import Climb, ascend
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds
+from lemmata.robustness.attacks.gradients import differentiable
 from lemmata.robustness.attacks.losses import Values
 from lemmata.robustness.attacks.problem import Radii, Schedule, problem_of
 from lemmata.robustness.attacks.vanishing import warn_of_vanishing
@@ -64,8 +65,9 @@ def pgd(
     evaluated at once: by default as many as the processor's caches hold.
 
     Random: the starts, by the seed and the image's place alone, the same directions for each radius and model. Raises
-    `InvalidInput` for images outside `clip`, labels and logits that do not fit, NaN, and a model whose answer
-    depends on the batch (batch normalisation in training mode). Warns by `VanishingGradients`. Source: Madry et al.
+    `InvalidInput` for images outside `clip`, labels, logits and values of a loss that do not fit, NaN, a model whose
+    answer depends on the batch (batch normalisation in training mode) or is detached from the images. Gradients are
+    taken also where the caller turned them off (`torch.no_grad`). Warns by `VanishingGradients`. Source: Madry et al.
     (2018), equation 2.2 and section 5.
 
     >>> model = nn.Linear(2, 2, bias=False).requires_grad_(False)
@@ -75,12 +77,12 @@ def pgd(
     >>> found.success.T, found.robust_accuracy
     (tensor([[False,  True]]), tensor([1., 0.], dtype=torch.float64))
     """
-    problem = problem_of(
-        model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, loss=loss, seed=seed
-    )  # fmt: skip
     climb = Climb(steps, restarts, step_size, schedule, random_start, early_exit)
     name = f"PGD, {steps} steps" + (f" x {restarts}" if restarts > 1 else "")
-    return warn_of_vanishing(problem.result(name=name, **ascend(problem, climb, batch=batch)))
+    with differentiable():
+        problem = problem_of(model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, loss=loss, seed=seed)
+        found = problem.result(name=name, **ascend(problem, climb, batch=batch))
+    return warn_of_vanishing(found)
 
 
 def pgd_smoothed(
@@ -119,10 +121,12 @@ def pgd_smoothed(
     >>> found.success.T
     tensor([[False,  True]])
     """
-    problem = problem_of(
-        model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, noise=require_noise(noise, sigma),
-        draws=draws, seed=seed,
-    )  # fmt: skip
     climb = Climb(steps, restarts, step_size, schedule, random_start, early_exit)
     name = f"SmoothAdv, {steps} steps, {draws} draws"
-    return warn_of_vanishing(problem.result(name=name, **ascend(problem, climb, batch=batch)))
+    with differentiable():
+        problem = problem_of(
+            model, x, y, eps=eps, norm=norm, clip=clip, targeted=targeted, noise=require_noise(noise, sigma),
+            draws=draws, seed=seed,
+        )  # fmt: skip
+        found = problem.result(name=name, **ascend(problem, climb, batch=batch))
+    return warn_of_vanishing(found)

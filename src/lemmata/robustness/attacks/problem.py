@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from lemmata.errors import InvalidInput
-from lemmata.given import require_number, require_tensor
+from lemmata.given import require_flag, require_number, require_tensor, require_whole
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds, require_norm
 from lemmata.robustness.attacks.classifiers import Classifiers, require_finite
-from lemmata.robustness.attacks.losses import Values, log_mean_softmax, values_of
+from lemmata.robustness.attacks.gradients import usable
+from lemmata.robustness.attacks.losses import Values, log_mean_softmax, require_values, values_of
 from lemmata.robustness.noise import Noise
+from lemmata.robustness.noise_seeds import seed_number
+from lemmata.robustness.smoothed import Smoothed
 
 Radii = float | Sequence[float] | Tensor
 CACHE = 8 * 2**20  # bytes that a batch keeps for its backward pass, on a processor: what its caches hold
@@ -43,8 +46,8 @@ class Problem:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise InvalidInput(f"draws = {self.draws}; a smoothed classifier needs at least one noisy copy")
+        require_whole(self.draws, "draws")
+        require_flag(self.targeted, "targeted")
         self.classifiers.check(self.x)
 
     @property
@@ -73,6 +76,8 @@ class Problem:
     def values(self, logits: Tensor, y: Tensor) -> Tensor:
         """What is climbed: (B,)."""
         values = values_of(self.loss)(logits, y)
+        if callable(self.loss):
+            require_values(values, logits)
         return -values if self.targeted else values
 
     def shown(self, values: Tensor) -> Tensor:
@@ -88,9 +93,7 @@ class Problem:
     def rows_at_once(self, batch: int | None) -> int:
         """How many rows to evaluate together."""
         if batch is not None:
-            if batch < 1:
-                raise InvalidInput(f"batch = {batch}; at least one row must be evaluated at once")
-            return batch
+            return require_whole(batch, "batch")
         budget = CACHE if self.x.device.type == "cpu" else DEVICE_MEMORY
         return max(FEWEST, budget // (self.draws * self.classifiers.bytes_of_a_row(self.x)))
 
@@ -115,8 +118,13 @@ class Problem:
         eps = self.eps.reshape(*self.lead, -1)
         return Attack(
             x=self.x, y=self.y, eps=eps, norm=self.norm, targeted=self.targeted, clip=self.clip,
-            seed=self.seed, **found,  # type: ignore[arg-type]
+            seed=self.seed, subject=self.subject, **found,  # type: ignore[arg-type]
         )  # fmt: skip
+
+    @property
+    def subject(self) -> str:
+        """What is attacked: the model, or what noise makes of it."""
+        return subject_of(self.classifiers.models[0], self.noise)
 
 
 def problem_of(
@@ -141,8 +149,18 @@ def problem_of(
     radii = broadcast(eps, x, "eps", "radii")
     return Problem(
         Classifiers(model), x, y, radii.reshape(-1, len(x)), tuple(radii.shape[:-1]), norm, clip, targeted, loss,
-        noise, draws, seed_of(seed),
+        noise, draws, seed_number(seed) % 2**64,
     )  # fmt: skip
+
+
+def subject_of(model: nn.Module, noise: Noise | None = None) -> str:
+    """What an attack on `model`, or on what `noise` makes of it, speaks of: "model", or "smoothed, " and the noise.
+
+    >>> subject_of(nn.Identity()), subject_of(Smoothed(nn.Identity(), sigma=0.5))
+    ('model', 'smoothed, Gaussian(sigma=0.5)')
+    """
+    law = model.noise if noise is None and isinstance(model, Smoothed) else noise
+    return "model" if law is None else f"smoothed, {law}"
 
 
 def require_images(x: Tensor, y: Tensor, clip: Bounds) -> tuple[Tensor, Tensor]:
@@ -165,7 +183,7 @@ def require_images(x: Tensor, y: Tensor, clip: Bounds) -> tuple[Tensor, Tensor]:
             f"the images reach from {low:g} to {high:g}, beyond clip = {clip}; give the range that the model "
             "expects, or clip=None for none"
         )
-    return x.detach(), y.detach().to(x.device, torch.int64)
+    return usable(x), usable(y).to(x.device, torch.int64)
 
 
 def require_clip(clip: object) -> Bounds:
@@ -190,7 +208,7 @@ def require_labels(y: Tensor, classes: int) -> None:
 def broadcast(given: Radii, x: Tensor, name: str, what: str) -> Tensor:
     """Radii or steps as a tensor (..., N): a number for all, a sequence as a grid (E, N), a tensor as it broadcasts."""
     if isinstance(given, Tensor):
-        values = given.detach().to(x.device, x.dtype)
+        values = usable(given).to(x.device, x.dtype)
     elif isinstance(given, Sequence) and not isinstance(given, str):
         if not given:
             raise InvalidInput(f"{name} is empty; give at least one of the {what}")
@@ -209,15 +227,6 @@ def broadcast(given: Radii, x: Tensor, name: str, what: str) -> Tensor:
     if not bool((values >= 0).all()) or not bool(values.isfinite().all()):
         raise InvalidInput(f"{name} = {float(values.min()):g}; {what} are finite and not negative")
     return values
-
-
-def seed_of(seed: int | torch.Generator) -> int:
-    """A whole number as a seed: the one given, or one drawn from the generator."""
-    if isinstance(seed, torch.Generator):
-        return int(torch.randint(2**62, (), generator=seed, device=seed.device))
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"seed = {seed!r}; give a whole number, 0 or more, or a torch.Generator")
-    return seed
 
 
 def generator_of(seed: int, image: int, *, stream: int) -> torch.Generator:

@@ -24,17 +24,21 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.bernoulli import clopper_pearson
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.figures.figure import Role
+from lemmata.given import require_number
 from lemmata.robustness import confidence_band
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds
 from lemmata.robustness.attacks.losses import Values
 from lemmata.robustness.attacks.pgd import pgd
-from lemmata.robustness.attacks.problem import broadcast
+from lemmata.robustness.attacks.problem import broadcast, subject_of
 from lemmata.short_repr import short_repr
 
 Floats = np.ndarray
+OPTIONS = ("step_size", "schedule", "random_start", "early_exit", "batch")
+FEW = 8  # radii that are drawn as points
 UNITS = {"linf": "ℓ∞ distance", "l2": "ℓ2 distance"}
 
 
@@ -42,7 +46,8 @@ UNITS = {"linf": "ℓ∞ distance", "l2": "ℓ2 distance"}
 class RobustAccuracy:
     """`accuracy` (E,) at `eps` (E,) in `norm`, float64, with the ends `low`, `high` (E,) of its band at `confidence`.
 
-    `standing` (E, N) bool are the images that no attack broke, `attacks` the runs, one a loss.
+    `standing` (E, N) bool are the images that no attack broke, `attacks` the runs, one a loss; `subject` is what was
+    attacked: "model", or "smoothed, " and the noise.
     """
 
     eps: Floats
@@ -54,6 +59,7 @@ class RobustAccuracy:
     label: str
     confidence: float
     attacks: tuple[Attack, ...] = ()
+    subject: str = "model"
 
     __repr__ = short_repr
 
@@ -61,12 +67,15 @@ class RobustAccuracy:
         return self.standing.shape[1]
 
     def plot(self, beside: Sequence[Any] = ()) -> Figure:
-        """Draw the curve with its band; `beside` it others of the kind, or certified accuracies."""
-        curves = [(one, "measured" if one is self else "control") for one in (self, *beside)]
+        """Draw the shares with their band; `beside` them others of the kind, or certified accuracies.
+
+        Few radii are drawn as points, more as steps: what breaks an image at one radius does so up to the next.
+        """
+        curves: list[tuple[Any, Role]] = [(one, "measured" if one is self else "control") for one in (self, *beside)]
         series = [
-            Series(
-                label=_label(one), x=_points(one), y=one.accuracy, low=one.low, high=one.high,
-                role=role, style="points" if len(one.accuracy) == 1 else "line",  # type: ignore[arg-type]
+            _drawn(one, role) if isinstance(one, RobustAccuracy) else Series(
+                label=f"certified: {one.name}", x=one.radii, y=one.accuracy, low=one.low, high=one.high,
+                role=role, style="points" if len(one.accuracy) < FEW else "line",
             )
             for one, role in curves
         ]  # fmt: skip
@@ -102,7 +111,7 @@ def robust_accuracy(
 
     Each of `losses` is climbed by `pgd` with `steps` and `restarts` (and further `options` of it) on the images that
     the ones before left. Random, refused and warned of: as by `pgd`. Raises `InvalidInput` for no losses, radii that do
-    not increase, several models, and a confidence outside (0, 1).
+    not increase, several models, a confidence outside (0, 1), and `targeted`; `UnknownName` for other options.
 
     >>> model = nn.Linear(1, 2).requires_grad_(False)
     >>> _ = model.weight.copy_(torch.tensor([[-1.0], [1.0]])), model.bias.zero_()
@@ -113,11 +122,14 @@ def robust_accuracy(
     """
     if not isinstance(model, nn.Module):
         raise InvalidInput("several models have several curves; ask for the robust accuracy of one after the other")
-    if not losses:
-        raise InvalidInput("losses is empty; give at least one of 'cross_entropy' and 'margin'")
-    if not 0 < confidence < 1:
+    if isinstance(losses, str) or not isinstance(losses, Sequence) or not losses:
+        raise InvalidInput(f"losses = {losses!r}; give a list of at least one of 'cross_entropy' and 'margin'")
+    _require_options(options)
+    if not 0 < require_number(confidence, "confidence") < 1:
         raise InvalidInput(f"confidence = {confidence}; give a probability between 0 and 1, such as 0.95")
-    radii = [eps] if isinstance(eps, float | int) else list(eps)
+    several = isinstance(eps, Sequence | np.ndarray | Tensor) and not isinstance(eps, str) and np.ndim(eps) > 0
+    given: Any = eps if several else [eps]
+    radii = [require_number(one, "eps") for one in given]
     grid = broadcast(radii, x, "eps", "radii").clone()
     if not bool((grid.diff(dim=0) > 0).all()):
         raise InvalidInput(f"eps = {radii} does not increase; sort the radii, each once")
@@ -140,8 +152,22 @@ def robust_accuracy(
     return RobustAccuracy(
         eps=np.array(radii, dtype=np.float64), accuracy=counts / len(y), low=low[counts], high=high[counts],
         standing=standing, norm=norm, label=label or f"attacked: PGD, {steps} steps x {restarts}, {len(losses)} losses",
-        confidence=confidence, attacks=tuple(attacks),
+        confidence=confidence, attacks=tuple(attacks), subject=subject_of(model),
     )  # fmt: skip
+
+
+def _require_options(options: dict[str, Any]) -> None:
+    """Refuse what is no option of `pgd`, or makes no robust accuracy."""
+    if "targeted" in options:
+        raise InvalidInput(
+            "targeted: a robust accuracy counts the images that no attack moves to any other class; for one class, "
+            "take pgd(..., targeted=True) and read `success`"
+        )
+    if "loss" in options:
+        raise InvalidInput(f"loss = {options['loss']!r}; give losses=[...], which are climbed one after the other")
+    for name in options:
+        if name not in OPTIONS:
+            raise UnknownName("option of pgd", name, OPTIONS)
 
 
 def _band(n: int, radii: int, confidence: float) -> tuple[Floats, Floats]:
@@ -151,9 +177,9 @@ def _band(n: int, radii: int, confidence: float) -> tuple[Floats, Floats]:
     return (low, high) if float((high - low).mean()) < whole.mean_width else (whole.low, whole.high)
 
 
-def _points(one: Any) -> Floats:
-    return one.eps if hasattr(one, "eps") else one.radii
-
-
-def _label(one: Any) -> str:
-    return one.label if hasattr(one, "label") else f"certified: {one.name}"
+def _drawn(one: RobustAccuracy, role: Role) -> Series:
+    """Points for few radii, else steps, each share up to the next radius."""
+    if len(one.eps) < FEW:
+        return Series(label=one.label, x=one.eps, y=one.accuracy, low=one.low, high=one.high, role=role, style="points")
+    y, low, high = (np.repeat(values, 2)[:-1] for values in (one.accuracy, one.low, one.high))
+    return Series(label=one.label, x=np.repeat(one.eps, 2)[1:], y=y, low=low, high=high, role=role)
