@@ -174,6 +174,15 @@ def test_no_number_of_samples_makes_a_linear_classifier_robust_beyond_two_taus()
     assert theta_itself < 0
 
 
+def test_one_sample_errs_at_one_percent_at_the_edge():
+    """Phi(-4 c^2) for d -> infinity; at d = 10^6 the draw moves 4 c^2 by 2 c d^(-1/4) N(0, 1): five times that."""
+    z = [bernoulli.drawn_margin(Bernoulli(bias=schmidt.EDGE, seed=s), 1, robust=False) for s in range(30)]
+    assert normal.sf(4 * schmidt.EDGE**2) == pytest.approx(0.01)
+    assert np.mean(z) == pytest.approx(4 * schmidt.EDGE**2, abs=5 * 2 * schmidt.EDGE / 10**1.5 / 30**0.5)
+    assert np.std(z) == pytest.approx(2 * schmidt.EDGE / 10**1.5, rel=0.6)
+    assert {x > normal.isf(0.01) for x in z} == {True, False}
+
+
 def test_the_region_of_exponents_is_that_of_the_bounds():
     low, high = schmidt.between_the_bounds([10**5, 10**7])
     d = np.array([1e5, 1e7])

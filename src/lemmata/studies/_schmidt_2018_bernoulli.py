@@ -25,7 +25,7 @@ from scipy.stats import norm as normal
 from lemmata.studies._schmidt_2018_gaussian import Z
 from lemmata.study import Config, Curve, Measurements
 
-ENOUGH = round(float((np.log(100) / 2) ** 0.25), 4)  # Corollary 28: one sample errs at 1 % at most
+ENOUGH = round(float((np.log(100) / 2) ** 0.25), 4)  # Corollary 28 (see the study): one sample errs at 1 %
 POINTS = 14
 MOST = 1 << 22  # samples at which the search gives up
 

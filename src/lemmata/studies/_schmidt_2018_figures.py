@@ -67,7 +67,7 @@ def learning_curves(table) -> Figure:
 
 def bernoulli_samples(table) -> Figure:
     """Samples needed against the dimension: Bernoulli model, linear classifiers and the threshold."""
-    own = table[~table.control & np.isfinite(table.samples)]
+    own = table[~table.control & np.isfinite(table.samples) & (table.bias == table.bias.max())]
     labels = {"average": "linear, average", "majority": "linear, majority signs", "threshold": "threshold, ε = 0.99"}
     series = []
     for learner, label in labels.items():

@@ -136,12 +136,15 @@ def samples_needed(z: Callable[[float], float]) -> float:
 
 
 def lower_bound(config: Gaussian) -> float:
-    """The samples with which no learner is robust (Corollary 23): eps^2 sigma^2 / (8 log d)."""
+    """The samples with which no learner is robust (Corollary 23, as the study quotes it): eps^2 sigma^2 / (8 log d)."""
     return config.eps**2 * config.sigma**2 / (8 * np.log(config.d))
 
 
 def upper_bound(config: Gaussian) -> float:
-    """The samples with which the average is (Corollary 22, for sigma <= d^(1/4) / 32): 64 eps^2 d^(1/2), 1 at least."""
+    """The samples with which the average is robust: 64 eps^2 d^(1/2), and 1 at least.
+
+    Corollary 22, as the study quotes it, for sigma <= d^(1/4) / 32.
+    """
     return max(1.0, 64 * config.eps**2 * config.d**0.5)
 
 
