@@ -105,8 +105,20 @@ def test_reproduced_at_smoke_scale_with_every_control_refuted(run, name):
 
 
 @pytest.mark.slow
-def test_nothing_is_void_and_figures_are_drawn(run):
-    assert Outcome.VOID not in {verdict.outcome for verdict in run.verdicts}
+def test_only_the_fall_by_one_step_is_void_and_resistance_is_not_found(run):
+    verdicts = {verdict.claim.name: verdict for verdict in run.verdicts}
+    assert {name for name, one in verdicts.items() if one.outcome is Outcome.VOID} <= {"adversarial-training-helps"}
+    assert verdicts["adversarial-training-resists"].outcome is not Outcome.REPRODUCED
+
+
+def test_the_control_that_passed_stays():
+    claims = {claim.name: claim for claim in study.study.claims}
+    for name in ("adversarial-training-helps", "adversarial-training-resists"):
+        assert {"labels": "permuted"} in [control.settings for control in claims[name].controls]
+
+
+@pytest.mark.slow
+def test_figures_are_drawn(run):
     for name, experiment in study.study.experiments.items():
         for draw in experiment.figures if "smoke" in experiment.seeds else ():
             assert static.render(draw(run.tables[name]), None).startswith("<svg")

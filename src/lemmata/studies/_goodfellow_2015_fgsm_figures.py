@@ -53,7 +53,7 @@ def errors(table) -> Figure:
         ],
     )  # fmt: skip
     everything = table[(~table["control"]) & (table["defence"] == "adversarial")]
-    steps = everything[everything["move"] == "pgd"]
+    steps = everything[(everything["move"] == "pgd") & (everything["labels"] == "true")]
     random_labels = everything[(everything["labels"] == "permuted") & (everything["move"] == "fgsm")]
     right = Panel(
         x=names, y=Axis(label="error on moved digits", limits=(0.0, 1.05)), title="Trained on moved digits",
