@@ -32,6 +32,6 @@ def per_member(name: str, value: Hyper, ensemble: Ensemble, *, below: float = ma
         )
     if not ((values >= 0) & (values < below)).all():
         raise InvalidInput(
-            f"{name} = {value}: must be at least 0" + (f" and below {below:g}" if below < math.inf else "")
+            f"{name} = {value}: must be at least 0 and " + (f"below {below:g}" if below < math.inf else "finite")
         )
     return values if values.ndim else float(value)  # type: ignore[arg-type]

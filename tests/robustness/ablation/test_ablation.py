@@ -24,6 +24,7 @@ from lemmata.robustness.ablation import (
 )
 from lemmata.robustness.ablation.bands import kept_pixels
 from lemmata.robustness.ablation.encoding import largest
+from lemmata.robustness.noise import Gaussian
 
 
 class Lookup(nn.Module):
@@ -249,3 +250,45 @@ def test_bad_input_is_refused():
 class _NaN(nn.Module):
     def forward(self, x):
         return torch.where(x[:, :2] > 0.99999, torch.nan, x[:, :2]) if len(x) == 4 else x[:, :2] * torch.nan
+
+
+Y = torch.tensor([0, 1])
+VOTES = torch.tensor([[9, 1]])
+REFUSED = [
+    *((lambda x, y=y: certify_patch(Lookup(0), x, y, size=1), "labels y") for y in (Y + 10, Y - 20, Y.float(), [0, 1])),
+    *((lambda x, n=n: certify_patch(Lookup(0), x, size=1, batch=n), f"batch = {n!r}") for n in (0, -1, 1.5, True)),
+    *((lambda x, k=k: RandomAblation(keep=k, pixels=5), f"keep = {k!r}") for k in (0, 6, "a", 1.5)),
+    *((lambda x, d=d: RandomAblation(keep=1, pixels=d), f"pixels = {d!r}") for d in (0, "a", 2.5)),
+    (lambda x: ablation_distance(64, 10, -1), "changed = -1"),
+    (lambda x: ablation_distance(64, 10, 65), "changed = 65 of 64"),
+    (lambda x: ablation_distance(64, 65, 1), "keep = 65 of 64"),
+    (lambda x: ablation_distance(64, 1.5, 1), "keep = 1.5"),
+    (lambda x: certified_sides(VOTES, size=0, kind="rows", most=3), "size = 0"),
+    (lambda x: certified_sides(VOTES, size=1, kind="rows", most=0), "most = 0"),
+    (lambda x: certified_sides(VOTES - 8.5, size=1, kind="rows", most=3), "counts: torch.float32"),
+    (lambda x: certified_sides(-VOTES, size=1, kind="rows", most=3), "counts: torch.int64"),
+    (lambda x: encode(x, torch.ones(3, 3, dtype=torch.bool)), r"kept: torch.bool of shape \(3, 3\)"),
+    (lambda x: encode(x, torch.ones(2, 3, 1, dtype=torch.bool)), "kept: "),
+    (lambda x: encode(x, torch.ones(2, 3, 3)), "kept: torch.float32"),
+    *((lambda x, r=r: certify_by_ablation(Lookup(0), x, keep=2, radii=r), "no number of pixels") for r in (
+        [0.5], [0.5, 0.7], 0.5, [-1], [float("nan")], torch.tensor([1.0, 1.5]),
+    )),
+    (lambda x: certify_by_ablation(Lookup(0), x, keep=2, radii=["a"]), "radii = 'a'"),
+    (lambda x: certify_by_ablation(Lookup(0), x, keep=2, noise=Gaussian(0.5)), "noise = Gaussian.*leave it out"),
+    (lambda x: certify_by_ablation(Lookup(0), x, keep=2, sigma=0.5), "sigma = 0.5; .*leave it out"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", range(len(REFUSED)))
+def test_refused_with_what_was_wrong(place):
+    call, words = REFUSED[place]
+    with pytest.raises(InvalidInput, match=words):
+        call(torch.rand(2, 1, 3, 3, generator=torch.Generator().manual_seed(0)))
+
+
+def test_labels_are_kept():
+    found = certify_patch(Lookup(0), torch.ones(2, 1, 3, 3), Y, size=1)
+    assert found.label is not None
+    assert found.label.equal(Y)
+    with pytest.raises(UnknownName, match="known: blocks, columns, rows"):
+        certified_sides(VOTES, size=1, kind="x", most=3)

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from lemmata import data as data_sets
 from lemmata import nets
+from lemmata.errors import InvalidInput
 from lemmata.robustness.attacks.balls import farthest
 from lemmata.robustness.training import (
     adversarial_training,
@@ -317,3 +318,30 @@ def test_a_mixture_lets_members_go():
         )  # fmt: skip
         for name, value in single.states.items():
             torch.testing.assert_close(whole.states[name][i], value[0], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: mixture((1, 3)), "a mixture with 3 for a recipe"),
+        (lambda: mixture((1, gaussian_augmentation)), "for a recipe; give such as"),
+        (lambda: mixture((1, Ascent)), "for a recipe"),
+        (lambda: adversarial_training(0.1, clip=5), r"clip = 5; give \(lowest, highest\)"),
+        (lambda: adversarial_training(0.1, clip=("a", 1)), "clip = 'a'"),
+        (lambda: adversarial_training(0.1, clip=(float("nan"), 1)), "must be below the highest"),
+        (lambda: adversarial_training(0.1, random_start="a"), "random_start = 'a'; give True or False"),
+        (lambda: adversarial_training(0.1, norm="l1"), "norm = 'l1'; give 'linf' or 'l2'"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_when_it_is_made(make, words):
+    with pytest.raises(InvalidInput, match=words):
+        make()
+
+
+def test_an_infinite_sigma_is_told_that_it_must_be_finite():
+    x, y = data()
+    with pytest.raises(InvalidInput, match="sigma = inf: must be at least 0 and finite"):
+        train(
+            members("by hand"), x, y, optimiser=SGD(lr=0.1), epochs=1, batch_size=BATCH,
+            recipe=gaussian_augmentation(float("inf")),
+        )  # fmt: skip

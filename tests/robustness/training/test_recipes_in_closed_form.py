@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lemmata import nets
-from lemmata.errors import InvalidInput, UnknownName
+from lemmata.errors import InvalidInput
 from lemmata.robustness.training import (
     adversarial_training,
     consistency,
@@ -144,7 +144,7 @@ BAD = {
     "steps = 0; give a whole number": lambda: smooth_adv(0.1, 0.1, steps=0),
     "warmup = -1; give a whole number, at least 0": lambda: smooth_adv(0.1, 0.1, warmup=-1),
     "x runs from 0 to 2, outside clip = \\(0.0, 1.0\\)": lambda: adversarial_training(0.1),
-    "clip = \\(1, 0\\); give \\(low, high\\)": lambda: adversarial_training(0.1, clip=(1, 0)),
+    "clip = \\(1, 0\\); the lowest value of a pixel must be below": lambda: adversarial_training(0.1, clip=(1, 0)),
     "attack: give a smooth_adv": lambda: consistency(0.1, attack=gaussian_augmentation(0.1)),
     "a mixture of \\(\\); give pairs": mixture,
     "weight = nan: must be": lambda: mixture((math.nan, None)),
@@ -167,8 +167,8 @@ def test_probabilities_need_the_cross_entropy(recipe):
         train(mlps(), x, y, loss=nn.functional.mse_loss, optimiser=SGD(lr=0.1), epochs=1, recipe=recipe)
 
 
-def test_an_unknown_norm_is_offered_a_neighbour():
-    with pytest.raises(UnknownName, match="unknown norm 'l3'; did you mean"):
+def test_an_unknown_norm_is_told_which_there_are():
+    with pytest.raises(InvalidInput, match="norm = 'l3'; give 'linf' or 'l2'"):
         adversarial_training(0.1, norm="l3")
 
 

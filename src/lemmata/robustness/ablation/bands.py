@@ -24,10 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
-from lemmata.given import require_model, require_number
+from lemmata.given import require_model, require_number, require_tensor, require_whole
 from lemmata.robustness.ablation.encoding import encode, require_images
 from lemmata.robustness.batch_dependence import require_function
 from lemmata.robustness.certificates import Certificates
+from lemmata.robustness.labels import require_labels
 
 KINDS = ("columns", "rows", "blocks")
 SEEN_AT_ONCE = 2**27  # bytes of encoded images in a batch
@@ -50,7 +51,8 @@ def certify_patch(
     softmax probability at least that (none, if none is). `batch` is how many encoded images are classified at once.
 
     Deterministic, ``alpha`` 0. Radius 0 says that no patch is certified. Raises `InvalidInput` for images outside
-    [0, 1], sizes that do not fit, and a model whose answers depend on the batch; `UnknownName` for another kind.
+    [0, 1], labels and sizes that do not fit, and a model whose answers depend on the batch; `UnknownName` for another
+    kind.
 
     >>> class Brighter(nn.Module):
     ...     def forward(self, x):
@@ -62,10 +64,11 @@ def certify_patch(
     start = time.perf_counter()
     counts = band_votes(model, x, size=size, kind=kind, threshold=threshold, batch=batch)
     prediction = counts.argmax(1)  # the first of equal ones
+    label = None if y is None else torch.as_tensor(require_labels(y, len(x), counts.shape[1]))
     radius = certified_sides(counts, size=size, kind=kind, most=min(x.shape[2:]))
     seconds = torch.full((len(x),), (time.perf_counter() - start) / len(x), dtype=torch.float64)
     return Certificates(
-        prediction.cpu(), radius.double().cpu(), label=None if y is None else y.cpu(), seconds=seconds, norm="patch",
+        prediction.cpu(), radius.double().cpu(), label=label, seconds=seconds, norm="patch",
         alpha=0.0, name=f"{type(model).__name__} on {kind} of {size}",
     )  # fmt: skip
 
@@ -117,9 +120,16 @@ def kept_pixels(height: int, width: int, *, size: int, kind: str) -> Tensor:
 def certified_sides(counts: Tensor, *, size: int, kind: str, most: int) -> Tensor:
     """The largest side m <= `most` that votes (N, classes) certify, (N,) int64, 0 where none does.
 
+    Raises `InvalidInput` for votes, sizes and sides that are no whole numbers; `UnknownName` for another kind.
+
     >>> certified_sides(torch.tensor([[9, 1], [1, 9]]), size=2, kind="columns", most=10)
     tensor([3, 2])
     """
+    _require_kind(kind)
+    require_whole(size, "size")
+    require_whole(most, "most")
+    if require_tensor(counts, "counts").ndim != 2 or counts.is_floating_point() or not bool((counts >= 0).all()):
+        raise InvalidInput(f"counts: {counts.dtype} of shape {tuple(counts.shape)}; give votes (N, classes), 0 or more")
     first = counts.argmax(1, keepdim=True)
     order = torch.arange(counts.shape[1], device=counts.device)
     rival = (counts + (order < first).long()).scatter(1, first, -1).amax(1)
@@ -134,17 +144,21 @@ def certified_sides(counts: Tensor, *, size: int, kind: str, most: int) -> Tenso
 def _encoded(x: Tensor, masks: Tensor, batch: int | None) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches: the image of each row, and the encoded rows."""
     each = 2 * x[0].numel() * x.element_size()
-    rows = batch or max(1, SEEN_AT_ONCE // each)
+    rows = max(1, SEEN_AT_ONCE // each) if batch is None else require_whole(batch, "batch")
     for pairs in torch.arange(len(x) * len(masks), device=x.device).split(rows):
         image, place = pairs // len(masks), pairs % len(masks)
         yield image, encode(x[image], masks[place])
 
 
 def _check(x: Tensor, size: int, kind: str, threshold: float | None) -> None:
-    if kind not in KINDS:
-        raise UnknownName("kind of bands", kind, KINDS)
+    _require_kind(kind)
     most = {"columns": x.shape[3], "rows": x.shape[2], "blocks": min(x.shape[2:])}[kind]
     if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= most:
         raise InvalidInput(f"size = {size!r} for images of {x.shape[2]} x {x.shape[3]}; give 1 to {most}")
     if threshold is not None and not 0 < require_number(threshold, "threshold") <= 1:
         raise InvalidInput(f"threshold = {threshold} is no probability; give one in (0, 1], such as 0.3")
+
+
+def _require_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise UnknownName("kind of bands", kind, KINDS)

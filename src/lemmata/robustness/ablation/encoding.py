@@ -19,9 +19,16 @@ from lemmata.given import require_tensor
 def encode(x: Tensor, kept: Tensor) -> Tensor:
     """Images x (..., C, H, W) in [0, 1] and which pixels are kept (..., H, W) -> (..., 2 C, H, W).
 
+    Raises `InvalidInput` for a mask that is not of truth values, one a pixel.
+
     >>> encode(torch.tensor([[[0.25, 0.5]]]), torch.tensor([[True, False]])).tolist()
     [[[0.25, 0.0]], [[0.75, 0.0]]]
     """
+    if require_tensor(kept, "kept").dtype != torch.bool or kept.shape != (*x.shape[:-3], *x.shape[-2:]):
+        raise InvalidInput(
+            f"kept: {kept.dtype} of shape {tuple(kept.shape)} for images {tuple(x.shape)}; give truth values, one for "
+            "each pixel of each image, (..., H, W)"
+        )
     mask = kept.unsqueeze(-3).to(x.dtype)
     return torch.cat([x * mask, (1 - x) * mask], dim=-3)
 

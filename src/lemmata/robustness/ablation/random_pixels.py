@@ -18,6 +18,7 @@ class; radii grow like d / k log 2, and accuracy falls with k.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -27,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
-from lemmata.given import require_model
+from lemmata.given import require_model, require_number, require_whole
 from lemmata.robustness.ablation.encoding import encode, largest, require_count_of_pixels, require_images
 from lemmata.robustness.certificates import Certificates
 from lemmata.robustness.certify import certify
@@ -39,9 +40,15 @@ SCORES = 2  # channels of scores, of 24 bits each
 def ablation_distance(pixels: int, keep: int, changed: int) -> float:
     """Delta: the probability that `keep` of `pixels`, drawn without order, meet `changed` given ones; rounded up.
 
+    Raises `InvalidInput` for what is no whole number, and more kept or changed pixels than there are.
+
     >>> ablation_distance(10, 3, 2)                                             # 1 - C(8, 3) / C(10, 3) = 64 / 120
     0.533333333333...
     """
+    require_whole(pixels, "pixels")
+    for name, count in (("keep", keep), ("changed", changed)):
+        if require_whole(count, name, least=0) > pixels:
+            raise InvalidInput(f"{name} = {count} of {pixels} pixels; give 0 to {pixels}")
     hit, total = math.comb(pixels, keep) - math.comb(pixels - changed, keep), math.comb(pixels, keep)
     return math.nextafter(hit / total, 2.0) if hit else 0.0
 
@@ -68,13 +75,17 @@ class RandomAblation(Noise):
     pixels: int
     norm: ClassVar[str] = "l0"
 
+    def __post_init__(self) -> None:
+        if require_whole(self.keep, "keep") > require_whole(self.pixels, "pixels"):
+            raise InvalidInput(f"keep = {self.keep} of {self.pixels} pixels; give 1 to {self.pixels}")
+
     def _fill(self, out: Tensor, generator: torch.Generator) -> Tensor:
         out.zero_()
         out[..., -SCORES:, :, :].uniform_(0, 1, generator=generator)
         return out
 
     def _log_failure(self, radius: FloatArray) -> FloatArray:
-        Delta = _distances(self.keep_checked(), self.keep)[np.minimum(np.ceil(radius), self.pixels).astype(int)]
+        Delta = _distances(self.pixels, self.keep)[np.minimum(np.ceil(radius), self.pixels).astype(int)]
         if not (Delta < 0.5).all():
             raise InvalidInput(
                 f"radius = {np.max(radius):g}: keeping {self.keep} of {self.pixels} pixels certifies at most "
@@ -90,14 +101,8 @@ class RandomAblation(Noise):
 
     def _largest(self, room: FloatArray) -> FloatArray:
         """The most pixels with Delta below the room, but for rounding."""
-        table = _distances(self.keep_checked(), self.keep)
+        table = _distances(self.pixels, self.keep)
         return np.maximum(np.searchsorted(table, np.asarray(room) * (1 - 1e-12)) - 1, 0).astype(float)
-
-    def keep_checked(self) -> int:
-        """The number of pixels, where `keep` is among them."""
-        if not 1 <= self.keep <= self.pixels:
-            raise InvalidInput(f"keep = {self.keep} of {self.pixels} pixels; give 1 to {self.pixels}")
-        return self.pixels
 
 
 class _SeesKept(nn.Module):
@@ -121,8 +126,8 @@ def certify_by_ablation(
     `model` gives logits of encoded images (N, 2 C, H, W) (see `encoding`), trained on images with `keep` pixels left.
     `options` are those of `lemmata.robustness.certify`: ``n``, ``n0``, ``alpha``, ``seed``, ``radii`` (for decisions at
     numbers of pixels, with a fraction of the samples), ``batch``, ``progress`` and others; what is random and
-    what is raised, as there. Further, `InvalidInput` for images outside [0, 1] and a model in half precision, whose
-    scores would tie.
+    what is raised, as there. Further, `InvalidInput` for images outside [0, 1], radii that are no whole numbers of
+    pixels, a noise, and a model in half precision, whose scores would tie.
 
     >>> class Brighter(nn.Module):                                              # more bright pixels than dark ones?
     ...     def forward(self, x):
@@ -132,6 +137,7 @@ def certify_by_ablation(
     (tensor([1]), tensor([7.], dtype=torch.float64), 'l0')
     """
     images, base = require_images(x), require_model(model)
+    _require_options(options)
     if any(p.dtype in (torch.float16, torch.bfloat16) for p in base.parameters()):
         raise InvalidInput("the model is in half precision, in which the scores of pixels tie; give model.float()")
     law = RandomAblation(require_count_of_pixels(keep, images), images.shape[2] * images.shape[3])
@@ -139,3 +145,19 @@ def certify_by_ablation(
     wrapped = _SeesKept(base, keep).train(base.training)
     options.setdefault("name", f"{type(base).__name__} on {keep} pixels")
     return certify(wrapped, torch.cat([images, scores], 1), y, noise=law, **options)
+
+
+def _require_options(options: dict[str, Any]) -> None:
+    """Refuse a noise beside the choice of pixels, and radii that are no numbers of pixels."""
+    for name in ("noise", "sigma"):
+        if options.get(name) is not None:
+            raise InvalidInput(
+                f"{name} = {options[name]!r}; the noise of ablation is the choice of pixels: leave it out"
+            )
+        options.pop(name, None)
+    radii: Any = options.get("radii")
+    several = isinstance(radii, Sequence | np.ndarray | Tensor) and not isinstance(radii, str) and np.ndim(radii) > 0
+    for radius in () if radii is None else radii if several else (radii,):
+        number = require_number(radius, "radii")
+        if not (number >= 0 and number == np.floor(number) and np.isfinite(number)):
+            raise InvalidInput(f"radii: {number:g} is no number of pixels; give whole numbers, 0 or more")

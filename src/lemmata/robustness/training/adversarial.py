@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from lemmata.robustness.attacks.balls import Bounds
-from lemmata.robustness.attacks.losses import log_odds
+from lemmata.robustness.attacks.losses import unchecked_log_odds
 from lemmata.robustness.training.ascent import Ascending, Ascent
 from lemmata.training.ensemble import Ensemble
 from lemmata.training.hyper import Hyper, per_member
@@ -102,7 +102,7 @@ class _Course(Selecting):
         loss = ensemble.loss
 
         def value(outputs: Tensor) -> Tensor:
-            return log_odds(outputs, y) if loss == "cross_entropy" else losses_of(outputs, y, loss)
+            return unchecked_log_odds(outputs, y) if loss == "cross_entropy" else losses_of(outputs, y, loss)
 
         worst = self.ascending.climb(x, lambda z: ensemble.input_gradient(z, value), epoch=epoch)
         if isinstance(self.alpha, float) and self.alpha == 0:

@@ -21,7 +21,9 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.given import require_flag
 from lemmata.robustness.attacks.balls import Bounds, require_norm, uniform_points
+from lemmata.robustness.attacks.problem import require_clip
 from lemmata.robustness.training.noisy_copies import START, require_count
 from lemmata.training.ensemble import Ensemble
 from lemmata.training.hyper import Hyper, per_member
@@ -50,8 +52,8 @@ class Ascent:
         require_norm(self.norm)
         require_count("steps", self.steps)
         require_count("warmup", self.warmup, least=0)
-        if self.clip is not None and not self.clip[0] < self.clip[1]:
-            raise InvalidInput(f"clip = {self.clip}; give (low, high) with low < high, or None")
+        require_flag(self.random_start, "random_start")
+        require_clip(self.clip)
 
     def start(self, ensemble: Ensemble, samples: Samples, seeds: Sequence[int]) -> Ascending:
         """Begin: refuse radii and data that do not fit."""

@@ -27,8 +27,8 @@ from lemmata.training.streams import derived
 def mixture(*parts: tuple[Hyper, Recipe | None]) -> Mixture:
     """Train on the sum of the losses of `parts`, (weight, recipe) each; None is plain training.
 
-    A weight is one number, or (M,). Raises `InvalidInput` for no parts and, when training begins, for a weight that is
-    negative, NaN or infinite, and whatever a part refuses.
+    A weight is one number, or (M,). Raises `InvalidInput` for no parts, a part that is no recipe and, when training
+    begins, for a weight that is negative, NaN or infinite, and whatever a part refuses.
 
     >>> from lemmata.robustness.training import gaussian_augmentation
     >>> len(mixture((0.5, None), (0.5, gaussian_augmentation(0.25))).parts)
@@ -46,6 +46,12 @@ class Mixture:
     def __post_init__(self) -> None:
         if not self.parts or not all(isinstance(part, tuple) and len(part) == 2 for part in self.parts):
             raise InvalidInput(f"a mixture of {self.parts!r}; give pairs (weight, recipe), one at least")
+        for _, recipe in self.parts:
+            if recipe is not None and (isinstance(recipe, type) or not callable(getattr(recipe, "start", None))):
+                raise InvalidInput(
+                    f"a mixture with {recipe!r} for a recipe; give such as gaussian_augmentation(0.25), or None for "
+                    "plain training"
+                )
 
     def start(self, ensemble: Ensemble, samples: Samples, seeds: Sequence[int]) -> _Course:
         """Begin a training of these members."""

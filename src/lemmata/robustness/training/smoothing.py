@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lemmata.robustness.attacks.losses import log_mean_softmax, log_odds
+from lemmata.robustness.attacks.losses import log_mean_softmax, unchecked_log_odds
 from lemmata.robustness.training.ascent import Ascending, Ascent
 from lemmata.robustness.training.noisy_copies import NoisyCopies, repeated, require_count, require_probabilities
 from lemmata.robustness.training.penalty import Penalising, Penalty
@@ -69,7 +69,7 @@ class SmoothingCourse(Selecting):
         draws = self.noisy.draws
 
         def value(outputs: Tensor) -> Tensor:
-            return log_odds(log_mean_softmax(outputs.unflatten(1, (draws, -1)), dim=1), y)
+            return unchecked_log_odds(log_mean_softmax(outputs.unflatten(1, (draws, -1)), dim=1), y)
 
         return ensemble.input_gradient((z[:, None] + noise).flatten(1, 2), value, copies=draws)
 
