@@ -1,6 +1,7 @@
 """Lipschitz constants of networks: closed forms, gradients on data, and certificates that hold."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.func import jacrev, vmap
 from lemmata import nets
 from lemmata.errors import InvalidInput
 from lemmata.robustness.certify_by_lipschitz import certify_by_lipschitz
+from lemmata.robustness.linear_bounds.max_pool import MaxPool
 from lemmata.robustness.lipschitz import lipschitz
 
 
@@ -90,6 +92,131 @@ def test_max_pooling_counts_its_overlap():
     spike = torch.zeros(1, 1, 5, 5).double()
     spike[..., 2, 2] = 1
     assert float(nn.Sequential(nn.MaxPool2d(3, 1), nn.Flatten())(spike).norm()) == 3.0
+
+
+def test_max_pooling_counts_the_windows_of_an_input():
+    # counted: the most windows that hold one input, on a side of an image that is large enough
+    for k in range(1, 6):
+        for s in range(1, 6):
+            for d in range(1, 5):
+                held = Counter(i * s + j * d for i in range(40) for j in range(k))
+                assert MaxPool(k, s, 0, d).lipschitz == pytest.approx(max(held.values()), rel=1e-12), (k, s, d)
+    model = nn.Sequential(nn.MaxPool2d(2, stride=2, dilation=2), nn.Flatten()).eval()
+    spike = torch.zeros(1, 1, 7, 7).double()
+    spike[..., 2, 2] = 1
+    assert lipschitz(model, (1, 7, 7)).value == pytest.approx(float(model(spike).norm()), rel=1e-9)  # attained: 2
+
+
+def jacobian_norm(model, shape):
+    """The spectral norm of the Jacobian at a point."""
+    J = jacrev(lambda z: model(z[None])[0])(torch.rand(shape).double()).detach()
+    return float(torch.linalg.matrix_norm(J.reshape(len(J), -1), 2))
+
+
+class Scaled(nn.Module):
+    """A layer, and a scale that need not be constant on its channels."""
+
+    def __init__(self, layer, scale):
+        super().__init__()
+        self.layer, self.scale = layer, nn.Parameter(scale)
+
+    def forward(self, x):
+        return (self.layer(x) * self.scale).flatten(1)
+
+
+SCALES = {
+    "width": (lambda: nn.Conv2d(1, 4, 1, bias=False), (4,), (1, 4, 4)),
+    "channels": (lambda: nn.Conv2d(1, 4, 1, bias=False), (4, 1, 1), (1, 4, 4)),
+    "all": (lambda: nn.Conv2d(1, 4, 1, bias=False), (4, 4, 4), (1, 4, 4)),
+    "rows of a dense layer": (lambda: nn.Linear(3, 4, bias=False), (4, 1), (4, 3)),
+    "outputs of a dense layer": (lambda: nn.Linear(3, 4, bias=False), (4,), (4, 3)),
+    "one number": (lambda: nn.Linear(3, 4, bias=False), (), (3,)),
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_scales_multiply_what_they_multiply(name):
+    make, shape, inputs = SCALES[name]
+    torch.manual_seed(0)
+    scale = torch.full(shape, 1e-3)
+    scale.view(-1)[-1] = 100.0
+    layer = make()
+    layer.weight.data[-1] *= 1e-3  # the channel of the large factor is the small one
+    model = Scaled(layer, scale).double().eval()
+    exact, bound = jacobian_norm(model, inputs), lipschitz(model, inputs).value
+    assert exact <= bound * (1 + 1e-12)
+    if name in ("channels", "outputs of a dense layer", "one number"):  # multiplied in, so that nothing is lost
+        assert bound <= exact * (1 + 1e-5)
+
+
+def test_batch_normalisation_behind_a_layer_on_another_axis():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Flatten()).double().eval()
+    model[0].weight.data[3] *= 1e-3
+    model[1].weight.data = torch.tensor([1e-3, 1e-3, 1e-3, 100.0]).double()
+    assert jacobian_norm(model, (4, 3)) <= lipschitz(model, (4, 3)).value
+
+
+def test_the_bound_of_another_model_is_refused():
+    model = small()
+    x = torch.randn(2, 2, 8, 8).double()
+    bound = lipschitz(model, (2, 8, 8))
+    assert torch.equal(certify_by_lipschitz(model, x, bound=bound).radius, certify_by_lipschitz(model, x).radius)
+    for change in (
+        lambda other: other[7].weight.mul_(1.5),  # a parameter
+        lambda other: other[1].running_var.mul_(0.5),  # a buffer
+        lambda other: other.__setitem__(6, nn.ReLU()),  # an activation
+        lambda other: other.__setitem__(3, nn.AvgPool2d(2, divisor_override=1)),  # a layer without weights
+    ):
+        other = small()
+        change(other)
+        with pytest.raises(InvalidInput, match="bound is of another model"):
+            certify_by_lipschitz(other, x, bound=bound)
+    with pytest.raises(InvalidInput, match="float"):
+        certify_by_lipschitz(model, x, bound=3.0)
+    assert bound.layers[0].name == "0"
+
+
+@pytest.mark.parametrize("y", [torch.tensor([0, 3]), torch.tensor([-1, 0]), torch.tensor([0.0, 1.0]), [0, 1]])
+def test_labels_that_do_not_fit_are_refused(y):
+    with pytest.raises(InvalidInput, match="labels y"):
+        certify_by_lipschitz(small(), torch.randn(2, 2, 8, 8).double(), y)
+
+
+SETTINGS = {
+    "tolerance": (0, -1, math.nan, 2, "a"),
+    "flops": (-1, math.nan, "a"),
+    "seed": ("a", 1.5, True),
+    "input_shape": (64, None, "a", [64.0], [True], [], [-1]),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in SETTINGS.items() for value in values])
+def test_settings_that_are_none_are_refused(name, value):
+    settings = {"input_shape": (4,), name: value}
+    with pytest.raises(InvalidInput, match=name):
+        lipschitz(nn.Linear(4, 2), **settings)
+
+
+@pytest.mark.parametrize("model", [None, [nn.Linear(4, 2)], abs])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(InvalidInput, match="a model is"):
+        lipschitz(model, (4,))
+    with pytest.raises(InvalidInput, match="a model is"):
+        certify_by_lipschitz(model, torch.rand(2, 4))
+
+
+def test_images_of_whole_numbers_and_one_logit_are_refused():
+    with pytest.raises(InvalidInput, match="uint8"):
+        certify_by_lipschitz(nn.Linear(4, 2), torch.ones(2, 4, dtype=torch.uint8))
+    with pytest.raises(InvalidInput, match="one logit"):
+        certify_by_lipschitz(nn.Linear(4, 1), torch.ones(2, 4))
+
+
+def test_the_figure_shows_every_layer():
+    panel = lipschitz(small(), (2, 8, 8)).plot().panels[0]
+    assert panel.x.ticks == ("0", "5", "7")
+    assert [len(series.x) for series in panel.series] == [3, 3]
 
 
 def test_the_radius_of_a_linear_classifier_is_exact():

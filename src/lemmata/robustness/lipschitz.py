@@ -5,7 +5,8 @@
 and along any graph: a layer multiplies, a sum adds the constants of what is summed, so that a residual block
 x + F(x) has 1 + L_F. Norms are those of the layers as operators on the images they see, with stride, padding,
 dilation and groups (`lemmata.linalg.convolution_norm`), proven upper bounds; batch normalisation in use is a factor a
-channel and is multiplied into the convolution in front of it, as is any scale that is constant on its channels. Norms of kernels reshaped to matrices, which are often
+channel and is multiplied into the convolution in front of it, as is any scale that is constant on its channels. Norms
+of kernels reshaped to matrices, which are often
 taken instead, give a product that is no bound; it is reported beside.
 
 Pairs of logits have constants of their own: |w_i - w_j| in place of |W| for the last layer, at most sqrt(2) |W|.
@@ -78,12 +79,10 @@ class LipschitzBound:
         norms = Series(
             label="operator norm (proven bounds)", x=index, y=[layer.high for layer in self.layers],
             low=np.array([layer.low for layer in self.layers]), high=np.array([layer.high for layer in self.layers]),
-            style="points",
         )  # fmt: skip
         reshaped = Series(
-            label="kernel as a matrix (no bound)", x=index, y=[layer.reshaped for layer in self.layers],
-            style="points", role="control",
-        )  # fmt: skip
+            label="kernel as a matrix (no bound)", x=index, y=[layer.reshaped for layer in self.layers], role="control"
+        )
         panel = Panel(x=Axis(label="layer", ticks=ticks), y=Axis(label="spectral norm"), series=[norms, reshaped])
         caption = f"Their product bounds the Lipschitz constant by {self.value:.4g}; reshaped, {self.of_reshaped:.4g}."
         return Figure(name="lipschitz", title="Norms of the layers", caption=caption, panels=[panel])
@@ -194,7 +193,7 @@ def _of_channels(scale: Scale, layer: Node) -> Tensor | None:
     if not isinstance(layer.step, Dense | Convolution):
         return None
     axis = 0 if isinstance(layer.step, Convolution) else -1
-    factors = scale.factor.expand(layer.shape).movedim(axis, 0).flatten(1)
+    factors = scale.factor.expand(layer.shape).movedim(axis, 0).reshape(layer.shape[axis], -1)
     return factors[:, 0] if bool((factors == factors[:, :1]).all()) else None
 
 

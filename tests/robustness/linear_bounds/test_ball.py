@@ -1,13 +1,17 @@
 """The least value of linear functions on balls within a range, by convex solvers."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
+from torch import nn
 
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.robustness.linear_bounds import interval_bounds
 from lemmata.robustness.linear_bounds.affine import Convolution, Dense
 from lemmata.robustness.linear_bounds.ball import Ball
 
@@ -90,3 +94,41 @@ def test_bad_balls_are_refused():
         Ball.of(x * float("nan"), 0.1, "l2", None, torch.float64)
     with pytest.raises(InvalidInput, match="leading axis"):
         Ball.of(x[0], 0.1, "l2", None, torch.float64)
+
+
+@pytest.mark.parametrize(("norm", "order"), [("linf", math.inf), ("l2", 2.0), ("l1", 1.0)])
+def test_a_ball_in_float32_holds_that_around_the_images_as_given(norm, order):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(20, 50, generator=generator, dtype=torch.float64)
+    for eps in (0.0, 1e-9, 0.1):
+        ball = Ball.of(x, eps, norm, None, torch.float32)
+        moved = torch.linalg.vector_norm(ball.x.double() - x, order, dim=1)
+        assert (ball.eps.double() >= eps + moved).all()
+        assert (ball.eps.double() <= (eps + moved) * (1 + 1e-6) + 1e-30).all()
+        assert (ball.box.low.double() <= x - eps * (norm == "linf")).all()
+        assert (ball.box.high.double() >= x + eps * (norm == "linf")).all()
+    same = Ball.of(x.float(), 0.0, norm, None, torch.float32)
+    assert (same.eps == 0).all()  # nothing is rounded, and nothing widened
+
+
+def test_bounds_in_float32_hold_at_the_image_as_given():
+    model = nn.Sequential(nn.Linear(1, 2, bias=False))
+    model[0].weight.data = torch.tensor([[1.0], [-1.0]])
+    x = torch.tensor([[0.3]], dtype=torch.float64)  # no number of float32
+    found = interval_bounds(model, x, 0.0, dtype=torch.float32)
+    assert float(found.low[0, 0]) <= 0.3 <= float(found.high[0, 0])
+    assert float(found.low[0, 1]) <= -0.3 <= float(found.high[0, 1])
+
+
+@pytest.mark.parametrize("clip", [5, ("a", "b"), (0,), (0, 1, 2), "ab", (1, 0), (0, 0), (float("nan"), 1)])
+def test_ranges_that_are_none_are_refused(clip):
+    with pytest.raises(InvalidInput, match="clip"):
+        Ball.of(torch.rand(2, 3), 0.1, "l2", clip, torch.float64)
+
+
+def test_radii_that_are_not_finite_and_whole_numbers_are_refused():
+    for eps in (math.inf, torch.tensor([0.1, math.inf])):
+        with pytest.raises(InvalidInput, match="finite"):
+            Ball.of(torch.rand(2, 3), eps, "l2", None, torch.float64)
+    with pytest.raises(InvalidInput, match="int64"):
+        Ball.of(torch.ones(2, 3, dtype=torch.int64), 0.1, "l2", None, torch.float64)

@@ -106,3 +106,22 @@ def test_bad_input_is_refused():
     model.weight[0, 0] = float("nan")
     with pytest.raises(InvalidInput, match="NaN"):
         certify_by_bounds(model, x)
+
+
+def test_labels_radii_and_settings_that_do_not_fit_are_refused():
+    model, x = linear(), torch.rand(2, 6)
+    for y in (torch.tensor([0, 4]), torch.tensor([-1, 0]), torch.tensor([0.0, 1.0]), torch.tensor([0]), [0, 1]):
+        with pytest.raises(InvalidInput, match="labels y"):
+            certify_by_bounds(model, x, y)
+    for radii in ([0.1, 0.1], [math.inf], "a", ["a"], 0.1):
+        with pytest.raises(InvalidInput, match="radi"):
+            certify_by_bounds(model, x, radii=radii)
+    for budget in (0, -1, "a", math.nan):
+        with pytest.raises(InvalidInput, match="budget"):
+            certify_by_bounds(model, x, budget=budget)
+    with pytest.raises(InvalidInput, match="one logit"):
+        certify_by_bounds(nn.Linear(6, 1), x)
+    with pytest.raises(InvalidInput, match="TorchScript"):
+        certify_by_bounds(torch.jit.script(nn.Linear(6, 2)), x)
+    with pytest.raises(InvalidInput, match="uint8"):
+        certify_by_bounds(model, x.to(torch.uint8))

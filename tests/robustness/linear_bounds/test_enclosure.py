@@ -5,7 +5,7 @@ import torch
 from recorded_nets import NETS
 from torch import nn
 
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, UnknownName
 from lemmata.robustness.linear_bounds import enclosure
 
 
@@ -22,7 +22,10 @@ def test_no_image_is_both_certified_and_broken(norm):
     assert not found.certified["crown"][:, :3].any()
     assert (found.certified["crown"] | ~found.certified["interval"]).all()  # CROWN proves what intervals prove here
     assert found.accuracy["crown"][0] > 0.5
-    assert [len(series.x) for series in found.plot().panels[0].series] == [3, 3, 3]
+    panel = found.plot().panels[0]
+    assert [len(series.x) for series in panel.series] == [3, 3, 3]
+    assert {series.style for series in panel.series} == {"points"}  # nothing is claimed between the radii
+    assert panel.x.ticks == ("0.02", "0.1", "0.3")
 
 
 def test_the_linear_classifier_leaves_no_gap():
@@ -35,8 +38,30 @@ def test_the_linear_classifier_leaves_no_gap():
     assert torch.equal(found.accuracy["interval"], found.attack.robust_accuracy)
 
 
-@pytest.mark.parametrize("eps", [[], [0.0, 0.1], [0.2, 0.1], [0.1, 0.1], [float("nan")]])
+@pytest.mark.parametrize("eps", [[], [0.0, 0.1], [0.2, 0.1], [0.1, 0.1], [float("nan")], [float("inf")]])
 def test_bad_radii_are_refused(eps):
     model = nn.Sequential(nn.Flatten(), nn.Linear(36, 2)).eval()
     with pytest.raises(InvalidInput, match="rising"):
         enclosure(model, torch.rand(2, 1, 6, 6), torch.tensor([0, 1]), eps)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"eps": 0.1}, "list of positive radii"), ({"eps": "a"}, "list of positive radii"),
+        ({"eps": ["a"]}, "real number"), ({"methods": []}, "one at least"), ({"methods": "crown"}, "list of methods"),
+        ({"methods": ["crown", "crown"]}, "each once"), ({"model": [nn.Linear(4, 2)]}, "a model is"),
+        ({"clip": 5}, "clip = 5"),
+    ],
+)  # fmt: skip
+def test_settings_that_are_none_are_refused(settings, match):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 2)).eval()
+    given = {"model": model, "x": torch.rand(2, 1, 6, 6), "y": torch.tensor([0, 1]), "eps": [0.1], **settings}
+    with pytest.raises(InvalidInput, match=match):
+        enclosure(**given)
+
+
+def test_an_unknown_method_is_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 2)).eval()
+    with pytest.raises(UnknownName, match="crown"):
+        enclosure(model, torch.rand(2, 1, 6, 6), torch.tensor([0, 1]), [0.1], methods=["crwn"])

@@ -161,3 +161,39 @@ def test_a_traced_model_gives_the_same_bounds_and_is_checked():
         crown(traced, x, 0.1, dtype=torch.float32)
     with pytest.raises(InvalidInput, match="trace it anew"):
         crown(traced, x[:, :2], 0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_margin_to_the_class_itself_is_zero(dtype):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    y = torch.tensor([2, 0], dtype=torch.int32)
+    found = margin_bounds(model, torch.rand(2, *SHAPE), y, 0.1, dtype=dtype)
+    assert (found.gather(1, y.long()[:, None]) == 0).all()
+
+
+def test_arguments_of_a_wrong_type_are_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    x = torch.rand(2, *SHAPE)
+    for classes in ([0, 1], None, "a"):
+        with pytest.raises(InvalidInput, match="classes"):
+            margin_bounds(model, x, classes, 0.1)
+    with pytest.raises(InvalidInput, match="integers"):
+        margin_bounds(model, x, torch.tensor([True, False]), 0.1)
+    with pytest.raises(InvalidInput, match="optimise"):
+        crown(model, x, 0.1, optimise="yes")
+    for image in (2, -1, 99, "a", True):
+        with pytest.raises(InvalidInput, match="images 0 to 1"):
+            interval_bounds(model, x, 0.1).plot(image)
+    for budget in (0, -1, "a"):
+        with pytest.raises(InvalidInput, match="budget"):
+            interval_bounds(model, x, 0.1, budget=budget)
+
+
+def test_refusals_name_the_users_module_in_one_line():
+    model = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(192, 3), nn.GELU()))
+    with pytest.raises(InvalidInput) as caught:
+        interval_bounds(model, torch.rand(2, *SHAPE), 0.1)
+    assert str(caught.value).startswith("1.1: GELU has no bounds here")
+    assert len(str(caught.value).splitlines()) == 1
+    names = [node.name for node in trace(model[:1].append(model[1][0]), SHAPE, torch.float64).nodes]
+    assert names[1:] == ["0", "1"]

@@ -153,9 +153,8 @@ class Scale(Affine):
 class Average(Affine):
     """A linear map without negative weights that torch has a function for, described in `words`: averages, means."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor], terms: int, words: str | None = None):
-        self.function, self.terms = function, terms
-        self.words = words or repr(function)
+    def __init__(self, function: Callable[[Tensor], Tensor], terms: int, words: str):
+        self.function, self.terms, self.words = function, terms, words
 
     def product(self, x: Tensor) -> Tensor:
         """W x."""

@@ -126,6 +126,8 @@ def crown(
     >>> crown(model, x, 0.25).width.item() < 1e-12, interval_bounds(model, x, 0.25).width.item()
     (True, 2.0...)
     """
+    if not isinstance(optimise, bool):
+        raise InvalidInput(f"optimise = {optimise!r}; give True or False")
     if intermediate not in ("crown", "interval"):
         raise UnknownName("way of intermediate bounds", intermediate, ("crown", "interval"))
     if optimise and intermediate != "crown":
@@ -185,7 +187,13 @@ def graph_margins(graph: Graph, ball: Ball, classes: Tensor, method: str, budget
     if C < 2:
         raise InvalidInput("the model gives one logit, which no other can exceed; give a model of two classes or more")
     classes = require_tensor(classes, "classes").to(ball.x.device)
-    if classes.shape != (len(ball.x),) or classes.is_floating_point() or classes.dtype == torch.bool or (classes < 0).any() or (classes >= C).any():
+    if (
+        classes.shape != (len(ball.x),)
+        or classes.is_floating_point()
+        or classes.dtype == torch.bool
+        or (classes < 0).any()
+        or (classes >= C).any()
+    ):
         raise InvalidInput(f"classes of shape {tuple(classes.shape)}; give {len(ball.x)} integers from 0 to {C - 1}")
     eye = torch.eye(C, dtype=ball.x.dtype, device=ball.x.device)
     classes = classes.long()

@@ -43,10 +43,10 @@ def certify_by_bounds(
 ) -> Certificates:
     """Certify images x (N, ...) in ``"linf"``, ``"l2"`` or ``"l1"``: no input within the radius changes the class.
 
-    `y` (N,) are the true classes, if known. `method` is one of `margin_bounds`. Without
-    `radii` each image's radius is found to the relative `tolerance`; with them, in whatever order, only these are
-    tried, from the smallest on, as far as they are proven. Certificates hold for every input, with ``alpha`` 0; `clip` is the range of inputs
-    (a radius says nothing of inputs out of it). An image with two logits that rounding cannot tell apart is abstained.
+    `y` (N,) are the true classes, if known. `method` is one of `margin_bounds`. Without `radii` each image's radius is
+    found to the relative `tolerance`; with them, in whatever order, only these are tried, from the smallest on, as far
+    as they are proven. Certificates hold for every input, with ``alpha`` 0; `clip` is the range of inputs (a radius
+    says nothing of inputs out of it). An image with two logits that rounding cannot tell apart is abstained.
 
     Nothing is random. Raises as `interval_bounds`, and `InvalidInput` for radii that are not positive and finite or are
     named twice, labels that do not fit, a model of one logit, and NaN logits.

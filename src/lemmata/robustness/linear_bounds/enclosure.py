@@ -8,17 +8,19 @@ Cost: one margin bound an image, radius and method, as long as it is certified; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.given import require_model, require_number
 from lemmata.robustness.attacks import Attack, pgd
 from lemmata.robustness.certified_accuracy_figure import UNITS
-from lemmata.robustness.linear_bounds.bounds import Clip, margin_bounds
+from lemmata.robustness.linear_bounds.bounds import METHODS, Clip, margin_bounds, prepared
 from lemmata.short_repr import short_repr
 
 NAMES = {"interval": "intervals", "crown-ibp": "CROWN-IBP", "crown": "CROWN", "alpha-crown": "alpha-CROWN"}
@@ -51,20 +53,22 @@ class Enclosure:
         return proven & self.attack.success.cpu()
 
     def plot(self) -> Figure:
-        """Draw the share certified by each method against the radius, and the attack above."""
-        x = self.eps.numpy()
+        """Draw the share certified by each method at each radius, and what the attack left, beside one another."""
+        x = np.arange(len(self.eps))
         series = [
-            Series(label=f"certified: {NAMES.get(method, method)}", x=x, y=share.numpy(), role="measured")
+            Series(label=f"certified: {NAMES.get(method, method)}", x=x, y=share.numpy(), style="points")
             for method, share in self.accuracy.items()
         ]
         left = self.attack.robust_accuracy.cpu().numpy()
-        series.append(Series(label=f"not broken: {self.attack.name}", x=x, y=left, role="control"))
+        series.append(Series(label=f"not broken: {self.attack.name}", x=x, y=left, style="points", role="control"))
         panel = Panel(
-            x=Axis(label="radius", unit=UNITS.get(self.norm, self.norm)),
-            y=Axis(label="share of images right and robust", limits=(0.0, 1.02)),
+            x=Axis(
+                label="radius", unit=UNITS.get(self.norm, self.norm), ticks=tuple(f"{r:.3g}" for r in self.eps.tolist())
+            ),
+            y=Axis(label="share of images right and robust", limits=(-0.03, 1.03)),
             series=series,
         )
-        caption = f"{len(self.right)} images; the robust accuracy lies between each curve and the attack's."
+        caption = f"{len(self.right)} images; at each radius the robust accuracy lies between any bound and the attack."
         return Figure(name="enclosure", title="Bounds and attack", caption=caption, panels=[panel])
 
 
@@ -91,12 +95,11 @@ def enclosure(
     >>> found.accuracy["interval"], found.attack.robust_accuracy
     (tensor([1., 0.], dtype=torch.float64), tensor([1., 0.], dtype=torch.float64))
     """
-    radii = torch.tensor(list(eps), dtype=torch.float64)
-    if not len(radii) or not bool((radii > 0).all()) or not bool((radii.diff() > 0).all()):
-        raise InvalidInput(f"eps = {list(eps)}; give positive radii in rising order")
-    attack = pgd(model, x, y, eps=radii.tolist(), norm=norm, steps=steps, clip=clip, seed=seed)
+    radii, methods = _radii(eps), _methods(methods)
+    attack = pgd(require_model(model), x, y, eps=radii.tolist(), norm=norm, steps=steps, clip=clip, seed=seed)
     with torch.no_grad():
         right = (model(x).argmax(1) == y).cpu()
+    graph, _ = prepared(model, x, 0.0, norm=norm, clip=clip, dtype=torch.float64, method="interval")
     certified = {}
     for method in methods:
         found = torch.zeros(len(radii), len(x), dtype=torch.bool)
@@ -104,8 +107,31 @@ def enclosure(
         for row, radius in zip(found, radii, strict=True):
             if len(live):
                 at = live.to(x.device)
-                margins = margin_bounds(model, x[at], y[at], float(radius), method=method, norm=norm, clip=clip)
+                margins = margin_bounds(graph, x[at], y[at], float(radius), method=method, norm=norm, clip=clip)
                 live = live[(margins.scatter(1, y[at, None], 1.0) > 0).all(1).cpu()]
                 row[live] = True
         certified[method] = found
     return Enclosure(radii, certified, attack, right, norm)
+
+
+def _radii(eps: object) -> Tensor:
+    """Positive radii in rising order, (E,)."""
+    if isinstance(eps, str) or not isinstance(eps, Iterable) or (isinstance(eps, Tensor) and eps.ndim != 1):
+        raise InvalidInput(f"eps = {eps!r}; give a list of positive radii in rising order, such as [0.01, 0.02]")
+    radii = torch.tensor([require_number(radius, "a radius") for radius in eps], dtype=torch.float64)
+    if not len(radii) or not bool((radii > 0).all() and radii.isfinite().all() and (radii.diff() > 0).all()):
+        raise InvalidInput(f"eps = {radii.tolist()}; give positive radii in rising order")
+    return radii
+
+
+def _methods(methods: object) -> list[str]:
+    """Methods of bounding, one at least, each once."""
+    if isinstance(methods, str) or not isinstance(methods, Iterable):
+        raise InvalidInput(f"methods = {methods!r}; give a list of methods, such as ['interval', 'crown']")
+    found = list(methods)
+    for method in found:
+        if method not in METHODS:
+            raise UnknownName("method", method, METHODS)
+    if not found or len(set(found)) < len(found):
+        raise InvalidInput(f"methods = {found}; give one at least, and each once")
+    return found

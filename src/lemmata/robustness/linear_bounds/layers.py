@@ -70,6 +70,11 @@ def _average(x: Tensor, function: Callable[..., Tensor], *args: Any, **kwargs: A
     return Average(lambda z: function(z, *args, **kwargs), terms=x[0].numel(), words=words)
 
 
+def _pooled(module: Any, terms: int) -> Average:
+    settings = [(name, getattr(module, name)) for name in module.__constants__]  # repr leaves some of them out
+    return Average(module, terms, words=f"{type(module).__name__} {settings}")
+
+
 def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, **rest: Any) -> Average:
     dims = [dim] if isinstance(dim, int) else list(dim or [])
     if rest or not dims or any(d % x.ndim == 0 for d in dims):
@@ -108,8 +113,8 @@ MODULES: dict[Any, Callable[[Any, Tensor], Any]] = {
     nn.MaxPool2d: lambda module, result: _max_pool(
         result, module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode
     ),
-    nn.modules.pooling._AvgPoolNd: lambda module, result: Average(module, math.prod(_each(module.kernel_size, 3))),
-    nn.modules.pooling._AdaptiveAvgPoolNd: lambda module, result: Average(module, terms=2**16),
+    nn.modules.pooling._AvgPoolNd: lambda module, result: _pooled(module, math.prod(_each(module.kernel_size, 3))),
+    nn.modules.pooling._AdaptiveAvgPoolNd: lambda module, result: _pooled(module, 2**16),
 }  # the first class that fits is taken
 
 

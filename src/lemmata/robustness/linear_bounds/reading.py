@@ -73,6 +73,7 @@ def _require_near(graph: Graph, x: Tensor, given: Tensor) -> None:
     if not bool((difference <= slack.double()).all()) and bool(values[-1].isfinite().all()):
         raise InvalidInput(
             f"the model gives logits that differ by up to {float(difference.max()):.3g} from those of what could be "
-            f"read of it, for a batch of {len(x)} in {x.dtype}: a step does not do what its kind does here, draws "
-            "random numbers, keeps something between calls or depends on the batch; write it with steps of torch.nn"
+            f"read of it, for a batch of {len(x)} in {x.dtype}: a step changes a value in place, does not do what "
+            "its kind does, draws random numbers, keeps something between calls or depends on the batch; write it "
+            "with plain steps of torch.nn"
         )

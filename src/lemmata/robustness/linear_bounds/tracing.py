@@ -18,7 +18,8 @@ from torch.fx.node import map_arg
 
 from lemmata.errors import InvalidInput
 from lemmata.given import require_model
-from lemmata.robustness.linear_bounds.affine import Affine, Average, Reshape, Scale
+from lemmata.robustness.linear_bounds.affine import Affine, Average, Reshape
+from lemmata.robustness.linear_bounds.arithmetic import ARITHMETIC, arithmetic
 from lemmata.robustness.linear_bounds.graph import Graph, Node, Step, Sum
 from lemmata.robustness.linear_bounds.layers import FUNCTIONS, MODULES, RESHAPES
 from lemmata.robustness.linear_bounds.reading import require_same
@@ -208,7 +209,7 @@ class _Reader(fx.Interpreter):
         if name in ("contiguous", "detach", "to", "float", "double"):
             return "same"
         if name in ARITHMETIC:
-            return _arithmetic(name, args, kwargs, self.values[depends[0]], result)
+            return arithmetic(name, args, kwargs, self.values[depends[0]], result)
         if name in FUNCTIONS:
             first, *rest = args
             if not isinstance(first, fx.Node) or len(depends) > 1:
@@ -217,7 +218,6 @@ class _Reader(fx.Interpreter):
         raise InvalidInput(f"{_called(n)}: {name} has no bounds here; known are {_known()}")
 
 
-ARITHMETIC = ("add", "sub", "mul", "truediv", "div", "iadd", "isub", "imul", "itruediv", "neg")
 SIZES = ("size", "dim", "ndimension", "numel", "getattr", "is_floating_point")  # of a tensor, not of its entries
 
 
@@ -235,9 +235,6 @@ def _function_name(n: fx.Node) -> str:
 def _version(value: Tensor) -> int:
     """How often the memory of a tensor was written to."""
     return value._version
-
-
-NEUTRAL = (("alpha", 1), ("rounding_mode", None), ("out", None))  # keywords that change nothing
 
 
 def _in_order(n: fx.Node, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -267,34 +264,6 @@ def _require_sound(name: str, step: Affine) -> None:
             raise InvalidInput(f"{name}: its weights or constants hold NaN or infinity; nothing is bounded by them")
     if isinstance(step, Average) and bool((step.row_norms(1.0) < 0).any()):
         raise InvalidInput(f"{name}: an average with a negative divisor has no bounds here")
-
-
-def _arithmetic(name: str, args: tuple[Any, ...], named: dict[str, Any], x: Tensor, result: Tensor) -> Step:
-    """Sums of two values; sums, products and quotients with a constant."""
-    name = {"iadd": "add", "isub": "sub", "imul": "mul", "truediv": "div", "itruediv": "div"}.get(name, name)
-    unread = [f"{key}={value}" for key, value in named.items() if (key, value) not in NEUTRAL]
-    if len(args) > 2 or unread:
-        raise InvalidInput(f"{name} with {', '.join(unread) or 'a factor'} has no bounds here; multiply first")
-    both = [isinstance(a, fx.Node) for a in args]
-    if name in ("add", "sub") and all(both):
-        return Sum((1.0, 1.0 if name == "add" else -1.0))
-    if (all(both) and len(both) == 2) or (name == "div" and not both[0]):
-        raise InvalidInput(f"{name} of two values of the input has no bounds here: it is not linear")
-    if result.shape != x.shape:
-        raise InvalidInput(f"{name} with a constant changes shape {tuple(x.shape)} to {tuple(result.shape)}")
-    zero = x.new_zeros(())
-    if name == "neg":
-        return Scale(zero - 1, zero, zero)
-    constant = torch.as_tensor(args[1] if both[0] else args[0], dtype=x.dtype, device=x.device)
-    if constant.ndim == x.ndim:
-        if constant.shape[0] != 1:
-            raise InvalidInput(f"{name} with a constant of its own for each sample of a batch has no bounds here")
-        constant = constant[0]
-    if name == "add":
-        return Scale(zero + 1, constant, zero)
-    if name == "sub":
-        return Scale(zero + 1, zero, constant) if both[0] else Scale(zero - 1, constant, zero)
-    return Scale(constant if name == "mul" else 1 / constant, zero, zero)
 
 
 def _known() -> str:
