@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lemmata.bernoulli import decide
 from lemmata.errors import InvalidInput, UnknownName
@@ -86,3 +87,38 @@ def test_bad_input_is_refused() -> None:
         decide(0.5, 0.5)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="probabilities"):
         decide(Coin(0.5), 1.5)
+
+
+@pytest.mark.parametrize(
+    "gave", [22.5, 22.0, float("nan"), None, "a", True, np.array([3, 4]), np.array([3]), np.float64(3.0), [3], 1j]
+)
+def test_what_is_no_number_of_hits_is_refused(gave) -> None:
+    with pytest.raises(InvalidInput, match=r"draw\(25\) gave"):
+        decide(lambda m: gave, 0.5)
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.int32, np.array, torch.tensor])
+def test_whole_numbers_of_any_make_are_taken(kind) -> None:
+    assert decide(kind, 0.5).accepted
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"n": 1}, "n = 1 can never prove p > 0.5 .* take n >= 10"),
+        ({"thresholds": 0.9999, "n": 100}, "take n >= 69,075"),
+        ({"thresholds": 0.0001, "n": 100, "side": "below"}, "can never prove p < 0.0001"),
+        ({"n": 10**12}, "at most 1,000,000,000 tosses"),
+        ({"n": 10**20}, "at most 1,000,000,000 tosses"),
+        ({"thresholds": "a"}, "thresholds = 'a'"),
+        ({"thresholds": {0.5}}, "thresholds = "),
+        ({"selected": 3}, "selected = 3"),
+        ({"selected": None}, "selected = None"),
+        ({"selected": ("a", 3)}, "selected hits = 'a'"),
+        ({"selected": (5, 3)}, "5 hits in 3 samples"),
+        ({"looks": "a"}, "looks = a"),
+    ],
+)
+def test_questions_without_an_answer_are_refused(given, what) -> None:
+    with pytest.raises(InvalidInput, match=what):
+        decide(**{"draw": Coin(0.9), "thresholds": 0.5} | given)

@@ -212,3 +212,9 @@ def test_an_unknown_level_and_impossible_selections_are_refused() -> None:
         FixedSequence([0.5], n=10, level="exakt")  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="101"):
         FixedSequence([0.5], n=10).start(np.array([101]), 100)
+
+
+def test_progress_says_where_the_coins_stand() -> None:
+    progress = FixedSequence([0.5, 0.9], n=1000, alpha=0.001).start(np.array([99, 50]), 100)
+    progress.look(0, np.array([0, 1]), np.array([25, 13]))
+    assert repr(progress) == "SequenceProgress(2 coins: 1 at 0, 1 at 0.5, 0 at 0.9)"

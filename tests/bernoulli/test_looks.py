@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata.bernoulli import looks
+from lemmata.bernoulli import GroupSequential, looks
 from lemmata.errors import InvalidInput
 
 
@@ -31,3 +31,12 @@ def test_looks_increase_to_n_in_whole_blocks_and_never_wait_longer_than_asked(
 def test_what_gives_no_looks_is_refused(wrong: dict) -> None:
     with pytest.raises(InvalidInput, match=r"give a whole number|grow by a factor"):
         looks(**wrong)
+
+
+def test_looks_and_tosses_are_bounded() -> None:
+    with pytest.raises(InvalidInput, match="at most 1,000,000,000 tosses"):
+        looks(10**20)
+    with pytest.raises(InvalidInput, match="more than 10,000 looks"):
+        looks(10**6, first=1, growth=1.0000001)
+    with pytest.raises(InvalidInput, match=r"growth = 1\.0000001 makes"):
+        GroupSequential(1000, growth=1.0000001)

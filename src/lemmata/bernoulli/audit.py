@@ -10,7 +10,8 @@ is an interval, some 1e-13 wide. Cost: a convolution a look, 0.1 s for 100 looks
 each of 100,000 tosses. Simulation takes any procedure as it is, gives an exact interval, and costs its looks.
 
 On the boundary, at p equal to a threshold, a bound that reaches p counts as false: a coin the least bit worse is what
-it would be false of. The largest rate over all p is not one audit but a curve of them; for a test of one threshold it
+it would be false of; only a bound of 0, which claims nothing, never is. The largest rate over all p is not one audit
+but a curve of them; for a test of one threshold it
 is at that threshold, since more hits are more likely for larger p.
 
 Source: Armitage, McPherson, Rowe (1969).
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,12 +31,14 @@ from lemmata.bernoulli.audit_boundary import boundary
 from lemmata.bernoulli.audit_figure import draw
 from lemmata.bernoulli.audit_walk import crossed_by_look
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
+from lemmata.bernoulli.fixed_sample import require_level
 from lemmata.bernoulli.looks import require_count
 from lemmata.bernoulli.procedure import FloatArray, IntArray, Procedure
 from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
 from lemmata.given import require_number
 
+CHANCE = 2e-15  # relative error of a binomial probability of m tosses, in 1 + sqrt(m): 5 times what mpmath shows of it
 UNLIKELY = 1e-12  # selections less likely than this together are counted as if they always gave a false certificate
 
 
@@ -105,6 +108,8 @@ def crossing_probability(
     >>> round(audit.rate, 6), round(audit.samples, 6)
     (0.25, 3.5)
     """
+    if alpha is not None:
+        require_level(alpha, "alpha")
     at, top = _whole(looks, "looks"), _whole(accept, "accept")
     bottom = np.full_like(at, -1) if reject is None else _whole(reject, "reject")
     if not (at.shape == top.shape == bottom.shape and at.ndim == 1 and len(at)):
@@ -113,7 +118,7 @@ def crossing_probability(
         raise InvalidInput("looks do not increase from 1 or more; give the numbers of tosses at which it is looked")
     crossed, lost, samples = crossed_by_look(at, top, bottom, require_probability(p))
     crossed = np.minimum(crossed, 1.0)
-    return Audit(p, at, crossed, *_around(crossed, len(at), lost), alpha=alpha, samples=samples)
+    return Audit(p, at, crossed, *_around(crossed, at, lost), alpha=alpha, samples=samples)
 
 
 def false_certificate_probability(
@@ -132,7 +137,7 @@ def false_certificate_probability(
     >>> print(f"{audit.rate:.5f}", audit.sound)
     0.00069 True
     """
-    n0 = require_count(n0, "n0", least=0)
+    n0 = _require(procedure, n0)
     chances = _selections(p, n0, selected)
     crossed, lost, rates = np.zeros(len(procedure.looks)), 0.0, np.zeros(n0 + 1)
     for (q, hits), weight in chances.items():
@@ -145,7 +150,7 @@ def false_certificate_probability(
         _plain(p),
         procedure.looks,
         crossed,
-        *_around(crossed, len(procedure.looks), missing),
+        *_around(crossed, np.asarray(procedure.looks), missing),
         alpha=procedure.alpha,
         by_selection=rates,
         name=repr(procedure),
@@ -174,8 +179,9 @@ def false_certificate_rate(
     >>> print(f"{audit.rate:.4f}, 95 % interval [{audit.interval[0]:.4f}, {audit.interval[1]:.4f}]")
     0.0098, 95 % interval [0.0085, 0.0113]
     """
-    runs, n0 = require_count(runs, "runs"), require_count(n0, "n0", least=0)
-    rng = np.random.Generator(np.random.Philox(seed))
+    runs, n0 = require_count(runs, "runs"), _require(procedure, n0)
+    level = require_level(level, "level")
+    rng = np.random.Generator(np.random.Philox(require_count(seed, "seed", least=0)))
     coin, chosen = _coins(rng, p, runs, n0, selected)
     progress, looks = procedure.start(chosen, n0), np.asarray(procedure.looks)
     hits, tossed = np.zeros(runs, dtype=np.int64), np.zeros(runs, dtype=np.int64)
@@ -184,7 +190,7 @@ def false_certificate_rate(
         hits[active] += rng.binomial(more, coin[active])
         tossed[active] = looks[k]
         done = progress.look(k, active, hits[active])
-        wrong = active[progress.lower[active] >= coin[active]]
+        wrong = active[(progress.lower[active] >= coin[active]) & (progress.lower[active] > 0)]
         false_at[wrong] = np.minimum(false_at[wrong], k)
         active = active[~done]
         if not len(active):
@@ -205,10 +211,11 @@ def false_certificate_rate(
     )
 
 
-def _around(crossed: FloatArray, steps: int, lost: float) -> tuple[FloatArray, FloatArray]:
-    """What is certain in spite of rounding in each step, and of what was cut off."""
-    rounding = 2 * steps * float(np.finfo(float).eps)
-    return np.maximum(crossed - rounding, 0.0), np.minimum(crossed + lost + rounding, 1.0)
+def _around(crossed: FloatArray, looks: IntArray, lost: float) -> tuple[FloatArray, FloatArray]:
+    """What is certain in spite of rounding in each step, of the chances in each, and of what was cut off."""
+    sums = 2 * len(looks) * float(np.finfo(float).eps)
+    chances = crossed * np.cumsum(CHANCE * (1 + np.sqrt(np.diff(looks, prepend=0))))
+    return np.maximum(crossed - sums - chances, 0.0), np.minimum(crossed + lost + sums + chances, 1.0)
 
 
 def _selections(p: float | Sequence[float], n0: int, selected: int | str) -> dict[tuple[float, int], float]:
@@ -216,10 +223,10 @@ def _selections(p: float | Sequence[float], n0: int, selected: int | str) -> dic
     if np.ndim(p) == 0:
         q = require_probability(p)
         if selected != "average":
-            return {(q, require_count(selected, "selected", least=0)): 1.0}
+            return {(q, _require_selected(selected, n0)): 1.0}
         weights = binom.pmf(np.arange(n0 + 1), n0, q)
         return {(q, h): float(w) for h, w in enumerate(weights) if w > UNLIKELY / (n0 + 1)}
-    classes = [require_probability(each) for each in p]  # type: ignore[union-attr]
+    classes = _require_classes(p)
     if len(classes) != 2 or abs(sum(classes) - 1) > 1e-12 or selected != "average":
         raise InvalidInput("an exact audit takes one probability, or those of two classes with sum 1; simulate others")
     found: dict[tuple[float, int], float] = {}
@@ -235,10 +242,10 @@ def _coins(
     """Of each run the probability of what is tossed for, and its selected hits."""
     if np.ndim(p) == 0:
         q = require_probability(p)
-        given = None if selected is None else require_count(selected, "selected", least=0)
+        given = None if selected is None else _require_selected(selected, n0)
         hits = rng.binomial(n0, q, runs) if given is None else np.full(runs, given)
         return np.full(runs, q), hits.astype(np.int64)
-    classes = np.array([require_probability(each) for each in p])  # type: ignore[union-attr]
+    classes = np.array(_require_classes(p))
     if classes.sum() > 1 + 1e-12 or selected is not None:
         raise InvalidInput(f"classes of probabilities {classes.tolist()}; their sum is at most 1, and they choose")
     votes = rng.multinomial(n0, np.append(classes, max(0.0, 1 - classes.sum())), runs)[:, :-1]
@@ -257,6 +264,31 @@ def require_probability(value: object) -> float:
     if not 0 <= p <= 1:
         raise InvalidInput(f"p = {p}; give a probability from 0 to 1")
     return p
+
+
+def _require(procedure: Procedure, n0: int) -> int:
+    """The selection tosses, where the procedure is one and takes as many."""
+    if not isinstance(procedure, Procedure):
+        raise InvalidInput(
+            f"a {type(procedure).__name__}, {procedure!r:.60}; give a procedure, such as FixedSample(100)"
+        )
+    count, own = require_count(n0, "n0", least=0), getattr(procedure, "n0", None)
+    if own is not None and own != count:
+        raise InvalidInput(f"n0 = {count} selection tosses for {procedure!r}, which counts {own}; give n0={own}")
+    return count
+
+
+def _require_selected(value: object, n0: int) -> int:
+    hits = require_count(value, "selected", least=0)
+    if hits > n0:
+        raise InvalidInput(f"selected = {hits} hits of n0 = {n0} selection tosses; give 0 to {n0}")
+    return hits
+
+
+def _require_classes(p: Any) -> list[float]:
+    if np.ndim(p) != 1 or not len(p):
+        raise InvalidInput(f"p = {p!r:.60}; give one probability, or those of several classes")
+    return [require_probability(each) for each in p]
 
 
 def _plain(p: float | Sequence[float]) -> float | tuple[float, ...]:

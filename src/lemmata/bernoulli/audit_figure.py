@@ -12,8 +12,6 @@ from lemmata.figures import Axis, Figure, Panel, Reference, Series
 if TYPE_CHECKING:
     from lemmata.bernoulli.audit import Audit
 
-BEYOND = 1.25  # how far the last step is drawn, as a multiple of n
-
 
 def draw(audit: Audit) -> Figure:
     """The probability of having crossed by each look, in steps with its interval, and alpha as a line."""
@@ -39,10 +37,10 @@ def _above(*values: float) -> float:
 
 
 def _steps(audit: Audit) -> Series:
-    x = np.append(np.repeat(audit.looks.astype(float), 2)[1:], BEYOND * audit.looks[-1])
+    x = np.repeat(audit.looks.astype(float), 2)[1:]  # ends at n: nothing is tossed beyond
 
     def steps(values: FloatArray) -> FloatArray:
-        return 100 * np.repeat(values, 2)
+        return 100 * np.repeat(values, 2)[:-1]
 
     if not audit.runs:
         return Series(label="computed exactly", x=x, y=steps(audit.crossed), role="theory")

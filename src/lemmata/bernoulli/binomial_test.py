@@ -29,7 +29,10 @@ def binomial_test(hits: ArrayLike, n: ArrayLike, p0: ArrayLike = 0.5) -> Floats:
     tosses = np.asarray(n)
     none = tosses == 0
     h, count, _ = require_counts(hits, np.where(none, 1, tosses), 0.5)
-    p = np.asarray(p0, dtype=np.float64)
+    try:
+        p = np.asarray(p0, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"p0 = {p0!r}; give a probability between 0 and 1, or several") from None
     if not ((p > 0) & (p < 1)).all():
         raise InvalidInput(f"p0 = {p0}; give a probability between 0 and 1, neither included")
     above = np.where(h > 0, betainc(np.maximum(h, 1), count - h + 1, p), 1.0)  # P(X >= h)

@@ -7,6 +7,7 @@ often it was looked at on the way, and takes a few hundred samples where p is fa
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,8 +16,10 @@ import numpy as np
 
 from lemmata.bernoulli.boundaries_figure import Path, boundaries_figure
 from lemmata.bernoulli.fixed_sequence import FixedSequence
+from lemmata.bernoulli.looks import require_count
 from lemmata.bernoulli.one_sided_test import Boundaries, Level
 from lemmata.bernoulli.procedure import FloatArray, IntArray
+from lemmata.bernoulli.samples_needed import samples_needed
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Figure
 from lemmata.given import require_callable
@@ -24,6 +27,7 @@ from lemmata.short_repr import short_repr
 
 Ending = Literal["accepted", "given up", "undecided"]
 Side = Literal["above", "below"]
+NAMES = ("selected hits", "selected samples")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,8 @@ def decide(
     ``draw(m)`` draws m new samples, independent with the same unknown p, and gives the number of hits among them.
     `selected` are hits and samples drawn before: they choose the bets, and are never counted as evidence. The other
     options are those of `FixedSequence`. What is random is `draw` alone. Costs the samples, and some 10 ms a
-    threshold once. Raises `InvalidInput` where `draw` gives what cannot be hits.
+    threshold once. Raises `InvalidInput` where `draw` gives what cannot be hits (anything but a whole number of type
+    int, numpy's or torch's included, from 0 to m), and where n tosses can never prove the last threshold.
 
     >>> generator = np.random.default_rng(0)
     >>> decide(lambda m: generator.binomial(m, 0.97), 0.9)
@@ -94,10 +99,14 @@ def decide(
         raise UnknownName("side", side, ("above", "below"))
     require_callable(draw, "draw")
     below = side == "below"
-    wanted = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    try:
+        wanted = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise InvalidInput(f"thresholds = {thresholds!r}; give a probability, or several in a list") from None
     tested = np.sort(1 - wanted if below else wanted)
     test = FixedSequence(tested, n=n, alpha=alpha, futility=futility, final=final, level=level, looks=looks)
-    chosen, n0 = selected
+    _require_reach(test, below)
+    chosen, n0 = _selected(selected)
     chosen = n0 - chosen if below else chosen
     progress, one = test.start(np.array([chosen]), n0), np.zeros(1, dtype=np.int64)
     path: list[int] = []
@@ -112,10 +121,40 @@ def decide(
 
 
 def _drawn(draw: Callable[[int], int], samples: int) -> int:
-    hits = int(draw(samples))
+    found = draw(samples)
+    try:
+        if isinstance(found, bool | np.bool_) or (isinstance(found, np.ndarray) and found.ndim):
+            raise TypeError("no number of hits")
+        hits = operator.index(found)  # what would have to be rounded is refused
+    except TypeError:
+        raise InvalidInput(
+            f"draw({samples}) gave {type(found).__name__} {found!r:.60}; it must give the hits among {samples} new "
+            "samples, an int"
+        ) from None
     if not 0 <= hits <= samples:
         raise InvalidInput(f"draw({samples}) gave {hits}; it must give the hits among {samples} new samples")
     return hits
+
+
+def _require_reach(test: FixedSequence, below: bool) -> None:
+    """Refuse too few tosses to prove the last threshold, however they fall."""
+    last = float(test.thresholds[-1])
+    least = samples_needed(last, alpha=test.alpha)
+    if test.n < least:
+        claim = f"p < {1 - last:.6g}" if below else f"p > {last:.6g}"
+        raise InvalidInput(
+            f"n = {test.n} can never prove {claim} at alpha = {test.alpha:g}, however the tosses fall; take n >= "
+            f"{least:,}, or leave that threshold out"
+        )
+
+
+def _selected(value: object) -> tuple[int, int]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        raise InvalidInput(f"selected = {value!r}; give (hits, samples) of the selection, such as (90, 100)")
+    hits, samples = (require_count(each, name, least=0) for each, name in zip(value, NAMES, strict=True))
+    if hits > samples:
+        raise InvalidInput(f"selected = {value!r}: {hits} hits in {samples} samples; give (hits, samples)")
+    return hits, samples
 
 
 def _decision(

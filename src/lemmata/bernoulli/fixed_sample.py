@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
-from lemmata.bernoulli.looks import require_count
+from lemmata.bernoulli.looks import require_tosses
 from lemmata.bernoulli.procedure import BoolArray, FloatArray, IntArray
 from lemmata.errors import InvalidInput
 from lemmata.given import require_number
@@ -16,6 +16,9 @@ from lemmata.given import require_number
 
 class FixedSample:
     """The exact one-sided lower bound after `n` tosses, at confidence 1 - alpha.
+
+    Never more than alpha^(1/n): 5 hits of 5 prove p > 0.2512 at alpha = 0.001, so that no coin is proven better than
+    even (`samples_needed` says how many tosses a claim takes; `certify` refuses fewer).
 
     >>> progress = FixedSample(1000, alpha=0.001).start(np.array([99, 50]), 100)
     >>> progress.look(0, np.array([0, 1]), np.array([990, 480]))
@@ -25,7 +28,7 @@ class FixedSample:
     """
 
     def __init__(self, n: int, *, alpha: float = 0.001):
-        self.n = require_count(n, "n")
+        self.n = require_tosses(n, "n")
         self.alpha = require_level(alpha, "alpha")
         self.looks: IntArray = np.array([self.n], dtype=np.int64)
 

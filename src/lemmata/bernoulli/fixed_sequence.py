@@ -22,7 +22,7 @@ import numpy as np
 from lemmata.bernoulli.boundaries_figure import Path, boundaries_figure
 from lemmata.bernoulli.fixed_sample import require_level
 from lemmata.bernoulli.looks import looks as usual_looks
-from lemmata.bernoulli.looks import require_count
+from lemmata.bernoulli.looks import require_count, require_looks, require_tosses
 from lemmata.bernoulli.one_sided_test import Boundaries, Level, boundaries
 from lemmata.bernoulli.procedure import BoolArray, FloatArray, IntArray
 from lemmata.errors import InvalidInput, UnknownName
@@ -39,7 +39,8 @@ class FixedSequence:
     even odds; 0 gives up only what is certain. `final` is the share of alpha that is kept for the last look. `level`
     is "exact" (spent to the full, by the walk over `looks`) or "ville" (by the martingale alone). `looks` are the
     numbers of tosses to look at, `lemmata.bernoulli.looks(n)` if not given. Nothing is random. Raises `InvalidInput`
-    for what is out of range, `UnknownName` for another level.
+    for what is out of range, `UnknownName` for another level. A threshold p0 that n hits of n would not prove (alpha <=
+    p0^n, see `samples_needed`) is never claimed; `decide` and `certify` refuse it.
 
     >>> test = FixedSequence([0.5, 0.9], n=1000, alpha=0.001)
     >>> progress = test.start(np.array([99, 50, 5]), 100)
@@ -61,7 +62,7 @@ class FixedSequence:
         looks: IntArray | None = None,
     ):
         self.thresholds = _thresholds(thresholds)
-        self.n, self.alpha = require_count(n, "n"), require_level(alpha, "alpha")
+        self.n, self.alpha = require_tosses(n, "n"), require_level(alpha, "alpha")
         self.futility, self.final = _share(futility, "futility"), _share(final, "final")
         if level not in ("exact", "ville"):
             raise UnknownName("level", level, ("exact", "ville"))
@@ -127,6 +128,11 @@ class SequenceProgress:
         self.hopeless: IntArray = np.full(len(group), len(thresholds), dtype=np.int64)
         self.lower: FloatArray = np.zeros(len(group))
 
+    def __repr__(self) -> str:
+        """How many of the coins have claimed which threshold, at the furthest."""
+        found = [f"{int((self.accepted == j).sum())} at {level:.4g}" for j, level in enumerate(self.levels)]
+        return f"SequenceProgress({len(self.group)} coins: {', '.join(found)})"
+
     def look(self, k: int, active: IntArray, hits: IntArray) -> BoolArray:
         """Look at the coins `active` (m,) after looks[k] tosses with `hits` (m,) hits: (m,), which are done."""
         group, h = self.group[active], np.asarray(hits)[:, None]
@@ -155,7 +161,10 @@ def centre(selected: IntArray, n0: int) -> IntArray:
 
 
 def _thresholds(values: Sequence[float] | FloatArray) -> FloatArray:
-    thresholds = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    try:
+        thresholds = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        thresholds = np.zeros(0)
     if thresholds.ndim != 1 or not len(thresholds) or not ((thresholds > 0) & (thresholds < 1)).all():
         raise InvalidInput(f"thresholds = {values}; give one or more probabilities between 0 and 1, neither included")
     if not (np.diff(thresholds) > 0).all():
@@ -171,13 +180,7 @@ def _share(value: object, name: str) -> float:
 
 
 def _looks(values: IntArray, n: int) -> IntArray:
-    counts = np.asarray(values)
-    if (
-        counts.ndim != 1
-        or not len(counts)
-        or (counts != np.floor(counts)).any()
-        or not (np.diff(counts, prepend=0) > 0).all()
-        or counts[-1] != n
-    ):
-        raise InvalidInput(f"looks = {values}; give increasing numbers of tosses, the last of them n = {n}")
-    return counts.astype(np.int64)
+    counts = require_looks(values)
+    if counts[-1] != n:
+        raise InvalidInput(f"looks = {values}; the last of them must be n = {n}")
+    return counts

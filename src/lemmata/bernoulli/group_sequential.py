@@ -31,7 +31,7 @@ from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.bernoulli.fixed_sample import require_level
 from lemmata.bernoulli.group_sequential_spending import Spending
 from lemmata.bernoulli.least_hits import least_hits
-from lemmata.bernoulli.looks import require_count
+from lemmata.bernoulli.looks import MOST_LOOKS, require_tosses
 from lemmata.bernoulli.procedure import BoolArray, FloatArray, IntArray
 from lemmata.errors import InvalidInput
 from lemmata.given import require_callable, require_number
@@ -72,7 +72,7 @@ class GroupSequential:
         growth: float = 1.2,
         trust: float = 0.9,
     ):
-        self.n = require_count(n, "n")
+        self.n = require_tosses(n, "n")
         self.alpha = require_level(alpha, "alpha")
         self.futility = require_level(futility, "futility")
         self.tolerance = require_number(tolerance, "tolerance")
@@ -148,6 +148,8 @@ def _looks(n: int, growth: float) -> IntArray:
     if not 1 < growth < np.inf:
         raise InvalidInput(f"growth = {growth}; looks grow by a factor above 1, such as 1.2")
     steps = int(np.log(max(n / FIRST, 1.0)) / np.log(growth))
+    if steps > MOST_LOOKS:
+        raise InvalidInput(f"growth = {growth} makes {steps:,} looks; take a larger one, for at most {MOST_LOOKS:,}")
     early = BLOCK * np.round(n / growth ** np.arange(1, steps + 1) / BLOCK).astype(np.int64)
     return np.unique([*early[(early >= FIRST) & (early < n)], n]).astype(np.int64)
 

@@ -38,7 +38,9 @@ class Progress(Protocol):
     def look(self, k: int, active: IntArray, hits: IntArray) -> BoolArray:
         """Look at the coins `active` (m,), each tossed looks[k] times with `hits` (m,) hits: (m,), which are done.
 
-        A coin that is done is not looked at again; at the last look every coin is done.
+        A coin that is done is not looked at again; at the last look every coin is done. Looks come in order, and
+        `hits` are whole numbers from 0 to looks[k] that never fall from look to look: none of this is checked, since a
+        look is to cost a comparison, and what breaks it breaks the guarantee.
         """
         ...
 

@@ -16,8 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from lemmata.bernoulli import clopper_pearson
+from lemmata.bernoulli.fixed_sample import require_level
 from lemmata.bernoulli.least_hits import least_hits
+from lemmata.bernoulli.looks import require_count, require_looks, require_tosses
 from lemmata.bernoulli.procedure import BoolArray, FloatArray, IntArray
+from lemmata.errors import InvalidInput
 
 
 class NaivePeeking:
@@ -29,8 +32,8 @@ class NaivePeeking:
     """
 
     def __init__(self, looks: Sequence[int] | IntArray, *, alpha: float = 0.001):
-        self.looks: IntArray = np.asarray(looks, dtype=np.int64)
-        self.n, self.alpha = int(self.looks[-1]), alpha
+        self.looks: IntArray = require_looks(looks)
+        self.n, self.alpha = int(self.looks[-1]), require_level(alpha, "alpha")
 
     def __repr__(self) -> str:
         return f"NaivePeeking(at {len(self.looks)} looks, alpha={self.alpha:g})"
@@ -53,8 +56,11 @@ class ReusedSelection:
     """
 
     def __init__(self, n: int, *, n0: int, alpha: float = 0.001):
-        self.n, self.n0, self.alpha = n, n0, alpha
-        self.looks: IntArray = np.array([n - n0], dtype=np.int64)
+        self.n, self.n0 = require_tosses(n, "n"), require_count(n0, "n0", least=0)
+        if self.n0 >= self.n:
+            raise InvalidInput(f"n0 = {n0} of n = {n} tosses choose the class; give n0 below n, or none are left")
+        self.alpha = require_level(alpha, "alpha")
+        self.looks: IntArray = np.array([self.n - self.n0], dtype=np.int64)
 
     def __repr__(self) -> str:
         return f"ReusedSelection({self.n}, n0={self.n0}, alpha={self.alpha:g})"
