@@ -37,7 +37,7 @@ def require_number(value: object, name: str) -> float:
     lemmata.errors.InvalidInput: ridge = '0.1'; give one real number
     """
     one = isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex() and not value.is_meta
-    if not (isinstance(value, Real) or one):
+    if isinstance(value, bool) or not (isinstance(value, Real) or one):
         raise InvalidInput(f"{name} = {value!r}; give one real number")
     return float(value)  # type: ignore[arg-type]
 
