@@ -33,6 +33,21 @@ def model():
         ({"n": 0}, "n = 0"),
         ({"n": 99.5}, "n = 99.5"),
         ({"n0": 0}, "n0 = 0"),
+        ({"n": 10**12}, "n = 1000000000000 copies .*at most 1000000000"),
+        ({"n": 10**20, "tolerance": 0.1}, "at most 1000000000"),
+        ({"n": 10**12, "radii": [0.1]}, "at most 1000000000"),
+        ({"n0": 10**12}, "n0 = 1000000000000 copies"),
+        ({"n0": True}, "n0 = True"),
+        ({"sigma": True}, "sigma = True"),
+        ({"batch": True}, "batch = True"),
+        ({"tolerance": 0.1, "relative": "yes"}, "relative = 'yes'; give True"),
+        ({"futility": -3}, "futility = -3"),
+        ({"futility": float("nan")}, "futility = nan"),
+        ({"sigma": 1e-9}, "too narrow for images"),
+        ({"log": 3}, "log = 3; give the name of a file"),
+        ({"log": ""}, "give the name of a file"),
+        ({"log": "x.tsv.gz"}, "name it x.tsv, and compress it"),
+        ({"input_range": 1}, "input_range = 1; give"),
         ({"n": 9}, "9 hits of 9 prove only p > 0.4642.*take n >= 10"),
         ({"radii": []}, "radii is empty"),
         ({"radii": [0.5, 0.25]}, r"not increasing.*\[0.25, 0.5\]"),
@@ -164,7 +179,7 @@ def test_the_n_that_a_refusal_names_suffices_and_is_near_the_least(radius, alpha
     noise = Gaussian(0.5)
     with pytest.raises(InvalidInput, match="take n >=") as refusal:
         aim_at(noise, radii=[radius], n=2, alpha=alpha)
-    named = int(str(refusal.value).rsplit(" ", 1)[1])
+    named = int(str(refusal.value).rsplit(" ", 1)[1].replace(",", ""))
     assert aim_at(noise, radii=[radius], n=named, alpha=alpha).radii.tolist() == [radius]
     least = np.log(alpha) / norm.logcdf(radius / 0.5)  # n hits prove p > alpha^(1/n)
     assert least <= named <= 1.2 * least + 2

@@ -1,5 +1,6 @@
 """Interruptions, logs and progress: what was decided is kept, and what follows is as if nothing had happened."""
 
+import itertools
 import json
 import os
 import signal
@@ -220,6 +221,92 @@ def test_damaged_settings_are_refused(tmp_path):
     log.unlink()
     certify(model(), x, y, **ASKED, log=log)
     assert json.loads(settings.read_text())["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("radius", "5.0"), ("radius", "inf"), ("predict", "77"), ("hits", "9999"), ("drawn", "5"), ("image", "0" * 12),
+     ("label", "1"), ("check", "0" * 12), ("time", "0:00:01.000000")],
+)  # fmt: skip
+def test_a_line_that_was_changed_is_refused_by_file_and_line(tmp_path, column, value):
+    x, y = images()
+    log = tmp_path / "a.tsv"
+    certify(model(), x, 0 * y, **ASKED, log=log)
+    lines = log.read_text().splitlines()
+    fields = lines[4].split("\t")
+    fields[lines[0].split("\t").index(column)] = value
+    log.write_text("\n".join([*lines[:4], "\t".join(fields), *lines[5:]]) + "\n")
+    with pytest.raises(CorruptFile, match=r"a\.tsv, line 5: .* is not what was written"):
+        certify(model(), x, 0 * y, **ASKED, log=log)
+    log.write_text("\n".join(lines[:4] + lines[5:]) + "\n")  # deleted, and certified again
+    agree(certify(model(), x, 0 * y, **ASKED, log=log), certify(model(), x, 0 * y, **ASKED))
+
+
+def test_lines_of_another_log_are_refused(tmp_path):
+    x, y = images()
+    certify(model(), x, y, **ASKED, log=tmp_path / "a.tsv")
+    certify(model(), x, y, **ASKED | {"seed": 9}, log=tmp_path / "b.tsv")
+    (tmp_path / "b.tsv").write_text((tmp_path / "a.tsv").read_text())
+    with pytest.raises(CorruptFile, match="line 2"):
+        certify(model(), x, y, **ASKED | {"seed": 9}, log=tmp_path / "b.tsv")
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"seed"'])
+def test_settings_that_are_no_table_are_refused(tmp_path, text):
+    x, y = images()
+    log = tmp_path / "a.tsv"
+    certify(model(), x, y, **ASKED, log=log)
+    (tmp_path / "a.tsv.json").write_text(text)
+    with pytest.raises(CorruptFile, match=r"a\.tsv\.json is not what was written"):
+        certify(model(), x, y, **ASKED, log=log)
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    # a real limit on the size of files, in a process of its own, that cuts the fourth or fifth line in two
+    log = tmp_path / "a.tsv"
+    code = f"""
+    import resource, torch
+    from torch import nn
+    from lemmata.robustness import certify
+        torch.manual_seed(0); model = nn.Linear(5, 3)
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(12, 5, generator=generator), torch.randint(3, (12,), generator=generator)
+    whole = certify(model, x, y, **{ASKED!r})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+    try:
+        certify(model, x, y, **{ASKED!r}, log={str(log)!r})
+    except LogNotWritten as full:
+        some = full.certificates
+        assert "make room, and the same call goes on" in str(full), full
+        assert torch.equal(some.hits, whole.hits[some.index])
+        print(len(some))
+    """
+    # the settings beside the log have to fit in as well
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    kept = log.read_text().count("\n") - 1
+    assert int(ran.stdout) > kept
+    assert len(log.read_bytes()) == 400
+    x, y = images()
+    agree(certify(model(), x, y, **ASKED, log=log), certify(model(), x, y, **ASKED))
+    assert len(log.read_text().splitlines()) == 13
+
+
+def test_a_part_that_was_interrupted_says_so():
+    x, y = images()
+    with pytest.raises(Interrupted, match="easier ones as a rule") as stopped:
+        certify(model(), x, y, **ASKED, progress=stop_after(4))
+    some = stopped.value.certificates
+    assert some.name.endswith(f"not finished: the {len(some)} of 12 images decided first")
+    assert some.accuracy([0.25]).plot()
+
+
+def test_progress_says_nothing_over_and_over():
+    # 40 images a 5,000 copies: the classes of all are chosen before the first is decided, in many rounds of 250 rows
+    x = torch.randn(40, 5, generator=torch.Generator().manual_seed(1))
+    rounds = []
+    certify(model(), x, sigma=1.0, n=20_000, n0=1_000, batch=50, memory_format="plain", progress=rounds.append)
+    early = [each.seconds for each in rounds if not each.decided]
+    assert all(later - earlier > 0.39 for earlier, later in itertools.pairwise(early))
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-7, 59.9999999, 61.25, 3599.9999996, 200_000.5])

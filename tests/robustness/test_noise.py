@@ -193,3 +193,9 @@ def test_noise_is_named_once():
         require_noise(None, None)
     with pytest.raises(InvalidInput, match="give Gaussian"):
         require_noise(0.5, None)
+
+
+@pytest.mark.parametrize("wrong", ["a", None, [[0.5], [0.5, 0.6]]], ids=str)
+def test_probabilities_that_are_no_numbers_are_refused(wrong):
+    with pytest.raises(InvalidInput, match=r"give p_lower|give a number, or an array"):
+        Gaussian(0.5).radius(wrong)

@@ -66,3 +66,11 @@ def test_the_figure_has_the_shares_of_both_streams():
     assert selection.y.tolist() == pytest.approx((again.selection / 100).tolist())
     assert f"{again.hits:,} of 1,000 votes" in figure.caption
     assert "agrees" in figure.caption
+
+
+def test_what_are_no_certificates_are_refused():
+    with pytest.raises(InvalidInput, match="certificates: 3; give what `certify` gave"):
+        recount(3, 0, nn.Linear(2, 2), torch.ones(3, 2))
+    found = certify(nn.Linear(2, 2), torch.ones(3, 2), sigma=0.5, n=100)
+    with pytest.raises(InvalidInput, match="x: a list"):
+        recount(found, 0, nn.Linear(2, 2), [1.0])

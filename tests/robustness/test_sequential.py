@@ -165,3 +165,36 @@ def test_what_cannot_be_scheduled_is_refused_at_the_call(change, what):
     options = {"images": 3, "n0": 20, "seconds": 0.5} | change
     with pytest.raises(InvalidInput, match=what):
         schedule(Coins(PROBABILITIES), PROCEDURES["fixed"], **options)
+
+
+class Counts:
+    """Votes that are what a function of the draws gives."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def count(self, images, draws, stream="estimate"):
+        return self.function(draws)
+
+
+@pytest.mark.parametrize(
+    ("function", "what"),
+    [
+        (lambda draws: draws, "of shape"),
+        (lambda draws: None, "object of shape"),
+        (lambda draws: np.stack([draws * np.nan, draws], 1), "float64 of shape"),
+        (lambda draws: np.stack([draws, draws], 1), r"\[100, 100\] for 100 copies of image 0"),
+        (lambda draws: np.stack([2 * draws, -draws], 1), r"\[200, -100\] for 100 copies"),
+        (lambda draws: np.stack([draws, 0 * draws], 1)[:1], "for 2 images"),
+    ],
+)
+def test_votes_that_are_none_are_refused(function, what):
+    with pytest.raises(InvalidInput, match=what):
+        list(schedule(Counts(function), FixedSample(100, alpha=0.001), 3))
+
+
+def test_what_counts_or_decides_nothing_is_refused():
+    with pytest.raises(InvalidInput, match="votes = 3; give an object that has count"):
+        schedule(3, FixedSample(100, alpha=0.001), 3)
+    with pytest.raises(InvalidInput, match="procedure = 3; give an object that has looks, start"):
+        schedule(Counts(lambda draws: draws), 3, 3)

@@ -118,3 +118,8 @@ def test_an_ensemble_votes_more_steadily():
     joined = predict(ensemble(members), x, noise=Gaussian(0.5), n=2000).counts[0, 0]
     exact = [stats.norm.cdf(0.5 / (0.5 * np.sqrt(1 + variance))) for variance in (4.0, 4.0 / 16)]
     assert [float(alone), float(joined)] == pytest.approx([2000 * p for p in exact], abs=4.5 * np.sqrt(500))
+
+
+def test_numbers_of_copies_that_would_never_end_are_refused():
+    with pytest.raises(InvalidInput, match="n = 1000000000000 copies of each image; give at most"):
+        predict(nn.Linear(2, 2), torch.ones(1, 2), sigma=0.5, n=10**12)

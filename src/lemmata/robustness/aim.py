@@ -28,6 +28,7 @@ from lemmata.errors import InvalidInput
 from lemmata.given import require_number
 from lemmata.robustness.noise import Noise
 
+MOST_COPIES = 10**9  # of an image: a month of forward passes at a few milliseconds each
 TRIED = 10**7  # copies up to which the number that suffices is verified by trying it
 
 
@@ -76,7 +77,13 @@ def aim_at(
     lemmata.errors.InvalidInput: n = 9 can never certify at alpha = 0.001: even 9 hits of 9 prove only p > 0.4642, and a
     certificate needs p > 0.5; take n >= 10
     """
-    n = require_count(n, "n")
+    n = require_copies(n, "n")
+    if not isinstance(relative, bool | np.bool_):
+        raise InvalidInput(
+            f"relative = {relative!r}; give True for a tolerance that is a share of the radius, or False"
+        )
+    if not 0 <= require_number(futility, "futility") < 1:
+        raise InvalidInput(f"futility = {futility}; give a share of the images from 0 to below 1, such as 0.01")
     if radii is not None and tolerance is not None:
         raise InvalidInput("radii=... decides at radii and tolerance=... finds the radius itself; give one of them")
     if relative and tolerance is None:
@@ -91,6 +98,19 @@ def aim_at(
             f"certificate needs p > 0.5; take n >= {_sufficient(build, 0.5, alpha)}"
         )
     return Aim(procedure, noise)
+
+
+def require_copies(value: object, name: str) -> int:
+    """Give a number of noisy copies of an image back: a whole number from 1 to 10^9.
+
+    >>> require_copies(10**12, "n")
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: n = 1000000000000 copies of each image; give at most 1000000000, which may take weeks
+    """
+    count = require_count(value, name)
+    if count > MOST_COPIES:
+        raise InvalidInput(f"{name} = {count} copies of each image; give at most {MOST_COPIES}, which may take weeks")
+    return count
 
 
 def reach(procedure: Procedure) -> float:

@@ -1,13 +1,15 @@
 """The log of a certification: each image as soon as it is decided, on the disk before anyone relies on it.
 
-A line an image, tab-separated, in the format of the published logs of randomised smoothing, with four columns more:
+A line an image, tab-separated, in the format of the published logs of randomised smoothing, with five columns more:
 
-    idx  label  predict  radius  correct  time  |  samples  hits  drawn  image
+    idx  label  predict  radius  correct  time  |  samples  hits  drawn  image  check
 
-`label` is -1 where it is unknown, and `image` a digest of the image's numbers. Beside the log, in ``<log>.json``,
-stands what every line depends on: the model's parameters, the noise, the seed, and what was asked for. A log is gone on
-with only where both agree, so that images may be added to a certification but not changed. A line that a power cut left
-unfinished is removed, and its image certified again. One process at a time writes a log.
+`label` is -1 where it is unknown, `image` a digest of the image's numbers, and `check` one of the line and of what
+stands beside the log: a line that was changed is refused, never given out as a certificate. (It guards against slips,
+not against someone who computes the digest anew.) Beside the log, in ``<log>.json``, stands what every line depends on:
+the model's parameters, the noise, the seed, and what was asked for. A log is gone on with only where both agree, so
+that images may be added to a certification but not changed. A line that a power cut or a full disk left unfinished is
+removed, and its image certified again. One process at a time writes a log.
 
 Source of the format: Cohen, Rosenfeld, Kolter (2019), github.com/locuslab/smoothing.
 """
@@ -27,7 +29,7 @@ from torch import Tensor, nn
 from lemmata.errors import CorruptFile, InvalidInput
 from lemmata.writers import write
 
-COLUMNS = ("idx", "label", "predict", "radius", "correct", "time", "samples", "hits", "drawn", "image")
+COLUMNS = ("idx", "label", "predict", "radius", "correct", "time", "samples", "hits", "drawn", "image", "check")
 FORMAT = 1
 Settings = Mapping[str, Any]
 
@@ -50,7 +52,7 @@ class CertificationLog:
     """The log at `path` of a certification by `settings`, begun now or gone on with: `lines` are those that are there.
 
     Raises `InvalidInput` for a log of other settings and for a path that cannot be written, `CorruptFile` for lines
-    that are none.
+    that are none, or not as they were written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +64,8 @@ class CertificationLog:
     """
 
     def __init__(self, path: str | os.PathLike[str], settings: Settings):
-        self.path = Path(path)
+        self.path = _place(path)
+        self._key = json.dumps(_named(settings), sort_keys=True)
         if self.path.is_dir():
             raise InvalidInput(f"the log {self.path} is a folder; name a file in it, such as {self.path / 'log.tsv'}")
         beside = self.path.with_name(self.path.name + ".json")
@@ -74,19 +77,20 @@ class CertificationLog:
                 beside.unlink(missing_ok=True)  # of a log that was deleted
                 write(beside, (json.dumps(_named(settings), indent=1) + "\n").encode())
                 write(self.path, ("\t".join(COLUMNS) + "\n").encode())
-            self.lines = _read(self.path)
+            self.lines = _read(self.path, self._key)
         except OSError as problem:
             raise InvalidInput(
                 f"the log {self.path} cannot be used: {problem}; name a file in a folder of yours"
             ) from None
 
     def append(self, lines: Iterable[Line]) -> None:
-        """Write lines, and return once they are on the disk."""
-        text = "".join(_text(line) for line in lines)
-        if not text:
+        """Write lines, and return once they are on the disk; raises `OSError` where there is no room, say."""
+        left = "".join(_text(line, self._key) for line in lines).encode("ascii")
+        if not left:
             return
         with self.path.open("ab", buffering=0) as out:
-            out.write(text.encode("ascii"))
+            while left:  # a disk that is nearly full takes a part, and complains of the rest
+                left = left[out.write(left) :]
             os.fsync(out.fileno())
 
     def known(self, index: Sequence[int], labels: Sequence[int], images: Sequence[str]) -> list[Line | None]:
@@ -122,6 +126,17 @@ def digest_of(models: Sequence[nn.Module]) -> str:
     return found.hexdigest()[:24]
 
 
+def _place(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise InvalidInput(f"log = {path!r}; give the name of a file, such as 'log.tsv'")
+    if Path(path).suffix in (".gz", ".bz2", ".xz", ".zst", ".zip"):
+        raise InvalidInput(
+            f"the log {path} would be plain text, to which lines are appended; name it {Path(path).with_suffix('')}, "
+            "and compress it when it is complete"
+        )
+    return Path(path)
+
+
 def _named(settings: Settings) -> dict[str, Any]:
     return {"lemmata certification log, format": FORMAT, **settings}
 
@@ -134,7 +149,9 @@ def _require_same(path: Path, beside: Path, settings: Settings) -> None:
             f"{path} is there, but not {beside.name} that says what it belongs to; take another log"
         ) from None
     except ValueError:
-        raise CorruptFile(f"{beside} is not what was written; delete it and the log to begin anew") from None
+        there = None
+    if not isinstance(there, dict):
+        raise CorruptFile(f"{beside} is not what was written; delete it and the log to begin anew")
     wanted = json.loads(json.dumps(_named(settings)))
     for name in wanted.keys() | there.keys():
         if wanted.get(name) != there.get(name):
@@ -144,7 +161,7 @@ def _require_same(path: Path, beside: Path, settings: Settings) -> None:
             )
 
 
-def _read(path: Path) -> dict[int, Line]:
+def _read(path: Path, key: str) -> dict[int, Line]:
     """The lines by index, the first of each; an unfinished last one is cut off the file."""
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
@@ -163,19 +180,31 @@ def _read(path: Path) -> dict[int, Line]:
             raise CorruptFile(
                 f"{path}, line {number}: {text[:80]!r} is no line of a log; restore or delete it"
             ) from None
+        said, _, check = text.rpartition("\t")
+        if check != _check(said, key):
+            raise CorruptFile(
+                f"{path}, line {number}: {text[:80]!r} is not what was written, as its last column tells; restore it, "
+                "or delete it, and the image is certified again"
+            )
         lines.setdefault(line.index, line)
     return lines
 
 
-def _text(line: Line) -> str:
+def _text(line: Line, key: str) -> str:
     index, label, prediction, radius, seconds, *rest = line
     minutes, left = divmod(round(seconds, 6), 60)
     clock = f"{int(minutes) // 60}:{int(minutes) % 60:02}:{left:09.6f}"
-    return "\t".join(map(str, [index, label, prediction, repr(radius), int(prediction == label), clock, *rest])) + "\n"
+    said = "\t".join(map(str, [index, label, prediction, repr(radius), int(prediction == label), clock, *rest]))
+    return f"{said}\t{_check(said, key)}\n"
+
+
+def _check(said: str, key: str) -> str:
+    """Twelve hexadecimal digits of a line and of what the log belongs to."""
+    return hashlib.sha256(f"{key}\n{said}".encode()).hexdigest()[:12]
 
 
 def _parsed(text: str) -> Line:
-    index, label, prediction, radius, _, took, samples, hits, drawn, image = text.split("\t")
+    index, label, prediction, radius, _, took, samples, hits, drawn, image, _ = text.split("\t")
     hours, minutes, seconds = took.split(":")
     total = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
     return Line(

@@ -28,33 +28,52 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lemmata.bernoulli.fixed_sample import FixedSample
-from lemmata.bernoulli.looks import require_count
 from lemmata.bernoulli.procedure import FloatArray, IntArray
-from lemmata.errors import InvalidInput
-from lemmata.given import require_callable, require_model, require_tensor
-from lemmata.robustness.aim import Aim, aim_at
+from lemmata.errors import InvalidInput, LemmataError
+from lemmata.given import require_callable, require_model
+from lemmata.robustness.aim import Aim, aim_at, require_copies
 from lemmata.robustness.certificates import ABSTAIN, Certificates
 from lemmata.robustness.certification_log import CertificationLog, Line, digest_of, digests
 from lemmata.robustness.decided import Decided
+from lemmata.robustness.labels import require_labels
 from lemmata.robustness.noise import Noise, require_noise
 from lemmata.robustness.sequential import schedule
 from lemmata.robustness.standing import Standing
 from lemmata.robustness.votes import Votes
 
 UNKNOWN = -1  # the label of an image whose class is not known, as in a log
+BETWEEN_NEWS = 0.4  # seconds, while no image is decided
 COLUMNS = ("prediction", "radius", "index", "samples", "hits", "drawn", "seconds")
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a certification. `certificates` are those decided by then, None if there are none.
 
-    It is a `KeyboardInterrupt`: a program stops as it would, and a notebook may catch it and keep what there is.
+    The images that are decided first are those that few copies decide: with `radii` or a `tolerance` they are no random
+    part of all, and their accuracy says nothing of the others; the name of the certificates says so. Certify the rest
+    (a `log` goes on by itself) before you report figures.
+
+    It is a `KeyboardInterrupt`, which a notebook may catch to keep what there is, and which ``except Exception`` lets
+    pass. A program that does not catch it ends with status 1, not by the signal SIGINT as Python ends after a plain
+    `KeyboardInterrupt`; for a loop of a shell to stop too, catch it and raise a plain one.
+    """
+
+    def __init__(self, certificates: Certificates | None, message: str):
+        self.certificates = certificates
+        super().__init__(message)
+
+
+class LogNotWritten(LemmataError):
+    """A log could not be written, for a full disk, say. `certificates` are those decided by then.
+
+    All of them but the last few are in the log. What is said of the images of an `Interrupted` holds here too.
     """
 
     def __init__(self, certificates: Certificates | None, message: str):
@@ -99,8 +118,9 @@ def certify(
     `index` (N,) are the places of the images in their data set, 0, 1, ... by default; what is drawn depends on `seed`,
     place and copy alone. `log` names a file to which each decided image is appended, flushed to the disk, in the format
     of Cohen's published logs with further columns; the same call goes on where an earlier one ended, and gives the same
-    certificates (to the last bit with `batch` and `memory_format` given). `progress` is called after every round of
-    about half a second (``progress=print`` will do). Ctrl-C raises `Interrupted`, which carries what was decided.
+    certificates (to the last bit with `batch` and `memory_format` given). `progress` is called after every round that
+    decides an image, of about half a second once the first few have told the pace, and about twice a second otherwise
+    (``progress=print`` will do). Ctrl-C raises `Interrupted`, a full disk `LogNotWritten`; both carry what was decided.
 
     Raises `InvalidInput` for images that are empty, of integers, or not finite, labels that do not fit, a configuration
     that can certify nothing (`aim.aim_at`), a log of another certification, and what `Votes` refuses: logits of a
@@ -115,7 +135,7 @@ def certify(
     """
     law = require_noise(noise, sigma)
     aim = aim_at(law, radii=radii, tolerance=tolerance, relative=relative, n=n, alpha=alpha, futility=futility)
-    n0 = require_count(n0, "n0")
+    n0 = require_copies(n0, "n0")
     models = list(model) if isinstance(model, Sequence) else [require_model(model)]
     votes = Votes(
         model, x, law, classes=classes, seed=seed, index=index, batch=batch, memory_format=memory_format,
@@ -123,7 +143,9 @@ def certify(
     )  # fmt: skip
     if len(np.unique(votes.index)) < len(votes.index):
         raise InvalidInput("index names a place twice; each image has a place of its own, by which its noise is drawn")
-    run = _Run(votes, aim, n0, _labels(y, votes), name or _title(models, aim))
+    count = len(votes.x)
+    labels = np.full(count, UNKNOWN) if y is None else require_labels(y, count, votes.classes).numpy()
+    run = _Run(votes, aim, n0, labels, name or _title(models, aim))
     if log is not None:
         asked = {"radii": _plain(aim.radii), "tolerance": tolerance, "relative": relative}
         drawn = {"noise": repr(law), "seed": votes.seed, "n0": n0, "n": n, "alpha": alpha, "futility": futility}
@@ -150,15 +172,17 @@ class _Run:
         """Decide the images that are left."""
         left = np.setdiff1d(np.arange(len(self.labels)), list(self.lines))
         began, copies, before = time.perf_counter(), 0, len(self.lines)
+        told = -np.inf
         try:
             for each in schedule(self.votes, self.aim.procedure, left, n0=self.n0) if len(left) else ():
                 self._take(each.decided)
                 copies += each.rows
-                if progress is not None:
-                    fresh, seconds = len(self.lines) - before, time.perf_counter() - began
+                fresh, seconds = len(self.lines) - before, time.perf_counter() - began
+                if progress is not None and (len(each.decided) or seconds - told > BETWEEN_NEWS):
+                    told = seconds
                     progress(Standing(len(self.lines), len(self.labels), fresh, copies, seconds))
         except KeyboardInterrupt:
-            raise Interrupted(self.certificates() if self.lines else None, self._where()) from None
+            raise Interrupted(self._some(), self._where()) from None
         return self.certificates()
 
     def _take(self, found: Decided) -> None:
@@ -173,9 +197,16 @@ class _Run:
             position: Line(*rest, image=self.digests[position])
             for position, *rest in zip(*(column.tolist() for column in columns), strict=True)
         }
-        if self.log is not None:
-            self.log.append(fresh.values())
         self.lines |= fresh
+        try:
+            if self.log is not None:
+                self.log.append(fresh.values())
+        except OSError as problem:
+            raise LogNotWritten(
+                self._some(),
+                f"the log could not be written: {problem}; {len(self.lines)} of {len(self.labels)} images are decided, "
+                "and carried by this error as `certificates`; make room, and the same call goes on",
+            ) from problem
 
     def certificates(self) -> Certificates:
         """What is decided by now, in the order of the images."""
@@ -194,28 +225,19 @@ class _Run:
             stopped="fixed" if isinstance(aim.procedure, FixedSample) else "sequential",
         )  # fmt: skip
 
+    def _some(self) -> Certificates | None:
+        """What is decided of a certification that is not finished, marked as such."""
+        if not self.lines:
+            return None
+        marked = f"{self.name}, not finished: the {len(self.lines)} of {len(self.labels)} images decided first"
+        return replace(self.certificates(), name=marked)
+
     def _where(self) -> str:
         kept = "the same call goes on" if self.log is not None else "with log='file' the same call would go on"
-        return f"{len(self.lines)} of {len(self.labels)} images are decided; {kept}"
-
-
-def _labels(y: Tensor | None, votes: Votes) -> IntArray:
-    """The true classes as they are, or `UNKNOWN` for all."""
-    count = len(votes.x)
-    if y is None:
-        return np.full(count, UNKNOWN)
-    labels = require_tensor(y, "labels y")
-    if labels.shape != (count,) or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise InvalidInput(
-            f"labels y: {labels.dtype} of shape {tuple(labels.shape)} for {count} images; give one whole number "
-            "an image"
+        return (
+            f"{len(self.lines)} of {len(self.labels)} images are decided; {kept}. These are the ones that were decided "
+            "first, the easier ones as a rule: their accuracy is not that of all"
         )
-    if not bool(((labels >= 0) & (labels < votes.classes)).all()):
-        raise InvalidInput(
-            f"labels y from {int(labels.min())} to {int(labels.max())}, but the model has classes 0 to "
-            f"{votes.classes - 1}; give labels among them"
-        )
-    return labels.cpu().numpy().astype(np.int64)
 
 
 def _title(models: Sequence[nn.Module], aim: Aim) -> str:

@@ -251,7 +251,10 @@ def _require_positive(value: Any, name: str) -> None:
 
 
 def _floats(values: ArrayLike, name: str) -> FloatArray:
-    found = np.asarray(values, dtype=np.float64)
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{name} = {values!r}; give a number, or an array of numbers") from None
     if np.isnan(found).any():
         raise InvalidInput(f"{name} is NaN at {np.argwhere(np.isnan(found))[0].tolist()}; give numbers")
     return found

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lemmata.bernoulli.looks import require_count
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.given import require_tensor
 from lemmata.robustness.certificates import ABSTAIN, Certificates
 from lemmata.robustness.votes import Votes
 from lemmata.short_repr import short_repr
@@ -81,6 +82,9 @@ def recount(
     >>> recount(found, 1, model, x).agrees
     True
     """
+    if not isinstance(certificates, Certificates):
+        raise InvalidInput(f"certificates: {certificates!r}; give what `certify` gave, then the number of an image")
+    require_tensor(x, "x")
     noise, seed, samples, drawn, hits = (
         getattr(certificates, name) for name in ("noise", "seed", "samples", "drawn", "hits")
     )

@@ -63,7 +63,8 @@ def schedule(
     stream "selection"; its hits among the stream "estimate" are what the procedure sees. Each image is in just one
     round's `decided`, oldest first but for their difficulty. A round takes about `seconds`. Random is only what `votes`
     draws. Raises `InvalidInput` for no images, for images given twice, for n0 < 1, and for `seconds` that are not
-    positive. Abandoning the iterator, by Ctrl-C say, loses the counts of the images in flight and nothing else.
+    positive, and for votes that are no whole numbers (m, classes) or do not add up to the draws. Abandoning the
+    iterator, by Ctrl-C say, loses the counts of the images in flight and nothing else.
 
     >>> from lemmata.bernoulli.fixed_sample import FixedSample
     >>> class AlwaysFirst:
@@ -74,6 +75,9 @@ def schedule(
     200 [] [] []
     200 [0 1] [0 0] [0.933 0.933]
     """
+    for what, value, named in (("votes", votes, "count"), ("procedure", procedure, "looks, start")):
+        if any(not hasattr(value, part) for part in named.split(", ")):
+            raise InvalidInput(f"{what} = {value!r}; give an object that has {named}, as the protocols say")
     waiting = _positions(images)
     n0 = require_count(n0, "n0")
     if not 0 < require_number(seconds, "seconds") < np.inf:
@@ -90,7 +94,7 @@ def _rounds(votes: Voting, procedure: Procedure, waiting: IntArray, n0: int, sec
             entering, waiting = np.split(waiting, [max(rows // n0, LEAST_WAVE)])
             counts, step = [], max(rows // n0, 1)
             for part in (entering[i : i + step] for i in range(0, len(entering), step)):
-                counts.append(np.asarray(votes.count(part, np.full(len(part), n0), stream="selection")))
+                counts.append(_counted(votes, part, np.full(len(part), n0), "selection"))
                 yield Round(Decided.none(), rows=len(part) * n0)
             waves.append(_Wave(entering, np.concatenate(counts), procedure, n0))
         else:
@@ -111,10 +115,27 @@ def _advance(votes: Voting, waves: list[_Wave], rows: int) -> tuple[Decided, int
         if not left:
             break
     images = np.concatenate([wave.images[active] for wave, active, _ in requests])
-    counts = np.asarray(votes.count(images, np.concatenate([draws for *_, draws in requests]), stream="estimate"))
+    counts = _counted(votes, images, np.concatenate([draws for *_, draws in requests]), "estimate")
     ends = np.cumsum([len(active) for _, active, _ in requests])
     parts = zip(requests, np.split(counts, ends[:-1]), strict=True)
     return Decided.together([wave.receive(active, draws, part) for (wave, active, draws), part in parts]), rows - left
+
+
+def _counted(votes: Voting, images: IntArray, draws: IntArray, stream: Stream) -> IntArray:
+    """The votes of the next draws, whoever counted them, if they are votes."""
+    counts = np.asarray(votes.count(images, draws, stream=stream))
+    if counts.ndim != 2 or len(counts) != len(images) or not np.issubdtype(counts.dtype, np.integer):
+        raise InvalidInput(
+            f"votes.count gave {counts.dtype} of shape {counts.shape} for {len(images)} images; give whole numbers "
+            "(images, classes)"
+        )
+    if (counts < 0).any() or (wrong := counts.sum(1) != draws).any():
+        at = int((counts < 0).any(1).argmax() if (counts < 0).any() else wrong.argmax())
+        raise InvalidInput(
+            f"votes.count gave {counts[at].tolist()} for {draws[at]} copies of image {images[at]}; each copy has one "
+            "vote, with a class of its own for those that abstain"
+        )
+    return counts
 
 
 def _paced(rows: int, drawn: int, ratio: float) -> int:

@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from lemmata.bernoulli.binomial_test import binomial_test
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.bernoulli.fixed_sample import require_level
-from lemmata.bernoulli.looks import require_count
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.figures.figure import Role
 from lemmata.given import require_tensor
+from lemmata.robustness.aim import require_copies
 from lemmata.robustness.certificates import ABSTAIN
 from lemmata.robustness.noise import Noise, require_noise
 from lemmata.robustness.votes import Votes
@@ -121,7 +121,7 @@ def predict(
     >>> predict(model, torch.tensor([[1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]]), sigma=0.5).prediction
     tensor([ 0, -1,  1])
     """
-    law, n, alpha = require_noise(noise, sigma), require_count(n, "n"), require_level(alpha, "alpha")
+    law, n, alpha = require_noise(noise, sigma), require_copies(n, "n"), require_level(alpha, "alpha")
     if 0.5 ** (n - 1) > alpha:
         least = int(np.ceil(1 - np.log2(alpha)))
         raise InvalidInput(f"n = {n} copies can decide nothing at alpha = {alpha:g}, even all alike; give n >= {least}")

@@ -135,9 +135,9 @@ class Votes:
         if (undefined := found[:, -1]).any():
             at = int(undefined.argmax())
             raise InvalidInput(
-                f"NaN logits for {undefined[at]} of {wanted[at]} noisy copies of image {chosen[at]}; an infinite "
-                "leading logit, or -inf everywhere, counts as NaN: a classifier must answer wherever noise takes an image, so "
-                "look for overflow or a division by zero in the model"
+                f"NaN logits for {undefined[at]} of {wanted[at]} noisy copies of image {chosen[at]}; "
+                "an infinite leading logit, or -inf everywhere, counts as NaN: a classifier must answer wherever noise "
+                "takes an image, so look for overflow or a division by zero in the model"
             )
         self._drawn[stream][chosen] += wanted
         self.seconds[chosen] += (time.perf_counter() - began) * wanted / max(wanted.sum(), 1)
