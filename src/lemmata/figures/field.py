@@ -28,7 +28,8 @@ class Field:
 
     `kind` is "contour" (filled, with labelled lines), "heatmap" (a cell a point, nothing between them) or "surface"
     (in three dimensions, lit from the side). `levels` is about how many contour levels there are, or the levels
-    themselves. `limits` holds colours and heights to a range; what lies beyond is drawn in the end colours.
+    themselves. `limits` holds colours and heights to a range; what lies beyond is drawn in the end colours. The
+    `palette` "grey" (black to white) is for heat maps that are images.
     Raises `InvalidInput` for shapes that disagree, points that do not increase, and a field without a finite value.
 
     >>> field = Field(label="loss", x=[-1, 0, 1], y=[0, 1], z=[[1, 0, 1], [2, 1, 2]])
@@ -45,6 +46,7 @@ class Field:
     log: bool = False
     levels: int | Sequence[float] | None = None
     limits: tuple[float, float] | None = None
+    palette: Literal["viridis", "grey"] = "viridis"
 
     def __post_init__(self):
         for name in ("x", "y", "z"):
@@ -62,6 +64,8 @@ class Field:
             raise InvalidInput(f"field {self.label!r} has no {kept} value to draw")
         if self.kind not in ("contour", "heatmap", "surface"):
             raise InvalidInput(f"field {self.label!r} is a contour, a heatmap or a surface, not a {self.kind!r}")
+        if self.palette not in ("viridis", "grey"):
+            raise InvalidInput(f"field {self.label!r} is drawn in viridis or in grey, not {self.palette!r}")
         if self.limits is not None and not (self.limits[0] < self.limits[1] and (not self.log or self.limits[0] > 0)):
             wanted = "positive and increasing, as its scale is logarithmic" if self.log else "increasing"
             raise InvalidInput(f"field {self.label!r}: limits must be {wanted}, got {self.limits}")
@@ -110,6 +114,7 @@ class Scale:
     ticks: tuple[float, ...]
     below: bool
     above: bool
+    palette: str = "viridis"
 
 
 def scale(fields: Sequence[Field]) -> Scale:
@@ -138,7 +143,8 @@ def scale(fields: Sequence[Field]) -> Scale:
     start, end = float(levels[0]), float(levels[-1])
     ticks = _ticks(start, end, log=log)
     below, above = low < start - ROUNDING * abs(start), high > end + ROUNDING * abs(end)
-    return Scale(first.text, start, end, log, tuple(levels.tolist()), tuple(ticks.tolist()), below, above)
+    round_ones = tuple(ticks.tolist())
+    return Scale(first.text, start, end, log, tuple(levels.tolist()), round_ones, below, above, first.palette)
 
 
 def _apart(low: float, high: float, log: bool) -> tuple[float, float]:

@@ -129,7 +129,7 @@ def _cells(axes: Axes, field: Field, scale: Scale) -> Any:
     z: Any = np.ma.masked_invalid(field.values)
     return axes.pcolormesh(
         *(np.asarray(field.x), np.asarray(field.y), z),
-        cmap=FIELD,
+        cmap="gray" if scale.palette == "grey" else FIELD,
         norm=_norm(scale),
         shading="nearest",
         rasterized=True,

@@ -14,11 +14,11 @@ import numpy as np
 
 from lemmata.figures.field import Field, Scale
 from lemmata.figures.figure import Axis, Panel
-from lemmata.figures.style import FIELD, HOLE, Look
+from lemmata.figures.style import HOLE, Look
 
 MOST = 120  # points of a field along an axis
 MOST_PATH = 600  # points of a path
-COLOURS = {"viridis": "Viridis"}
+COLOURS = {"viridis": "Viridis", "grey": [[0, "black"], [1, "white"]]}
 GRID = "#d5d5da"
 
 
@@ -32,7 +32,7 @@ def bar(scale: Scale, domain: Mapping[str, Sequence[float]], *, shown: bool) -> 
     low, high = domain["y"]
     ends = [_drawn_at(scale, end) for end in (scale.low, scale.high)]
     return {
-        "cmin": ends[0], "cmax": ends[1], "colorscale": COLOURS[FIELD], "showscale": shown,
+        "cmin": ends[0], "cmax": ends[1], "colorscale": COLOURS[scale.palette], "showscale": shown,
         "colorbar": {
             "title": {"text": html.escape(scale.text), "side": "right"}, "thickness": 14, "outlinewidth": 0,
             "len": round(high - low, 4), "x": domain["x"][1], "xanchor": "left", "y": round((low + high) / 2, 4),

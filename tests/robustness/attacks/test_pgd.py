@@ -5,6 +5,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -272,13 +273,20 @@ def test_plots_show_images_or_the_course():
     x = torch.rand(12, 1, 14, 14, generator=draw)
     found = pgd(net, x, labels(net, x), eps=[0.05, 0.1], steps=3)
     figure = found.plot()
-    assert [panel.title for panel in figure.panels] == ["image", "perturbation", "adversarial"]
+    assert figure.panels[0].y.ticks[::2] == ("adversarial", "image")
+    assert "ℓ∞ eps = 0.05" in figure.title
     assert static.render(figure, None).startswith("<svg")
     top = figure.panels[0].fields[0].z[-1, :14]  # the first row of the first image is drawn at the top
     first = int(found.success[0].nonzero()[0]) if found.success[0].any() else 0
     assert top == pytest.approx(x[first, 0, 0].numpy())
     flat = pgd(perceptron(), images(), labels(perceptron(), images()), eps=0.1)
-    assert static.render(flat.plot(), None).startswith("<svg")
+    course = flat.plot()
+    assert static.render(course, None).startswith("<svg")
+    curve = course.panels[0].series[0]
+    assert (np.diff(curve.y) >= 0).all()  # the largest loss so far does not fall as the broken leave
+    assert (curve.low <= curve.y).all()
+    assert (curve.y <= curve.high).all()
+    assert f"{float(flat.success.double().mean()):.0%} at 0.1" in course.title
 
 
 @pytest.mark.gpu
