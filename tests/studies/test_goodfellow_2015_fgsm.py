@@ -78,6 +78,14 @@ def test_random_signs_move_every_pixel_by_eps():
     assert np.all(np.diff(found.curves["error"].x) > 0)
 
 
+def test_digits_that_are_wrong_already_are_not_moved_and_do_not_bend():
+    """On random labels PGD finds most digits misclassified, and may have nothing to do."""
+    config = tiny(labels="permuted", move="pgd", network="maxout", n=300, n_test=10, **{"training.epochs": 10})
+    found = [digits.moved([config.model_copy(update={"seed": seed})])[0] for seed in range(6)]
+    assert {one.status for one in found} == {"ok"}
+    assert 0.0 in [one.scalars["bend"] for one in found]
+
+
 def test_maxout_takes_the_larger_of_neighbours():
     assert digits.Maxout()(torch.tensor([[1.0, 2.0, 5.0, 3.0]])).tolist() == [[2.0, 5.0]]
 

@@ -194,10 +194,11 @@ def _linearity(config: Moved, model: nn.Module, x: Tensor, y: Tensor, z: Tensor)
     odds = odds.detach()
     losses = [nn.functional.softplus(one) for one in (end, worst)]
     chord = on[:, :1] + way * (on[:, -1:] - on[:, :1])
+    rise = float((on[:, -1] - on[:, 0]).abs().sum())  # 0 where the attack leaves digits that are wrong as they are
     return {
         "gap": float((losses[0] - losses[1]).abs().max()),
         "share_predicted": float(((end - odds) / (worst - odds)).mean()),
-        "bend": float((on - chord).abs().amax(1).sum() / (on[:, -1] - on[:, 0]).abs().sum()),
+        "bend": float((on - chord).abs().amax(1).sum()) / rise if rise else 0.0,
         "log_odds": Curve(way.numpy() * config.eps, on.mean(0).numpy()),
     }
 

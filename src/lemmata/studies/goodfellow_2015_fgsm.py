@@ -195,7 +195,7 @@ networks.claim(
     paper=0.2,
     quoted="from 89.4 % to 17.9 %",
     within=(-math.inf, 0.5),
-    note="By one step, as the paper measures it. The error falls on random labels too, by label leaking: a network reads "
+    note="By one step, as the paper measures it. The error falls on random labels too, by label leaking: networks read "
     "off the step's own mark (claims label-leaking and no-gain-under-pgd), so that this proves no resistance.",
 ).control("a linear model, which has not the capacity to resist", network="linear").control(
     "random labels, of which there is nothing to learn", labels="permuted"
