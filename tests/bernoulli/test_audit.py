@@ -296,3 +296,10 @@ def test_promises_out_of_range_are_refused(alpha):
 def test_unsound_procedures_refuse_what_is_none(make):
     with pytest.raises(InvalidInput):
         make()
+
+
+def test_an_interval_that_holds_alpha_says_so():
+    """alpha = 0.01 at the threshold: some 0.01 of 200 runs, within an interval as wide as ten times that."""
+    found = false_certificate_rate(FixedSample(1000, alpha=0.01), 0.75, runs=200, seed=1)
+    assert found.sound is None
+    assert "sound=None (alpha lies in the interval)" in repr(found)

@@ -122,3 +122,17 @@ def test_whole_numbers_of_any_make_are_taken(kind) -> None:
 def test_questions_without_an_answer_are_refused(given, what) -> None:
     with pytest.raises(InvalidInput, match=what):
         decide(**{"draw": Coin(0.9), "thresholds": 0.5} | given)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "p", "title"),
+    [([0.9, 0.96, 0.99], 0.975, "p > 0.96, next given up: "), ([0.9], 0.8, "Given up after ")],
+)
+def test_the_figure_says_what_was_proven(thresholds, p, title) -> None:
+    found = decide(Coin(p), thresholds)
+    figure = found.plot()
+    assert figure.title.startswith(title)
+    if len(thresholds) > 2:
+        assert [line.value for line in figure.panels[0].references] == pytest.approx([0.96, 0.99])
+        assert len(figure.panels[0].series) <= 5
+        assert "Of 3 thresholds the two are drawn" in figure.caption

@@ -61,7 +61,8 @@ def test_printed_forms():
         "& $r = 0.25$& $r = 0.5$\\\\\n\\midrule\na & 0.750 & 0.500\\\\\nb & \\textbf{1.000} & \\textbf{1.000}\\\\"
     )
     figure = table.plot(beside=[(0.25, 0.9, "PGD")])
-    assert [series.label for series in figure.panels[0].series] == ["a", "b", "PGD", "best run at each radius"]
+    labels = ["a", "b", "PGD, upper bound: not broken by attack", "best run at each radius"]
+    assert [series.label for series in figure.panels[0].series] == labels
     assert static.render(figure, None).startswith("<svg")
 
 
@@ -72,3 +73,9 @@ def test_runs_that_make_no_table_are_refused():
     both = {norm: Certificates(label, torch.tensor([0.5]), label=label, norm=norm) for norm in ("l1", "l2")}
     with pytest.raises(InvalidInput, match="l1"):
         accuracy_table(both, [0.5])
+
+
+@pytest.mark.parametrize("runs", [3, {"a": 3}, ["a"]])
+def test_runs_that_are_none_are_refused(runs):
+    with pytest.raises(InvalidInput, match="mapping of names to certificates"):
+        accuracy_table(runs, [0.1])

@@ -1,5 +1,7 @@
 """Certified accuracy: the step function by its definition, what its bands promise, and the figure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,9 @@ from scipy.stats import binom
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import static
-from lemmata.robustness import Certificates
+from lemmata.robustness import Certificates, Gaussian
 from lemmata.robustness.attacks.attack import Attack
+from lemmata.robustness.certified_accuracy_figure import OtherClassifier
 from lemmata.robustness.confidence_band import band
 
 images = st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 2), st.integers(0, 8)), min_size=1, max_size=30)
@@ -155,6 +158,14 @@ def test_bad_questions_are_refused():
         certificates.accuracy(method="bonferroni")
     with pytest.raises(InvalidInput, match="confidence"):
         certificates.accuracy(confidence=95)
+    with pytest.raises(InvalidInput, match="confidence"):
+        certificates.accuracy(confidence="a")
+    for radii in ("a", ["a"]):
+        with pytest.raises(InvalidInput, match="radii"):
+            certificates.accuracy(radii)
+    for beside in (attack(), None, "a", 3):
+        with pytest.raises(InvalidInput, match="beside"):
+            certificates.plot(beside=beside)
     with pytest.raises(InvalidInput, match="no labels"):
         Certificates(torch.tensor([1]), torch.tensor([0.5])).accuracy()
 
@@ -169,23 +180,72 @@ def attack(norm="l2", eps=(0.1, 0.3)):
 
 
 def test_the_figure_steps_where_the_curve_does_and_shows_attacks():
-    certificates = made([(1, 1, 4), (1, 1, 2), (-1, 1, 0), (0, 1, 8)], radii=torch.tensor([0.25, 0.5]))
+    certificates = made([(1, 1, 4), (1, 1, 2), (-1, 1, 0), (0, 1, 8)])
     figure = certificates.plot(beside=[attack(), (0.2, 0.65, "FGSM")])
-    curve, decisions, pgd, fgsm = figure.panels[0].series
+    curve, pgd, fgsm = figure.panels[0].series
     assert curve.x.tolist() == [0, 0, 0, 0.25, 0.25, 0.5, 0.5]
     assert curve.y.tolist() == [0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0][: len(curve.y)] or curve.y[-1] == 0
     for x, y in zip(curve.x, curve.y, strict=True):  # each corner is the value at the radius or just beyond it
         assert y in (certificates.accuracy().at(float(x)), certificates.accuracy().at(float(x) + 1e-9))
-    assert decisions.y.tolist() == [0.5, 0.25]
     assert pgd.x.tolist() == pytest.approx([0.1, 0.3])  # float32
     assert (pgd.y.tolist(), fgsm.y.tolist()) == ([0.7, 0.6], [0.65])
+    assert "upper bound: not broken by attack" in pgd.label
     assert static.render(figure, None).startswith("<svg")
     assert static.render(certificates.accuracy([0.1, 0.4]).plot(), None).startswith("<svg")
     assert "alone" in certificates.accuracy(method="pointwise").plot().caption
 
 
+def test_decisions_are_drawn_where_they_were_made_and_nowhere_else():
+    certificates = made([(1, 1, 4), (1, 1, 2), (-1, 1, 0), (0, 1, 4)], radii=torch.tensor([0.25, 0.5]))
+    (decisions,) = certificates.plot().panels[0].series
+    assert (decisions.style, decisions.x.tolist(), decisions.y.tolist()) == ("points", [0.25, 0.5], [0.5, 0.25])
+    assert (np.asarray(decisions.low) <= decisions.y).all()
+    assert (decisions.y <= np.asarray(decisions.high)).all()
+
+
+@pytest.mark.parametrize("norm", ["l0", "patch"])
+def test_norms_that_count_are_drawn_at_counts(norm):
+    label = torch.tensor([1, 1, 1, 0])
+    certificates = Certificates(torch.ones_like(label), torch.tensor([0.0, 1.0, 3.0, 3.0]), label=label, norm=norm)
+    (panel,) = certificates.plot().panels
+    (curve,) = panel.series
+    assert panel.x.ticks == ("0", "1", "2", "3")
+    assert (curve.style, curve.x.tolist(), curve.y.tolist()) == ("points", [0, 1, 2, 3], [0.75, 0.5, 0.25, 0.25])
+    assert curve.high[0] > 0.75 > curve.low[0]  # at 0 too
+
+
+def test_the_figure_says_what_it_rests_on():
+    plain, certain = uniform(300, alpha=0.01).plot(), uniform(300, alpha=0.0).plot()
+    assert plain.title == "Certified accuracy: 300 images, 95 % band, alpha = 0.01"
+    assert certain.title == "Certified accuracy: 300 images, 95 % band"
+    assert "certain" in certain.caption
+    nothing = made([(-1, 1, 0), (-1, 0, 0)]).plot()
+    assert nothing.title.startswith("Nothing is certified")
+    assert nothing.panels[0].x.limits == (0.0, 1.0)
+    assert static.render(nothing, None).startswith("<svg")
+
+
+def test_attacks_on_another_classifier_are_named_and_warned_of():
+    smoothed = made([(1, 1, 4), (1, 1, 2)], noise=Gaussian(0.5))
+    with pytest.warns(OtherClassifier, match="another classifier"):
+        figure = smoothed.plot(beside=[attack()])
+    assert figure.panels[0].series[-1].label.endswith("(unsmoothed)")
+    same = replace(attack(), subject="smoothed, Gaussian(sigma=0.5)")
+    assert "smoothed" not in smoothed.plot(beside=[same]).panels[0].series[-1].label  # and no warning
+
+
 @pytest.mark.parametrize(
-    "beside", [(0.1, 1.2, "PGD"), (-0.1, 0.5, "PGD"), "PGD", (0.1, 0.5), attack("linf"), attack(eps=[0.1] * 9 + [0.2])]
+    "beside",
+    [
+        (0.1, 1.2, "PGD"),
+        (-0.1, 0.5, "PGD"),
+        "PGD",
+        (0.1, 0.5),
+        attack("linf"),
+        attack(eps=[0.1] * 9 + [0.2]),
+        ([0.1], [0.5], "x"),
+        ("a", 0.5, "x"),
+    ],
 )
 def test_what_is_no_attack_in_the_norm_is_refused(beside):
     with pytest.raises(InvalidInput):

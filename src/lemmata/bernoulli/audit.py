@@ -68,7 +68,8 @@ class Audit:
         """The rate with its interval, what was promised, and of what."""
         low, high = self.interval
         how = f"{self.runs} runs" if self.runs else "exact"
-        promised = "" if self.alpha is None else f", alpha={self.alpha:g}, sound={self.sound}"
+        why = " (alpha lies in the interval)" if self.sound is None else ""
+        promised = "" if self.alpha is None else f", alpha={self.alpha:g}, sound={self.sound}{why}"
         return f"Audit(rate={self.rate:.6g} in [{low:.6g}, {high:.6g}] ({how}){promised}, p={self.p}, of {self.name})"
 
     def __float__(self) -> float:
@@ -86,7 +87,11 @@ class Audit:
 
     @property
     def sound(self) -> bool | None:
-        """Whether the rate is at most alpha: None where the interval does not say, or nothing was promised."""
+        """Whether the rate is at most alpha: None where the interval does not say, or nothing was promised.
+
+        More `runs` narrow the interval of a simulation; a procedure whose rate is alpha itself is told by the exact
+        audit alone.
+        """
         if self.alpha is None or self.low[-1] <= self.alpha < self.high[-1]:
             return None
         return bool(self.high[-1] <= self.alpha)

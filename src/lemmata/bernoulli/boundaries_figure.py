@@ -16,6 +16,8 @@ from lemmata.bernoulli.procedure import BoolArray, FloatArray, IntArray
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.figures.figure import Role
 
+MOST = 2  # tests in one picture: two boundaries and a threshold each
+
 
 @dataclass(frozen=True)
 class Path:
@@ -31,16 +33,18 @@ def boundaries_figure(
 ) -> Figure:
     """Draw the boundaries of tests at common looks, and paths over them; `complement` draws 1 - rate.
 
-    A boundary is drawn where it can be reached.
+    A boundary is drawn where it can be reached. Of more than two tests those nearest to where the paths end are drawn,
+    the one that was accepted last and the one after it (the first two without paths), and the caption says so.
     """
-    series = [line for test in tests for line in _boundaries(test, complement)]
+    shown = _next_to_the_end(tests, paths)
+    series = [line for test in shown for line in _boundaries(test, complement)]
     series += [
         Series(label=path.label, x=path.samples, y=_rate(path.hits, path.samples, complement), role="measured")
         for path in paths
     ]
     thresholds = [
         Reference(label=f"threshold {_share(test.p0, complement)}", value=abs(complement - test.p0), role="theory")
-        for test in tests
+        for test in shown
     ]
     panel = Panel(
         x=Axis(label="samples", log=True),
@@ -51,7 +55,20 @@ def boundaries_figure(
     caption = "A path is accepted where it reaches the upper boundary, and given up where it reaches the lower one."
     if complement:
         caption = "A path is accepted where it reaches the lower boundary, and given up where it reaches the upper one."
+    if len(shown) < len(tests):
+        caption += f" Of {len(tests)} thresholds the two are drawn between which the paths end."
     return Figure(name="sequential-test", title=title or "A sequential test", caption=caption, panels=[panel])
+
+
+def _next_to_the_end(tests: Sequence[Boundaries], paths: Sequence[Path]) -> Sequence[Boundaries]:
+    """At most two tests, whose thresholds enclose the rate at which the longest path ends."""
+    if len(tests) <= MOST:
+        return tests
+    longest = max(paths, key=lambda path: path.samples[-1], default=None)
+    rate = 0.0 if longest is None else longest.hits[-1] / longest.samples[-1]
+    above = sum(test.p0 < rate for test in tests)
+    first = min(max(above - 1, 0), len(tests) - MOST)
+    return tests[first : first + MOST]
 
 
 def _boundaries(test: Boundaries, complement: bool) -> list[Series]:

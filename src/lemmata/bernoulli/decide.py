@@ -58,11 +58,18 @@ class Decision:
         """Whether every threshold was proven."""
         return self.ending == "accepted"
 
+    def _found(self) -> str:
+        """What was found, a threshold that was proven first."""
+        if self.proven is None or self.accepted:
+            return f"{self.ending.capitalize()} after"
+        beyond = "<" if self.side == "below" else ">"
+        return f"p {beyond} {self.proven:.4g}, next {self.ending}:"
+
     def plot(self) -> Figure:
         """Draw the boundaries and the path that the hits took."""
         below = self.side == "below"
         hits = self.path_samples - self.path_hits if below else self.path_hits
-        title = f"{self.ending.capitalize()} after {self.samples:,} samples, alpha = {self.alpha:g}"
+        title = f"{self._found()} {self.samples:,} samples, alpha = {self.alpha:g}"
         return boundaries_figure(
             self.tests, [Path("the samples", self.path_samples, hits)], complement=below, title=title
         )

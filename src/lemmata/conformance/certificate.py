@@ -65,7 +65,7 @@ class CertificateConformance(Promises):
         for number, distance in enumerate(self.distances):
             model = self._linear()
             sign = torch.where(torch.arange(self.images) % 2 == 0, 1.0, -1.0)
-            found = self.certify(model, self._at(BELOW * distance * sign, model), seed=number)
+            found = self._certified(model, self._at(BELOW * distance * sign, model), seed=number)
             truth = (sign > 0).long()
             beyond = found.radius.cpu() > ABOVE * BELOW * distance
             wrong = self._claimed(found) & ((found.prediction.cpu() != truth) | beyond)
@@ -74,12 +74,12 @@ class CertificateConformance(Promises):
     def test_coin(self) -> None:
         """On the hyperplane every certificate is false."""
         model = self._linear()
-        found = self.certify(model, self._at(torch.zeros(self.images), model), seed=7)
+        found = self._certified(model, self._at(torch.zeros(self.images), model), seed=7)
         self._rare(self._claimed(found), "images between two classes were given one")
 
     def test_constant_classifier(self) -> None:
         """Whatever the image, a constant classifier is certified as its one class, with a radius."""
-        found = self.certify(self._constant(), self._images(), seed=0)
+        found = self._certified(self._constant(), self._images(), seed=0)
         require(bool((found.prediction == 1).all()), f"a classifier that only knows 1 is certified {found.prediction}")
         require(bool((found.radius > 0).all()), f"a constant classifier has the radii {found.radius}")
 
@@ -88,7 +88,7 @@ class CertificateConformance(Promises):
     def test_gives_certificates(self) -> None:
         """A class or -1, a radius that is a number, of each image; the norm and alpha that were promised."""
         x = self._images()
-        found = self.certify(self._linear(), x, seed=0)
+        found = self._certified(self._linear(), x, seed=0)
         shape, kinds = (len(x),), (found.prediction.dtype, found.radius.dtype)
         require(found.prediction.shape == found.radius.shape == shape, f"certificates of {len(x)} images: {found!r}")
         require(kinds == (torch.int64, torch.float64), f"classes and radii in {kinds}; give int64 and float64")
@@ -102,14 +102,14 @@ class CertificateConformance(Promises):
         """Where there is no class there is no radius."""
         model = self._linear()
         for x in (self._images(), self._at(torch.zeros(20), model)):
-            found = self.certify(model, x, seed=0)
+            found = self._certified(model, x, seed=0)
             left = found.radius[found.prediction < 0]
             require(bool((left == 0).all()), f"images without a class have the radii {left[left != 0]}")
 
     def test_repeatable(self) -> None:
         """The same seed gives the same certificates, to the bit."""
         x = self._images()
-        first, again = (self.certify(self._linear(), x, seed=3) for _ in range(2))
+        first, again = (self._certified(self._linear(), x, seed=3) for _ in range(2))
         self._same(again, first, "two runs of one seed differ")
 
     def test_seeds_differ(self) -> None:
@@ -117,14 +117,14 @@ class CertificateConformance(Promises):
         if not self.random:
             raise SkipTest("the certifier draws nothing")
         x = self._images()
-        first, second = (_numbers(self.certify(self._linear(), x, seed=seed)) for seed in (0, 1))
+        first, second = (_numbers(self._certified(self._linear(), x, seed=seed)) for seed in (0, 1))
         require(not equal(first, second), "seeds 0 and 1 give the same certificates; is the seed used?")
 
     def test_changes_nothing(self) -> None:
         """Images, model and the global random generators are as before."""
         model, x = self._linear(), self._images()
         before, drawn = fingerprint(model, x, torch.zeros(0)), generators()
-        self.certify(model, x, seed=0)
+        self._certified(model, x, seed=0)
         after = fingerprint(model, x, torch.zeros(0))
         changed = [what for what in before if not equal(before[what], after[what])]
         require(not changed, f"the certifier changed {', '.join(changed)}")
@@ -133,23 +133,23 @@ class CertificateConformance(Promises):
     def test_other_images_do_not_matter(self) -> None:
         """The first images have the same certificates alone, and beside others."""
         model, x = self._linear(), self._images()
-        whole, few = self.certify(model, x, seed=0), 3
-        self._same(self.certify(model, x[:few], seed=0), whole, "certificates depend on how many images follow", few)
-        beside = self.certify(model, torch.cat([x[:few], -3 * x[few:]]), seed=0)
+        whole, few = self._certified(model, x, seed=0), 3
+        self._same(self._certified(model, x[:few], seed=0), whole, "certificates depend on how many images follow", few)
+        beside = self._certified(model, torch.cat([x[:few], -3 * x[few:]]), seed=0)
         self._same(beside, whole, "certificates depend on the images that follow", few)
 
     def test_follows_the_device(self) -> None:
         """On a GPU, where other noise may be drawn, the constant is certified too; skipped where there is none."""
         if not torch.cuda.is_available():
             raise SkipTest("no CUDA device")
-        found = self.certify(self._constant().cuda(), self._images().cuda(), seed=0)
+        found = self._certified(self._constant().cuda(), self._images().cuda(), seed=0)
         require(bool((found.prediction == 1).all()), f"on the GPU a classifier that only knows 1 is {found.prediction}")
 
     def test_batch_does_not_matter(self) -> None:
         """Batches of 7 and of 1,000 give the same certificates."""
         self._takes("batch")
         x = self._images()
-        small, large = (self.certify(self._linear(), x, seed=0, batch=batch) for batch in (7, 1000))
+        small, large = (self._certified(self._linear(), x, seed=0, batch=batch) for batch in (7, 1000))
         self._same(small, large, "certificates depend on the batch")
 
     # ---- what it refuses ---------------------------------------------------------------------------------------------
@@ -214,6 +214,12 @@ class CertificateConformance(Promises):
         """Eight images at several distances."""
         spread = torch.tensor([1.5, -1.0, 0.6, -0.4, 0.2, -0.1, 0.8, 0.0])
         return self._at(spread * max(self.distances), self._linear())
+
+    def _certified(self, model: nn.Module, x: Tensor, seed: int, **options: Any) -> Certificates:
+        found = self.certify(model, x, seed, **options)
+        missing = [name for name in ("prediction", "radius", "norm", "alpha") if not hasattr(found, name)]
+        require(not missing, f"`certify` gave {type(found).__name__}, which is no Certificates")
+        return found
 
     def _takes(self, option: Option) -> None:
         if option not in self.options:

@@ -25,7 +25,7 @@ import numpy as np
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import Figure, Series
-from lemmata.robustness.certified_accuracy import CertifiedAccuracy, certified_accuracy
+from lemmata.robustness.certified_accuracy import CertifiedAccuracy, certified_accuracy, require_confidence
 from lemmata.robustness.certified_accuracy_figure import draw
 from lemmata.robustness.confidence_band import Floats
 from lemmata.short_repr import short_repr
@@ -114,8 +114,11 @@ def accuracy_table(
     Deterministic. Raises `InvalidInput` for no runs and for runs in different norms, and what `certified_accuracy`
     does.
     """
+    if not isinstance(runs, Mapping) or not all(hasattr(one, "prediction") for one in runs.values()):
+        raise InvalidInput(f"runs = {runs!r:.80}; give a mapping of names to certificates")
     if not runs:
         raise InvalidInput("no runs were given; give a mapping of names to certificates")
+    require_confidence(confidence)
     norms = {certificates.norm for certificates in runs.values()}
     if len(norms) > 1:
         raise InvalidInput(f"runs in the norms {sorted(norms)} have no common radii; make a table of each")

@@ -34,12 +34,14 @@ from torch import Tensor
 from lemmata.bernoulli.clopper_pearson import clopper_pearson
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Figure
+from lemmata.given import require_number
 from lemmata.robustness import confidence_band
 from lemmata.robustness.confidence_band import Floats
 from lemmata.short_repr import short_repr
 
 if TYPE_CHECKING:
     from lemmata.robustness.certificates import Certificates
+    from lemmata.robustness.noise import Noise
 
 METHODS = ("auto", *confidence_band.METHODS, "bonferroni", "pointwise")
 
@@ -51,7 +53,7 @@ class CertifiedAccuracy:
     Between radii the curve has the value at the next larger one, and beyond the last it is 0 (or, for a table of chosen
     radii, unknown: `whole` says which). `certified` (R,) counts the images, out of `n`; `method` is the band's, `alpha`
     the probability with which a single certificate may be false; `decided` (D,) are the radii at which alone decisions
-    were made, None where a radius was found for each image.
+    were made, None where a radius was found for each image; `noise` is what smoothed the classifier.
     """
 
     radii: Floats
@@ -67,6 +69,7 @@ class CertifiedAccuracy:
     norm: str = "l2"
     name: str = "smoothed classifier"
     decided: Floats | None = None
+    noise: Noise | None = None
 
     __repr__ = short_repr
 
@@ -106,9 +109,11 @@ class CertifiedAccuracy:
     def false_certificates(self, confidence: float = 0.999) -> int:
         """How many of the n certificates are false, at most: the quantile of Binomial(n, alpha) at the confidence.
 
-        The certificates are independent, each false with probability at most alpha. Of these n images the share
-        ``accuracy - false_certificates() / n`` is truly robust, at all radii at once. Raises `InvalidInput` for a
-        confidence outside (0, 1).
+        What is assumed: that the certificates are independent, each false with probability at most alpha. They are
+        where each image has noise of its own; `certify` draws it from generators keyed by the image's place, whose
+        streams are nearly independent, as pseudo-random numbers are, and by no theorem. Without that only the expected
+        number is bounded, by n alpha. Of these n images the share ``accuracy - false_certificates() / n`` is then truly
+        robust, at all radii at once. Raises `InvalidInput` for a confidence outside (0, 1).
 
         >>> import torch
         >>> from lemmata.robustness import Certificates
@@ -116,7 +121,7 @@ class CertifiedAccuracy:
         >>> Certificates(right, torch.rand(500), label=right, alpha=0.001).accuracy().false_certificates()
         4
         """
-        _require_confidence(confidence)
+        require_confidence(confidence)
         return int(binom.ppf(confidence, self.n, self.alpha)) if self.alpha > 0 else 0
 
     def average_radius(self, largest: float) -> tuple[float, float]:
@@ -180,7 +185,7 @@ def certified_accuracy(
     `InvalidInput` for missing labels, negative, NaN or no radii, a confidence outside (0, 1) and "bonferroni" without
     radii; `UnknownName` for another method.
     """
-    _require_confidence(confidence)
+    require_confidence(confidence)
     n = len(certificates)
     radius = certificates.radius.detach().double().cpu().numpy()
     right = np.sort(radius[certificates.correct.cpu().numpy()])
@@ -192,6 +197,7 @@ def certified_accuracy(
     return CertifiedAccuracy(
         radii=asked, accuracy=counts / n, low=low[counts], high=high[counts], certified=counts, n=n,
         confidence=confidence, method=used, whole=whole, alpha=certificates.alpha, norm=certificates.norm,
+        noise=certificates.noise,
         name=certificates.name, decided=None if decided is None else decided.detach().double().cpu().numpy(),
     )  # fmt: skip
 
@@ -218,7 +224,10 @@ def _intervals(n: int, alpha: float) -> tuple[Floats, Floats]:
 
 
 def _table(radii: Sequence[float] | Floats | Tensor) -> Floats:
-    asked = np.asarray(radii.detach().cpu() if isinstance(radii, Tensor) else radii, dtype=np.float64)
+    try:
+        asked = np.asarray(radii.detach().cpu() if isinstance(radii, Tensor) else radii, dtype=np.float64)
+    except (TypeError, ValueError):
+        asked = np.zeros(0)
     if asked.ndim != 1 or not len(asked) or not (asked >= 0).all() or not np.isfinite(asked).all():
         raise InvalidInput(f"radii = {radii}; give a sequence of at least one finite distance, such as [0.25, 0.5]")
     if (np.diff(asked) <= 0).any():
@@ -226,6 +235,12 @@ def _table(radii: Sequence[float] | Floats | Tensor) -> Floats:
     return asked
 
 
-def _require_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
+def require_confidence(confidence: float) -> None:
+    """Refuse a confidence outside (0, 1).
+
+    >>> require_confidence(95)
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: confidence = 95; give a probability between 0 and 1, such as 0.95
+    """
+    if not 0 < require_number(confidence, "confidence") < 1:
         raise InvalidInput(f"confidence = {confidence}; give a probability between 0 and 1, such as 0.95")
