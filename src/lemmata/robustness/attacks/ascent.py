@@ -22,7 +22,7 @@ from lemmata.robustness.attacks.balls import distance, dual_norm
 from lemmata.robustness.attacks.classifiers import require_finite
 from lemmata.robustness.attacks.gradients import gradient_of, lost, require_gradient
 from lemmata.robustness.attacks.problem import Problem, Radii, Schedule, blocks, broadcast
-from lemmata.robustness.attacks.rows import Best, Block
+from lemmata.robustness.attacks.rows import Best, Block, Rows
 
 STATE = 2**28  # bytes of the rows of one block of images
 WAY = 8.0  # radii that all steps go together; docs/derivations/attacks.md has the figures
@@ -132,18 +132,17 @@ class _Ascent:
                 return
             factor = climb.factor(k) if k < climb.steps else 0.0
             for some in block.batches(rows, at_once):
-                group = block.group[some]
-                gradient = self.visit(z[some], group, k)
+                gradient = self.visit(z[some], some, k)
                 if gradient is not None:
-                    z[some] = block.moved(z[some], gradient, factor * length[group], group)
+                    z[some] = block.moved(z[some], gradient, factor * length[block.group[some]], some)
             if climb.early_exit:
                 best.share(block, (best.broken & ~done).nonzero().flatten())
                 done |= best.broken
 
-    def visit(self, z: Tensor, group: Tensor, k: int) -> Tensor | None:
+    def visit(self, z: Tensor, rows: Rows, k: int) -> Tensor | None:
         """Evaluate rows at z and record them; give their gradients unless nobody needs them."""
         block, problem, trace, more = self.block, self.block.problem, self.trace, k < self.climb.steps
-        image, z = block.of_image[group], z.detach().requires_grad_(more)
+        group, image, z = block.group[rows], block.images_of(rows), z.detach().requires_grad_(more)
         y, noise = block.y[image], None if block.noise is None else block.noise[image]
         with torch.set_grad_enabled(more):
             logits = problem.logits(z, block.of_model[group], noise)

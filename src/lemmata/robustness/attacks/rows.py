@@ -6,13 +6,16 @@ image at one radius, form a *group*. Groups are numbered model by model, radius 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from lemmata.robustness.attacks.balls import distance, inward, projected, steepest, uniform_points
-from lemmata.robustness.attacks.problem import Problem, generator_of
+from lemmata.robustness.attacks.problem import Problem, blocks, generator_of
+
+Rows = Tensor | slice
 
 
 @dataclass
@@ -62,8 +65,10 @@ class Block:
         moved = x + eps.view(-1, *[1] * (x.ndim - 1)) * moves
         return projected(moved, x, eps, problem.norm, problem.clip)
 
-    def batches(self, rows: Tensor, at_once: int) -> list[Tensor]:
-        """These rows in batches; with several models each batch has as many of each as can be."""
+    def batches(self, rows: Tensor, at_once: int) -> Sequence[Rows]:
+        """These rows in batches, slices if they are all; of several models, as many of each a batch as can be."""
+        if len(self.problem.classifiers) == 1 and len(rows) == len(self.group):
+            return [slice(first, last) for first, last in blocks(len(rows), at_once)]
         if len(self.problem.classifiers) > 1:
             model = self.of_model[self.group[rows]]
             counts = torch.bincount(model, minlength=len(self.problem.classifiers))
@@ -71,9 +76,13 @@ class Block:
             rows = rows[place.argsort(stable=True)]
         return list(rows.split(at_once))
 
-    def moved(self, z: Tensor, gradient: Tensor, length: Tensor, group: Tensor) -> Tensor:
-        """The rows z of these groups after a step of this length, back in their balls and the box."""
-        problem, x = self.problem, self.x[self.of_image[group]]
+    def images_of(self, rows: Rows) -> Rows:
+        """The place of each row's image in the block; a slice, which needs no gathering, where rows are images."""
+        return rows if isinstance(rows, slice) and len(self.group) == len(self.x) else self.of_image[self.group[rows]]
+
+    def moved(self, z: Tensor, gradient: Tensor, length: Tensor, rows: Rows) -> Tensor:
+        """These rows, which are at z, after a step of this length, back in their balls and the box."""
+        problem, x, group = self.problem, self.x[self.images_of(rows)], self.group[rows]
         free = inward(gradient, z, problem.clip) if problem.norm == "l2" else gradient
         step = steepest(free, problem.norm).mul_(length.view(-1, *[1] * (x.ndim - 1)))
         return projected(step.add_(z), x, self.eps[group], problem.norm, problem.clip)
