@@ -304,6 +304,13 @@ def test_models_that_cannot_be_copied_or_hold_no_numbers_are_refused():
         Votes(holding, x, noise)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("made", [torch.jit.script, lambda model: torch.jit.trace(model, torch.rand(5, 3))])
+def test_compiled_modules_are_refused(made):
+    with pytest.raises(InvalidInput, match="torch.jit module .* give the module it was made of"):
+        Votes(made(nn.Linear(3, 2)), torch.rand(5, 3), Gaussian(0.5))
+
+
 @pytest.mark.parametrize("sigma", [1e-9, 1e-6])
 def test_noise_that_is_rounded_away_is_refused(sigma):
     x = torch.rand(2, 3) + 1

@@ -17,7 +17,7 @@ from lemmata.robustness.attacks import (
 from lemmata.robustness.average_radius import average_certified_radius, radius_difference
 from lemmata.robustness.certificates import Certificates
 from lemmata.robustness.certified_accuracy import CertifiedAccuracy, certified_accuracy
-from lemmata.robustness.certify import Interrupted, certify
+from lemmata.robustness.certify import Interrupted, LogNotWritten, certify
 from lemmata.robustness.certify_by_lipschitz import certify_by_lipschitz
 from lemmata.robustness.ensemble import ensemble
 from lemmata.robustness.linear_bounds import (
@@ -50,6 +50,7 @@ __all__ = [
     "Interrupted",
     "Laplace",
     "LipschitzBound",
+    "LogNotWritten",
     "LogitBounds",
     "Noise",
     "Predictions",
