@@ -25,6 +25,7 @@ def arithmetic(name: str, args: tuple[Any, ...], named: dict[str, Any], x: Tenso
     unread = [f"{key}={value}" for key, value in named.items() if (key, value) not in NEUTRAL]
     if len(args) > 2 or unread:
         raise InvalidInput(f"{name} with {', '.join(unread) or 'a factor'} has no bounds here; multiply first")
+    first, second, *_ = (*args, None)
     both = [isinstance(a, fx.Node) for a in args]
     if name in ("add", "sub") and all(both):
         return Sum((1.0, 1.0 if name == "add" else -1.0))
@@ -35,7 +36,7 @@ def arithmetic(name: str, args: tuple[Any, ...], named: dict[str, Any], x: Tenso
     zero = x.new_zeros(())
     if name == "neg":
         return Scale(zero - 1, zero, zero)
-    constant = torch.as_tensor(args[1] if both[0] else args[0], dtype=x.dtype, device=x.device)
+    constant = torch.as_tensor(second if both[0] else first, dtype=x.dtype, device=x.device)
     if constant.ndim == x.ndim:
         if constant.shape[0] != 1:
             raise InvalidInput(f"{name} with a constant of its own for each sample of a batch has no bounds here")
