@@ -307,7 +307,7 @@ def test_models_that_cannot_be_copied_or_hold_no_numbers_are_refused():
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("made", [torch.jit.script, lambda model: torch.jit.trace(model, torch.rand(5, 3))])
 def test_compiled_modules_are_refused(made):
-    with pytest.raises(InvalidInput, match="torch.jit module .* give the module it was made of"):
+    with pytest.raises(InvalidInput, match=r"torch\.jit module .* give the module it was made of"):
         Votes(made(nn.Linear(3, 2)), torch.rand(5, 3), Gaussian(0.5))
 
 

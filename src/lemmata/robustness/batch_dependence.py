@@ -104,7 +104,7 @@ def same_logits(a: Tensor, b: Tensor, *, row: int | None = None, share: float | 
     (True, False)
     """
     eps, known = torch.finfo(a.dtype).eps, a.double()
-    share = eps**0.5 if share is None else share
+    part = eps**0.5 if share is None else share
     finite = known.isfinite()
     zeroed = torch.where(finite, known, 0.0)
     winning = torch.where(finite, known, -torch.inf).amax(1)
@@ -113,7 +113,7 @@ def same_logits(a: Tensor, b: Tensor, *, row: int | None = None, share: float | 
     least, most = (torch.where(finite, known, end).aminmax(dim=0)[k] for k, end in enumerate((torch.inf, -torch.inf)))
     varies = torch.where(finite.any(0), most - least, 0.0)
     size = torch.maximum(zeroed.abs().amax(0), winning)
-    allowed = share * varies + min(64 * eps, share) * size
+    allowed = part * varies + min(64 * eps, part) * size
     one, other = (known if row is None else known[row : row + 1]), b.double()
     left_out = one.isnan().any(1) | other.isnan().any(1) | ~one.isfinite().any(1) | ~other.isfinite().any(1)
     alike = (one == other) | ((one - other).abs() <= allowed)
