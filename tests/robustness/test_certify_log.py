@@ -267,8 +267,8 @@ def test_a_full_disk_loses_nothing(tmp_path):
     code = f"""
     import resource, torch
     from torch import nn
-    from lemmata.robustness import certify
-        torch.manual_seed(0); model = nn.Linear(5, 3)
+    from lemmata.robustness import LogNotWritten, certify
+    torch.manual_seed(0); model = nn.Linear(5, 3)
     generator = torch.Generator().manual_seed(1)
     x, y = torch.randn(12, 5, generator=generator), torch.randint(3, (12,), generator=generator)
     whole = certify(model, x, y, **{ASKED!r})
