@@ -167,7 +167,7 @@ def test_the_verdict():
     assert crossing_probability([10], [9], p=0.5).sound is None
     assert float(few) == few.rate
     assert repr(few).startswith(f"Audit(rate={few.rate:.6g} in [")
-    assert "(50 runs), alpha=0.05, sound=None, p=0.7, of FixedSample(100, alpha=0.05)" in repr(few)
+    assert "(50 runs), alpha=0.05, sound=None (alpha lies in the interval), p=0.7, of FixedSample(100, alpha=0.05)" in repr(few)
     assert "(exact), p=0.5" in repr(crossing_probability([10], [9], p=0.5))
 
 
@@ -299,7 +299,7 @@ def test_unsound_procedures_refuse_what_is_none(make):
 
 
 def test_an_interval_that_holds_alpha_says_so():
-    """alpha = 0.01 at the threshold: some 0.01 of 200 runs, within an interval as wide as ten times that."""
+    """At the threshold of alpha = 0.01: some 0.01 of 200 runs, within an interval as wide as ten times that."""
     found = false_certificate_rate(FixedSample(1000, alpha=0.01), 0.75, runs=200, seed=1)
     assert found.sound is None
     assert "sound=None (alpha lies in the interval)" in repr(found)
