@@ -188,6 +188,8 @@ def test_gradients_are_taken_where_the_caller_turned_them_off(off):
         smooth = pgd_smoothed(net, X, own(net), eps=0.3, sigma=0.1, draws=2, steps=2)
     assert found.adversarial.equal(wanted.adversarial)
     assert found.success.any()
+    assert not found.x.is_inference()  # what is found can be trained on
+    assert not found.y.is_inference()
     assert fast.adversarial.equal(fgsm(net, X, own(net), eps=0.3).adversarial)
     assert curve.standing.equal(robust_accuracy(net, X, own(net), eps=[0.1, 0.3], steps=5).standing)
     assert smooth.subject == "smoothed, Gaussian(sigma=0.1)"
