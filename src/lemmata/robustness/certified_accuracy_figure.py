@@ -54,7 +54,7 @@ def draw(curves: Sequence[CertifiedAccuracy], beside: Sequence[Any] = (), *, lab
     reach = max(float(np.max(line.x)) for line in series)
     whole = one.norm in STEPS and reach <= MOST_STEPS
     panel = Panel(
-        x=Axis(label="radius", unit=UNITS.get(one.norm, one.norm), limits=None if reach > 0 else (0.0, 1.0)),
+        x=Axis(label="radius", unit=UNITS.get(one.norm, one.norm)),
         y=Axis(label="share of images right and robust", limits=(0.0, 1.02)),
         series=[_on_steps(line) for line in series] if whole else series,
     )
