@@ -167,7 +167,10 @@ def test_the_verdict():
     assert crossing_probability([10], [9], p=0.5).sound is None
     assert float(few) == few.rate
     assert repr(few).startswith(f"Audit(rate={few.rate:.6g} in [")
-    assert "(50 runs), alpha=0.05, sound=None (alpha lies in the interval), p=0.7, of FixedSample(100, alpha=0.05)" in repr(few)
+    assert (
+        "(50 runs), alpha=0.05, sound=None (alpha lies in the interval), p=0.7, of FixedSample(100, alpha=0.05)"
+        in repr(few)
+    )
     assert "(exact), p=0.5" in repr(crossing_probability([10], [9], p=0.5))
 
 

@@ -2,7 +2,6 @@
 
 from lemmata.robustness import training
 from lemmata.robustness.ablation import RandomAblation, certify_by_ablation, certify_patch
-from lemmata.robustness.accuracy_table import AccuracyTable, accuracy_table
 from lemmata.robustness.attacks import (
     Attack,
     RobustAccuracy,
@@ -14,12 +13,12 @@ from lemmata.robustness.attacks import (
     pgd_smoothed,
     robust_accuracy,
 )
-from lemmata.robustness.average_radius import average_certified_radius, radius_difference
-from lemmata.robustness.certificates import Certificates
-from lemmata.robustness.certified_accuracy import CertifiedAccuracy, certified_accuracy
-from lemmata.robustness.certify import Interrupted, LogNotWritten, certify
-from lemmata.robustness.certify_by_lipschitz import certify_by_lipschitz
-from lemmata.robustness.ensemble import ensemble
+from lemmata.robustness.certificates.accuracy_table import AccuracyTable, accuracy_table
+from lemmata.robustness.certificates.average_radius import average_certified_radius, radius_difference
+from lemmata.robustness.certificates.certificates import Certificates
+from lemmata.robustness.certificates.certified_accuracy import CertifiedAccuracy, certified_accuracy
+from lemmata.robustness.certificates.logs import read_log, write_log
+from lemmata.robustness.certificates.recovered_hits import attainable, recovered_hits
 from lemmata.robustness.linear_bounds import (
     Enclosure,
     LogitBounds,
@@ -30,15 +29,16 @@ from lemmata.robustness.linear_bounds import (
     margin_bounds,
     through_auto_lirpa,
 )
-from lemmata.robustness.lipschitz import LipschitzBound, lipschitz
-from lemmata.robustness.logs import read_log, write_log
-from lemmata.robustness.noise import Gaussian, Laplace, Noise, Uniform
-from lemmata.robustness.recount import Recount, recount
-from lemmata.robustness.recovered_hits import attainable, recovered_hits
-from lemmata.robustness.sequential import schedule
-from lemmata.robustness.smoothed import Smoothed
-from lemmata.robustness.smoothing import Predictions, predict
-from lemmata.robustness.votes import Votes
+from lemmata.robustness.lipschitz_bounds.certify_by_lipschitz import certify_by_lipschitz
+from lemmata.robustness.lipschitz_bounds.lipschitz import LipschitzBound, lipschitz
+from lemmata.robustness.smoothing.certify import Interrupted, LogNotWritten, certify
+from lemmata.robustness.smoothing.ensemble import ensemble
+from lemmata.robustness.smoothing.noise import Gaussian, Laplace, Noise, Uniform
+from lemmata.robustness.smoothing.predict import Predictions, predict
+from lemmata.robustness.smoothing.recount import Recount, recount
+from lemmata.robustness.smoothing.sequential import schedule
+from lemmata.robustness.smoothing.smoothed import Smoothed
+from lemmata.robustness.smoothing.votes import Votes
 
 __all__ = [
     "AccuracyTable",

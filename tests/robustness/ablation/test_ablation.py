@@ -24,7 +24,7 @@ from lemmata.robustness.ablation import (
 )
 from lemmata.robustness.ablation.bands import kept_pixels
 from lemmata.robustness.ablation.encoding import largest
-from lemmata.robustness.noise import Gaussian
+from lemmata.robustness.smoothing.noise import Gaussian
 
 
 class Lookup(nn.Module):

@@ -10,7 +10,7 @@ from lemmata import nets
 from lemmata.robustness import Laplace
 from lemmata.robustness.attacks import log_mean_softmax, pgd, pgd_smoothed
 from lemmata.robustness.attacks.problem import problem_of
-from lemmata.robustness.noise import Gaussian
+from lemmata.robustness.smoothing.noise import Gaussian
 
 F64 = torch.float64
 

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.given import require_model, require_number, require_tensor, require_whole
 from lemmata.robustness.ablation.encoding import encode, require_images
-from lemmata.robustness.batch_dependence import require_function
-from lemmata.robustness.certificates import Certificates
+from lemmata.robustness.certificates.certificates import Certificates
 from lemmata.robustness.labels import require_labels
+from lemmata.robustness.smoothing.batch_dependence import require_function
 
 KINDS = ("columns", "rows", "blocks")
 SEEN_AT_ONCE = 2**27  # bytes of encoded images in a batch

@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from lemmata.errors import InvalidInput
 from lemmata.given import require_model, require_number, require_whole
 from lemmata.robustness.ablation.encoding import encode, largest, require_count_of_pixels, require_images
-from lemmata.robustness.certificates import Certificates
-from lemmata.robustness.certify import certify
-from lemmata.robustness.noise import FloatArray, Noise
+from lemmata.robustness.certificates.certificates import Certificates
+from lemmata.robustness.smoothing.certify import certify
+from lemmata.robustness.smoothing.noise import FloatArray, Noise
 
 SCORES = 2  # channels of scores, of 24 bits each
 
@@ -124,7 +124,7 @@ def certify_by_ablation(
     """Certify images x (N, C, H, W) in [0, 1] against changes of few pixels: ``norm`` "l0", radii in pixels.
 
     `model` gives logits of encoded images (N, 2 C, H, W) (see `encoding`), trained on images with `keep` pixels left.
-    `options` are those of `lemmata.robustness.certify`: ``n``, ``n0``, ``alpha``, ``seed``, ``radii`` (for decisions at
+    `options` are those of `lemmata.robustness.smoothing.certify`: ``n``, ``n0``, ``alpha``, ``seed``, ``radii`` (for decisions at
     numbers of pixels, with a fraction of the samples), ``batch``, ``progress`` and others; what is random and
     what is raised, as there. Further, `InvalidInput` for images outside [0, 1], radii that are no whole numbers of
     pixels, a noise, and a model in half precision, whose scores would tie.

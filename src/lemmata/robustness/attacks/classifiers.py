@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from lemmata.errors import InvalidInput
 from lemmata.given import require_model
-from lemmata.robustness.batch_dependence import close, require_function
+from lemmata.robustness.smoothing.batch_dependence import close, require_function
 
 
 class Classifiers:

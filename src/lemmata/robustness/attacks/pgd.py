@@ -25,7 +25,7 @@ from lemmata.robustness.attacks.gradients import differentiable
 from lemmata.robustness.attacks.losses import Values
 from lemmata.robustness.attacks.problem import Radii, Schedule, problem_of
 from lemmata.robustness.attacks.vanishing import warn_of_vanishing
-from lemmata.robustness.noise import Noise, require_noise
+from lemmata.robustness.smoothing.noise import Noise, require_noise
 
 
 def pgd(

@@ -18,9 +18,9 @@ from lemmata.robustness.attacks.balls import Bounds, require_norm
 from lemmata.robustness.attacks.classifiers import Classifiers, require_finite
 from lemmata.robustness.attacks.gradients import usable
 from lemmata.robustness.attacks.losses import Values, log_mean_softmax, require_values, values_of
-from lemmata.robustness.noise import Noise
-from lemmata.robustness.noise_seeds import seed_number
-from lemmata.robustness.smoothed import Smoothed
+from lemmata.robustness.smoothing.noise import Noise
+from lemmata.robustness.smoothing.noise_seeds import seed_number
+from lemmata.robustness.smoothing.smoothed import Smoothed
 
 Radii = float | Sequence[float] | Tensor
 CACHE = 8 * 2**20  # bytes that a batch keeps for its backward pass, on a processor: what its caches hold

@@ -28,12 +28,12 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.figures.figure import Role
 from lemmata.given import require_number
-from lemmata.robustness import confidence_band
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds
 from lemmata.robustness.attacks.losses import Values
 from lemmata.robustness.attacks.pgd import pgd
 from lemmata.robustness.attacks.problem import broadcast, subject_of
+from lemmata.robustness.certificates import confidence_band
 from lemmata.short_repr import short_repr
 
 Floats = np.ndarray

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.given import require_number
-from lemmata.robustness.certificates import ABSTAIN, Certificates
+from lemmata.robustness.certificates.certificates import ABSTAIN, Certificates
 from lemmata.robustness.labels import require_labels
 from lemmata.robustness.linear_bounds.ball import Ball
 from lemmata.robustness.linear_bounds.bounds import BUDGET, METHODS, Clip, graph_margins, prepared

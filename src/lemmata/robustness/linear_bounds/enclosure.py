@@ -19,7 +19,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.given import require_model, require_number
 from lemmata.robustness.attacks import Attack, pgd
-from lemmata.robustness.certified_accuracy_figure import UNITS
+from lemmata.robustness.certificates.certified_accuracy_figure import UNITS
 from lemmata.robustness.linear_bounds.bounds import METHODS, Clip, margin_bounds, prepared
 from lemmata.short_repr import short_repr
 

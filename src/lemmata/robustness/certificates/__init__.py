@@ -1,0 +1,1 @@
+"""Certificates: what they say, how sure their curve is, and the logs in which they are kept."""

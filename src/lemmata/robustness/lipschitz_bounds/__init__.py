@@ -1,0 +1,1 @@
+"""Lipschitz constants of networks with proof, and the certificates that follow."""
