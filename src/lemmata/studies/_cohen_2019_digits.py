@@ -151,7 +151,17 @@ def attack(config: Smoothing, model: nn.Module, x: Tensor, found: Certificates) 
     eps = (config.reach * found.radius[chosen]).to(images)
     seed = seed_of(config.seed, "attack")
     run = pgd_smoothed(
-        model, images, classes, eps=eps, sigma=config.sigma, steps=15, draws=16, clip=None, early_exit=False, seed=seed
+        model,
+        images,
+        classes,
+        eps=eps,
+        sigma=config.sigma,
+        steps=15,
+        draws=16,
+        clip=None,
+        early_exit=False,
+        votes=0,
+        seed=seed,
     )
     after = predict(
         model, run.adversarial, sigma=config.sigma, n=config.many, alpha=SURE, seed=seed, **FORWARD
@@ -161,12 +171,12 @@ def attack(config: Smoothing, model: nn.Module, x: Tensor, found: Certificates) 
 
 
 def under_attack(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> np.ndarray:
-    """The share of images that the smoothed classifier, by the mean of 16 softmaxes, gets right under attack: (E,)."""
+    """The share of images that the smoothed classifier, by its votes, gets right under attack: (E,)."""
     if not config.attacked:
         return np.full(len(EPS), np.nan)
     images, classes = x[: config.attacked], y[: config.attacked].to(x.device)
     run = pgd_smoothed(
-        model, images, classes, eps=list(EPS), sigma=config.sigma, steps=10, draws=16, clip=None,
+        model, images, classes, eps=list(EPS), sigma=config.sigma, steps=10, draws=16, clip=None, votes=config.few,
         seed=seed_of(config.seed, "attack"),
     )  # fmt: skip
     return run.robust_accuracy.cpu().numpy()

@@ -80,9 +80,10 @@ def test_no_attack_within_a_certified_radius_changes_the_smoothed_class(models, 
 
 def test_the_attack_is_drawn_beside_and_lies_above(models, some, certificates, tmp_path):
     attack = pgd_smoothed(models[0], *some, sigma=SIGMA, eps=RADII, draws=16, steps=8)
-    curve = certificates.accuracy()
-    # the attack judges by the mean softmax of 16 draws: an image or two may be lost to that where the votes keep it
-    assert np.all(attack.robust_accuracy.numpy() >= curve.at(np.array(RADII)) - 2 / 40 - 1e-9)
+    for r, broken in zip(RADII, attack.success, strict=True):
+        safe = certificates.correct & (certificates.radius >= r)
+        # a certificate is false, or votes are, with probability 0.001 each
+        assert int((safe & broken).sum()) <= binom.isf(FAILURE, int(safe.sum()), 0.002)
     figure = certificates.plot(beside=[attack])
     series = {each.label: each for each in figure.panels[0].series}
     label = f"{attack.name}, upper bound: not broken by attack"

@@ -124,7 +124,7 @@ def certify_by_ablation(
     """Certify images x (N, C, H, W) in [0, 1] against changes of few pixels: ``norm`` "l0", radii in pixels.
 
     `model` gives logits of encoded images (N, 2 C, H, W) (see `encoding`), trained on images with `keep` pixels left.
-    `options` are those of `lemmata.robustness.smoothing.certify`: ``n``, ``n0``, ``alpha``, ``seed``, ``radii`` (for decisions at
+    `options` are those of `lemmata.robustness.certify`: ``n``, ``n0``, ``alpha``, ``seed``, ``radii`` (for decisions at
     numbers of pixels, with a fraction of the samples), ``batch``, ``progress`` and others; what is random and
     what is raised, as there. Further, `InvalidInput` for images outside [0, 1], radii that are no whole numbers of
     pixels, a noise, and a model in half precision, whose scores would tie.

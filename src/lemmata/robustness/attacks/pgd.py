@@ -14,10 +14,12 @@ it finds nothing, and warns; what it does not break need not be robust, and only
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from lemmata.given import require_whole
 from lemmata.robustness.attacks.ascent import Climb, ascend
 from lemmata.robustness.attacks.attack import Attack
 from lemmata.robustness.attacks.balls import Bounds
@@ -25,7 +27,12 @@ from lemmata.robustness.attacks.gradients import differentiable
 from lemmata.robustness.attacks.losses import Values
 from lemmata.robustness.attacks.problem import Radii, Schedule, problem_of
 from lemmata.robustness.attacks.vanishing import warn_of_vanishing
+from lemmata.robustness.certificates.certificates import ABSTAIN
 from lemmata.robustness.smoothing.noise import Noise, require_noise
+from lemmata.robustness.smoothing.predict import predict
+
+JUDGED_AT = 0.001  # level at which the smoothed classifier is said to err
+ROWS = 100  # copies evaluated at once in judging
 
 
 def pgd(
@@ -102,7 +109,8 @@ def pgd_smoothed(
     random_start: bool = False,
     targeted: bool = False,
     clip: Bounds = (0.0, 1.0),
-    early_exit: bool = True,
+    early_exit: bool = False,
+    votes: int = 1000,
     seed: int | torch.Generator = 0,
     batch: int | None = None,
 ) -> Attack:
@@ -111,10 +119,14 @@ def pgd_smoothed(
     The loss is -log (1/m) sum_i softmax(f(z + noise_i))_y over m = `draws` copies, whose noise is drawn once for each
     image and kept over steps and restarts, so that one function is climbed (Salman et al. 2019, equations 6 and 8, and
     section 3.2). Give `sigma` for Gaussian noise, or `noise`.
-    `success` says that the averaged softmax on these draws has another largest class; whether the smoothed classifier,
-    which counts votes, errs there too is for `predict` to say. The other arguments are those of `pgd`.
+    What is climbed is soft, and its few draws are fitted; what is smoothed counts votes. So `success` is judged anew,
+    on `votes` fresh copies of each point found: the smoothed classifier takes another class than y there (y, if
+    `targeted`), at level 0.001 of `predict`; and all steps are taken unless `early_exit` stops at the first error
+    of the averaged softmax. With ``votes=0`` it says that the averaged softmax does, as training wants
+    it, and tells nothing of the smoothed classifier. The other arguments are those of `pgd`.
 
-    Cost: draws times that of `pgd`. Random: noise and starts, by the seed and the image's place alone.
+    Cost: draws times that of `pgd`, and `votes` evaluations a point. Random: noise and starts, by the seed and the
+    image's place alone.
 
     >>> x, y = torch.tensor([[0.7, 0.2]]), torch.tensor([0])
     >>> found = pgd_smoothed(nn.Identity(), x, y, sigma=0.1, eps=[0.2, 0.5])
@@ -122,6 +134,7 @@ def pgd_smoothed(
     tensor([[False,  True]])
     """
     climb = Climb(steps, restarts, step_size, schedule, random_start, early_exit)
+    require_whole(votes, "votes", least=0)
     name = f"SmoothAdv, {steps} steps, {draws} draws"
     with differentiable():
         problem = problem_of(
@@ -129,4 +142,27 @@ def pgd_smoothed(
             draws=draws, seed=seed,
         )  # fmt: skip
         found = problem.result(name=name, **ascend(problem, climb, batch=batch))
-    return warn_of_vanishing(found)
+    return warn_of_vanishing(_by_votes(found, model, require_noise(noise, sigma), votes) if votes else found)
+
+
+def _by_votes(found: Attack, model: nn.Module, noise: Noise, votes: int) -> Attack:
+    """The same points, of which those count as broken where the smoothed classifier errs."""
+    points = found.adversarial.reshape(-1, *found.x.shape[1:])
+    prediction = predict(
+        model,
+        points,
+        noise=noise,
+        n=votes,
+        alpha=JUDGED_AT,
+        seed=(found.seed or 0) + 1,
+        batch=ROWS,
+        memory_format="plain",
+    ).prediction.view(found.success.shape)
+    y = found.y.to(prediction.device)
+    success = prediction == y if found.targeted else (prediction != y) & (prediction != ABSTAIN)
+    return replace(
+        found,
+        success=success.to(found.success.device),
+        evaluations=found.evaluations + votes * len(points),
+        name=f"{found.name}, {votes:,} votes",
+    )
