@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lemmata.data import corruption, mnist1d, preprocessing, synthetic
+    from lemmata.data import corruption, mnist1d, preprocessing, shapeset, synthetic
     from lemmata.data.dataset import Dataset
     from lemmata.data.fetch import download
     from lemmata.data.folder import Found, available, digest
@@ -31,7 +31,7 @@ _HOME = {
     "load_weights": "weights",
     "names": "sources",
 }
-_MODULES = ("corruption", "mnist1d", "preprocessing", "synthetic")
+_MODULES = ("corruption", "mnist1d", "preprocessing", "shapeset", "synthetic")
 
 __all__ = [
     "Dataset",
@@ -46,6 +46,7 @@ __all__ = [
     "mnist1d",
     "names",
     "preprocessing",
+    "shapeset",
     "synthetic",
 ]
 
