@@ -1,0 +1,66 @@
+"""The edge of chaos: where squared gradients neither grow nor vanish, chi_1 = 1.
+
+On the edge sigma_w^2 = 1 / E phi'(sqrt(q) z)^2 and sigma_b^2 = q - sigma_w^2 E phi(sqrt(q) z)^2 for the variance q at its
+fixed point: a curve with parameter q, on which the wanted sigma_b^2 is one root, so that no fixed point is iterated for.
+Source: Schoenholz, Gilmer, Ganguli, Sohl-Dickstein (2017). Cost: some 10^5 evaluations of phi.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lemmata.errors import InvalidInput
+from lemmata.given import require_number
+from lemmata.propagation.activations import Elementwise, Nonlinearity, nonlinearity
+from lemmata.propagation.duals import diagonal
+
+SMALLEST, LARGEST = 1e-10, 1e8  # of q
+
+
+def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: float = 0.0) -> float:
+    """The sigma_w^2 = n_in Var W at which chi_1 = 1, for sigma_b^2 = `bias_variance`.
+
+    Where several are (sigmoid, GELU), the one of the smallest variance q. For an activation with constant E phi'^2 (ReLU,
+    linear) it is 1 / E phi'^2 for any bias, though the variance then has no fixed point but for sigma_b^2 = 0. Raises
+    `InvalidInput` for a negative bias variance, and where there is no edge.
+
+    >>> round(edge_of_chaos("tanh", 0.05), 4), edge_of_chaos("tanh"), edge_of_chaos("relu")
+    (1.761, 1.0, 2.0)
+    """
+    from scipy.optimize import brentq
+
+    phi, wanted = nonlinearity(activation), require_number(bias_variance, "bias_variance")
+    if not (math.isfinite(wanted) and wanted >= 0):
+        raise InvalidInput(f"bias_variance = {wanted}; a variance is finite and at least 0")
+    if wanted == 0 and float(phi(torch.zeros(1, dtype=torch.float64))) == 0 and _bias(phi, SMALLEST) >= -1e-9 * SMALLEST:
+        return 1 / _square_slope(phi, 0.0)
+    grid = torch.logspace(math.log10(SMALLEST), math.log10(LARGEST), 401, dtype=torch.float64)
+    reached: list[Tensor] = []
+    for block in grid.unfold(0, 9, 8):  # as far as is needed only
+        at = diagonal(phi, block)
+        reached.append(block - at.square / at.square_slope)
+        above = reached[-1] > wanted
+        turned = (above[1:] != above[:-1]).nonzero()
+        if len(turned):
+            place = int(turned[0])
+            q = brentq(lambda q: _bias(phi, q) - wanted, *block[place : place + 2].tolist(), xtol=1e-300, rtol=1e-14)
+            return 1 / _square_slope(phi, float(q))
+    low, high = float(torch.cat(reached).min()), float(torch.cat(reached).max())
+    if high < 1e-6:  # E phi'^2 does not depend on q
+        return 1 / _square_slope(phi, 1.0)
+    raise InvalidInput(
+        f"{phi.name} has no edge of chaos at bias_variance = {wanted}; there is one from {max(low, 0.0):.3g} to {high:.3g}"
+    )
+
+
+def _bias(phi: Nonlinearity, q: float) -> float:
+    """The sigma_b^2 at which q is a fixed point on the edge."""
+    at = diagonal(phi, torch.tensor([q], dtype=torch.float64))
+    return q - float(at.square / at.square_slope)
+
+
+def _square_slope(phi: Nonlinearity, q: float) -> float:
+    return float(diagonal(phi, torch.tensor([q], dtype=torch.float64)).square_slope)
