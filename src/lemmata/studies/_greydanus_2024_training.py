@@ -1,0 +1,124 @@
+"""The four networks of MNIST-1D, trained on its signals, on the same with their pixels shuffled, or on digits.
+
+Members that differ in seed and in the order of the pixels are trained in one call. A seed fixes initial weights, order
+of the samples and the permutation, so that the two orders of a seed are paired.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lemmata import data, nets
+from lemmata.data.corruption import shuffle_pixels
+from lemmata.data.preprocessing import mean_pool
+from lemmata.nets.gru import gru
+from lemmata.nets.residual_mlp import residual_mlp
+from lemmata.study import Config, Curve, Measurements
+from lemmata.training import Adam, Probe, epochs_at, last_epoch, train
+
+PURPOSES = ("weights", "samples", "pixels", "split")  # one independent stream of random numbers each
+TRAIN, TEST = 4000, 1000
+POINTS = 24  # times at which the accuracy is recorded
+Model = Literal["linear", "mlp", "cnn", "gru"]
+
+
+class Classifier(Config):
+    """One network trained on one data set."""
+
+    model: Model = "cnn"
+    data: Literal["mnist1d", "mnist-5k"] = "mnist1d"
+    order: Literal["kept", "shuffled"] = Field(default="kept", description="of the pixels, one permutation for all")
+    steps: int = Field(default=2400, ge=40, description="on signals")
+    digit_steps: int = Field(default=600, ge=40, description="on digits")
+    batch: int = Field(default=100, ge=1)
+    step_size: float = Field(default=0.01, gt=0)
+
+
+def train_classifiers(configs: Sequence[Classifier]) -> list[Measurements]:
+    """Train all members at once; each is measured on the 1,000 test samples."""
+    setting = configs[0]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    x, y, x_test, y_test = (torch.stack(part).to(device) for part in zip(*map(samples, configs), strict=True))
+    steps = setting.steps if setting.data == "mnist1d" else setting.digit_steps
+    epochs = max(1, round(steps * setting.batch / TRAIN))
+    at = epochs_at(sorted({*np.linspace(0, epochs, POINTS + 1).round().astype(int).tolist()}))
+    result = train(
+        [network(config, x[0, 0].shape).to(device) for config in configs], x, y, optimiser=Adam(lr=setting.step_size),
+        batch_size=setting.batch, epochs=epochs, seeds=[seed_of(config.seed, "samples") for config in configs],
+        train_at=last_epoch, probes={"accuracy": Probe(x_test, y_test, metric="accuracy", at=at)},
+    )  # fmt: skip
+    times, accuracies = (part.numpy() for part in result.curves["accuracy"])
+    return [
+        Measurements.of(
+            status="diverged" if bool(result.diverged[i]) else "ok",
+            accuracy=result.final["accuracy"][i],
+            train_error=result.final["train_error"][i],
+            accuracy_curve=Curve(times * (TRAIN // setting.batch), accuracies[i]),
+        )
+        for i in range(len(configs))
+    ]
+
+
+def seed_of(seed: int, purpose: str) -> int:
+    """A seed for one purpose, independent of the others'."""
+    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
+
+
+def samples(config: Classifier) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Training and test samples and labels: signals (n, 40), digits (n, 14 * 14), with their pixels in order or not."""
+    whole = data.load(config.data)
+    if config.data == "mnist-5k":
+        whole = whole.split(TRAIN, TEST, seed=seed_of(config.seed, "split"))
+    assert whole.x_test is not None
+    assert whole.y_test is not None
+    x, x_test = whole.x, whole.x_test
+    if config.data == "mnist-5k":
+        x, x_test = mean_pool(x, 2).flatten(1), mean_pool(x_test, 2).flatten(1)
+    if config.order == "shuffled":
+        permutation = torch.Generator().manual_seed(seed_of(config.seed, "pixels"))
+        x, x_test = shuffle_pixels(x, x_test, generator=permutation)
+    return x, whole.y, x_test, whole.y_test
+
+
+def network(config: Classifier, shape: Sequence[int]) -> nn.Module:
+    """An untrained network for flat samples of this shape; both orders of a seed have the same."""
+    (inputs,) = shape
+    seed = seed_of(config.seed, "weights")
+    if config.data == "mnist-5k" and config.model == "cnn":
+        side = round(inputs**0.5)
+        image = nets.convnet(8, image=(1, side, side), hidden=32, seed=seed)
+        return nn.Sequential(nn.Unflatten(1, (1, side, side)), *image)
+    return published(config.model, inputs, seed=seed)
+
+
+def published(model: Model, inputs: int = 40, *, width: int | None = None, seed: int) -> nn.Module:
+    """A network of the paper's kind; without `width` (hidden units, or channels) of the published size.
+
+    >>> sum(p.numel() for p in published("linear", seed=0).parameters())
+    410
+    """
+    if model == "linear":
+        return nets.mlp(inputs, [], 10, seed=seed)
+    if model == "mlp":
+        return residual_mlp(inputs, width or 100, seed=seed)
+    if model == "gru":
+        return gru(width or 6, length=inputs, seed=seed)
+    return nn.Sequential(nn.Unflatten(1, (1, inputs)), *nets.convnet1d(width or 25, length=inputs, seed=seed))
+
+
+class Architecture(Config):
+    """An untrained network, whose parameters are counted."""
+
+    model: Model = "cnn"
+    inputs: int = Field(default=40, ge=1)
+    width: int | None = Field(default=None, ge=1, description="hidden units, or channels; by default the published")
+
+
+def count_parameters(configs: Sequence[Architecture]) -> list[Measurements]:
+    """Count what each network has to learn."""
+    nets_ = [published(c.model, c.inputs, width=c.width, seed=c.seed) for c in configs]
+    return [Measurements.of(parameters=sum(p.numel() for p in net.parameters())) for net in nets_]
