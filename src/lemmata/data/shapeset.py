@@ -12,11 +12,11 @@ The data set of Glorot and Bengio (2010), drawn by rules and never exhausted. A 
     sizes and place of the second object are drawn again while it hides too much (`hidden_share` above 1/2) of the
         first; after 50 draws it is given up, and the scene has one object
 
-The parameters are those of the authors' generator (https://github.com/glorotxa/Shapeset). Where this one differs from it: a pixel is filled if its centre lies
-in the object, where the original drew polygons with corners truncated to whole pixels and their outline filled, about
-half a pixel fatter; ellipses are exact, not polygons of 20 corners; angles are continuous, not multiples of 2 pi / 255;
-and the place of the first object enters the overlap unrounded. Classes, sizes, grey levels and the overlap rule are the
-same, random streams are not: error rates can be compared, images cannot.
+The parameters are those of the authors' generator (https://github.com/glorotxa/Shapeset). Where this one differs from
+it: a pixel is filled if its centre lies in the object, where the original drew polygons with corners truncated to whole
+pixels and their outline filled, about half a pixel fatter; ellipses are exact, not polygons of 20 corners; angles are
+continuous, not multiples of 2 pi / 255; and the place of the first object enters the overlap unrounded. Classes, sizes,
+grey levels and the overlap rule are the same, random streams are not: error rates can be compared, images cannot.
 
 Cost: about 15 microseconds an image on one core, 4 kB of memory an image. Fails nowhere: every object fits.
 """
@@ -54,7 +54,8 @@ _PAIRS = ((6, 3, 5), (3, 7, 4), (5, 4, 8))  # the class of two kinds
 class Objects:
     """One object of each of n scenes.
 
-    `kind` (n,) int64 into `KINDS`; `size` (n, 2) in pixels; `turn` and `phase` (n,) in radians; `centre` (n, 2). The axes are (x, y), x to the right and y downwards, from 0 to 32; pixel j's centre is at j + 1/2.
+    `kind` (n,) int64 into `KINDS`; `size` (n, 2) in pixels; `turn` and `phase` (n,) in radians; `centre` (n, 2). The
+    axes are (x, y), x to the right and y downwards, from 0 to 32; pixel j's centre is at j + 1/2.
     """
 
     kind: Tensor
