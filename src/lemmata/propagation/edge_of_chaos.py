@@ -35,7 +35,11 @@ def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: f
     phi, wanted = nonlinearity(activation), require_number(bias_variance, "bias_variance")
     if not (math.isfinite(wanted) and wanted >= 0):
         raise InvalidInput(f"bias_variance = {wanted}; a variance is finite and at least 0")
-    if wanted == 0 and float(phi(torch.zeros(1, dtype=torch.float64))) == 0 and _bias(phi, SMALLEST) >= -1e-9 * SMALLEST:
+    if (
+        wanted == 0
+        and float(phi(torch.zeros(1, dtype=torch.float64))) == 0
+        and _bias(phi, SMALLEST) >= -1e-9 * SMALLEST
+    ):
         return 1 / _square_slope(phi, 0.0)
     grid = torch.logspace(math.log10(SMALLEST), math.log10(LARGEST), 401, dtype=torch.float64)
     reached: list[Tensor] = []

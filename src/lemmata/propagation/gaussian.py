@@ -49,9 +49,7 @@ def gaussian_mean(g: Callable[[Tensor], Tensor], q: Tensor, kinks: Sequence[floa
     raise _not_converged(now, float((error / size.clamp(min=1e-300)).max()))
 
 
-def pair_mean(
-    g: Callable[[Tensor], Tensor], q: float, c: float, kinks: Sequence[float] = ()
-) -> tuple[float, float]:
+def pair_mean(g: Callable[[Tensor], Tensor], q: float, c: float, kinks: Sequence[float] = ()) -> tuple[float, float]:
     """E g(u) g(v) over normal u and v of variance q > 0 and correlation c, and its error.
 
     v given u is normal of mean c u and variance q (1 - c^2): for every node of u the inner mean is split where v
@@ -83,7 +81,9 @@ def _on_panels(
     g: Callable[[Tensor], Tensor], q: Tensor, kinks: Sequence[float], halvings: int
 ) -> tuple[Tensor, Tensor]:
     scale = q.sqrt()[:, None]
-    cuts = torch.cat([_deviations().expand(len(q), -1), _own_scale(float(scale.max()), kinks) / scale.clamp(min=1e-150)], 1)
+    cuts = torch.cat(
+        [_deviations().expand(len(q), -1), _own_scale(float(scale.max()), kinks) / scale.clamp(min=1e-150)], 1
+    )
     z, weights = _rule(cuts, halvings, NODES)
     values = g(scale * z)
     if not bool(values.isfinite().all()):

@@ -1,0 +1,158 @@
+"""One forward pass, watched: what each weight layer got and gave, and which activation came after it.
+
+What is seen, by rule:
+
+- a *weight layer* is a module that itself owns a parameter of two dimensions or more (linear, convolution, embedding,
+  recurrent cell, attention as a whole, one's own). Its output, the *pre-activation*, is seen at every call; of a tuple the
+  first tensor. A product with a parameter outside of such a module, `x @ self.parent.weight`, is not;
+- an *activation* is a call of one of torch's elementwise nonlinearities (`activation_calls`), by a module or as a
+  function, of a tensor that depends on parameters. The first one after a weight layer, and before the next, is that
+  layer's, whatever lies between them (normalisation, a residual sum, pooling). One that is composed of other operations,
+  such as `x * torch.sigmoid(x)`, is seen as what of it torch names.
+
+The pass works on copies where something could be overwritten in place. Nothing of the model stays changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from lemmata.errors import InvalidInput, UnknownName
+from lemmata.propagation.activation_calls import STEEPEST, name_of
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a weight layer: arguments, output in the graph, and the activation after it, if there is one.
+
+    `activated` is the activation's output in the graph, `slope` its phi' entry by entry, and `direct` whether it got
+    the layer's output itself.
+    """
+
+    name: str
+    module: nn.Module
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+    output: Tensor
+    activation: str | None = None
+    activated: Tensor | None = None
+    slope: Tensor | None = None
+    direct: bool = False
+
+    @property
+    def input(self) -> Tensor | None:
+        """The first tensor that the layer got."""
+        given = (*self.arguments, *self.keywords.values())
+        return next((each for each in given if isinstance(each, Tensor)), None)
+
+
+def weight_layers(model: nn.Module, chosen: Sequence[str] | None = None) -> dict[str, nn.Module]:
+    """The modules that own weights, by name; `chosen` names some of them (or prefixes of names).
+
+    >>> list(weight_layers(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.ReLU(), nn.Linear(2, 1))))
+    ['0', '3']
+    """
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if any(p.ndim >= 2 for p in module.parameters(recurse=False))
+    }
+    if not found:
+        raise InvalidInput(
+            "the model has no weight layer: no module owns a parameter of two dimensions or more, as nn.Linear does"
+        )
+    if chosen is None:
+        return found
+    if isinstance(chosen, str) or not isinstance(chosen, Sequence) or not chosen:
+        raise InvalidInput(f"layers = {chosen!r}; give a list of names, as {list(found)[:2]}")
+    for name in chosen:
+        if not any(full == name or full.startswith(f"{name}.") for full in found):
+            raise UnknownName("layer", name, found)
+    return {full: m for full, m in found.items() if any(full == n or full.startswith(f"{n}.") for n in chosen)}
+
+
+class Passage(TorchFunctionMode):
+    """Watches, as a context manager, the calls of `layers` and of activations; `calls` in order.
+
+    All weight layers of the model must be in `boundaries`, so that an activation after one that is not watched is not
+    taken for another's.
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module], boundaries: Mapping[str, nn.Module]):
+        super().__init__()
+        self.layers, self.boundaries = layers, boundaries
+        self.calls: list[Call] = []
+        self.passed: Tensor | None = None  # what the last layer's output went on as
+        self.open: Call | None = None
+        self.count: Counter[str] = Counter()
+
+    def __enter__(self) -> Passage:
+        self.handles = [
+            module.register_forward_hook(self._hook(name), with_kwargs=True) for name, module in self.boundaries.items()
+        ]
+        return super().__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        for handle in self.handles:
+            handle.remove()
+        super().__exit__(*raised)
+
+    def _hook(self, name: str) -> Callable[..., Any]:
+        def hook(module: nn.Module, arguments: tuple, keywords: dict, output: Any) -> Any:
+            self.open = None
+            place = _first_tensor(output)
+            if name not in self.layers or place is None:
+                return None
+            found = output if place < 0 else output[place]
+            self.count[name] += 1
+            label = name if self.count[name] == 1 else f"{name} ({self.count[name]})"
+            self.open = Call(label or "model", module, arguments, keywords, found)
+            self.calls.append(self.open)
+            self.passed = found.clone()
+            return self.passed if place < 0 else (*output[:place], self.passed, *output[place + 1 :])
+
+        return hook
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        name = name_of(func)
+        u = args[0] if args else kwargs.get("input")
+        if name is None or self.open is None or not isinstance(u, Tensor) or not u.requires_grad:
+            return func(*args, **kwargs)
+        call, self.open = self.open, None
+        call.activation, call.direct = name, u is self.passed
+        call.slope = _slope(func, u, args, kwargs)
+        out = func(*args, **kwargs)
+        call.activated = out.clone()  # the model may go on to overwrite it
+        return out
+
+
+def steepest(call: Call) -> float:
+    """The largest |phi'| of the call's activation."""
+    return STEEPEST[call.activation or "linear"]
+
+
+def _slope(func: Any, u: Tensor, args: tuple, kwargs: dict) -> Tensor:
+    """phi'(u), entry by entry; the function may be one that works in place."""
+    with torch.enable_grad():
+        at = u.detach().clone().requires_grad_()
+        heights = func(at.clone(), *args[1:], **kwargs) if args else func(**{**kwargs, "input": at.clone()})
+        return torch.autograd.grad(heights.sum(), at)[0]
+
+
+def _first_tensor(output: Any) -> int | None:
+    """Where the first floating tensor of an output is: -1 for the output itself, None where there is none."""
+    if isinstance(output, Tensor):
+        return -1 if output.is_floating_point() else None
+    if type(output) is tuple:
+        for place, each in enumerate(output):
+            if isinstance(each, Tensor) and each.is_floating_point():
+                return place
+    return None

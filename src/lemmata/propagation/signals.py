@@ -1,0 +1,230 @@
+"""Activations and back-propagated gradients layer by layer, of any model, by one watched forward and backward pass.
+
+At every weight layer, for the samples of the data: the pre-activation u (the layer's output), the activation after it,
+the gradient d C_i / d u of each sample's own loss C_i, and that of the weights, d C_i / d W. Mean and variance are over
+units (channels and positions of a convolution) and samples, the samples' own moments are kept. What counts as a weight
+layer and as its activation is said in `lemmata.propagation.passage`.
+
+Gradients are of the sum of the losses over the samples, so that those of sample i are its own, without a factor 1 / n;
+this is exact unless samples act on each other, as they do through batch normalisation in training mode, where d C / d u
+of sample i is that of all samples' losses.
+
+An entry is *saturated* where |phi'(u)| < 0.1 max |phi'| (`saturation`): for tanh |phi| > 0.949, for softsign
+|phi| > 0.684, for sigmoid phi outside [0.026, 0.974], for hard tanh |u| > 1, for ReLU u <= 0. The slope is that of the
+function as it was called, with its parameters.
+
+Source: Glorot, Bengio (2010), sections 3 and 4, figures 2 to 10. Cost: one gradient of the data, a pass over each
+activation more, and for convolutions one backward pass through each layer sample by sample. Where it fails: entries of
+samples that lie along another axis than the first (refused).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from lemmata.batches import Data
+from lemmata.errors import InvalidInput
+from lemmata.figures import Figure
+from lemmata.given import require_number
+from lemmata.modes import Mode
+from lemmata.objective import Loss, Objective
+from lemmata.propagation.moments import Moments, Tally
+from lemmata.propagation.passage import Call, Passage, steepest, weight_layers
+from lemmata.propagation.weight_gradients import weight_gradient_moments
+from lemmata.short_repr import short_repr
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """Signals at L calls of weight layers, in the order of the calls; tensors in float64 on the CPU.
+
+    `names` (a second call of one module is "name (2)"), `activations` the name of each layer's activation or None, in
+    which case `activation` repeats the pre-activation and the share saturated is NaN. Each of `preactivation`,
+    `activation`, `gradient` and `weight_gradient` has `.mean`, `.variance`, `.std`, `.square`, `.percentile` (of |.|,
+    98 %), all (L,), and `.sample_mean`, `.sample_square`, `.sample_variance` (n, L). `sample_saturated` (n, L) is the
+    share of the units. `weight_gradient` is through that call alone and has no percentile; it is NaN for a module
+    that torch cannot differentiate sample by sample. `uncalled` names weight layers that no sample passed.
+    """
+
+    names: tuple[str, ...]
+    activations: tuple[str | None, ...]
+    preactivation: Moments
+    activation: Moments
+    gradient: Moments
+    weight_gradient: Moments
+    sample_saturated: Tensor
+    uncalled: tuple[str, ...]
+    mode: Mode
+    cost: float = field(default=1.0)
+
+    __repr__ = short_repr
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def samples(self) -> int:
+        """How many samples."""
+        return len(self.sample_saturated)
+
+    @property
+    def saturated(self) -> Tensor:
+        """The share of entries that are saturated, (L,)."""
+        return self.sample_saturated.mean(0)
+
+    def plot(self) -> Figure:
+        """Draw standard deviations of activations and gradients, and the share saturated, layer by layer."""
+        from lemmata.propagation.signals_figure import signals_figure
+
+        return signals_figure(self)
+
+
+def signals(
+    model: torch.nn.Module | Objective,
+    data: Data | None = None,
+    *,
+    loss: Loss = "cross_entropy",
+    layers: Sequence[str] | None = None,
+    mode: Mode | None = None,
+    saturation: float = 0.1,
+    chunk: int = 256,
+) -> Signals:
+    """Measure activations and back-propagated gradients at every weight layer of `model` on `data` = (x, y).
+
+    `model` is any module, or an `Objective` (then without data and loss; its layers are those with a parameter of the
+    objective). `layers` names weight layers, or prefixes of names; `mode` is that of `Objective`: "train" means the
+    statistics of the batch in batch normalisation. `chunk` samples are passed at once. Nothing is random; model and
+    data stay as they are. Raises `InvalidInput` for what `Objective` refuses, complex data, a model without weight
+    layers, and layers that give their samples along another axis than the first, `UnknownName` for a layer.
+
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Tanh(), nn.Linear(2, 2, bias=False))
+    >>> _ = nn.init.eye_(model[0].weight), nn.init.eye_(model[2].weight)
+    >>> found = signals(model, (torch.tensor([[3.0, -1.0]]), torch.tensor([0])))
+    >>> found.names, found.activations, found.preactivation.variance, found.saturated
+    (('0', '2'), ('tanh', None), tensor([4., 0.7716], dtype=torch.float64), tensor([0.5000,    nan], dtype=torch.float64))
+    """
+    if not 0 < require_number(saturation, "saturation") < 1:
+        raise InvalidInput(f"saturation = {saturation}; a share of the steepest slope, between 0 and 1: take 0.1")
+    objective = _objective(model, data, loss, mode, chunk)
+    everywhere = weight_layers(objective.model)
+    chosen = _chosen(objective, everywhere) if layers is None else weight_layers(objective.model, layers)
+    tallies: dict[str, _Layer] = {}
+    for x, y in objective.batches:
+        for call, d in _passed(objective, chosen, everywhere, x, y):
+            layer = tallies.setdefault(call.name, _Layer(call.name, call.activation, objective.n))
+            layer.take(call, d, len(x), saturation)
+    if not tallies:
+        raise InvalidInput(f"no weight layer was called ({', '.join(chosen)}); does the model use its modules?")
+    return _gathered(list(tallies.values()), objective, chosen)
+
+
+def _objective(
+    model: torch.nn.Module | Objective, data: Data | None, loss: Loss, mode: Mode | None, chunk: int
+) -> Objective:
+    if isinstance(model, Objective):
+        if data is not None:
+            raise InvalidInput("an Objective has its data; give signals(objective), or signals(model, data, loss=...)")
+        objective = model
+    elif data is None:
+        raise InvalidInput("data are missing; give (x, y), tensors of samples and targets")
+    else:
+        if isinstance(data, tuple) and any(isinstance(part, Tensor) and part.is_complex() for part in data):
+            raise InvalidInput("the data are complex; variances of signals are those of real numbers")
+        objective = Objective(model, loss=loss, data=data, mode=mode, chunk=chunk)
+    if any(x.is_complex() for x, _ in objective.batches):
+        raise InvalidInput("the data are complex; variances of signals are those of real numbers")
+    return objective
+
+
+def _chosen(objective: Objective, everywhere: dict[str, torch.nn.Module]) -> dict[str, torch.nn.Module]:
+    """The weight layers that own a parameter of the objective."""
+    owners = {name.rpartition(".")[0] for name in objective.names}
+    found = {name: module for name, module in everywhere.items() if name in owners}
+    if not found:
+        raise InvalidInput(f"none of {objective.names} belongs to a weight layer: {', '.join(everywhere)}")
+    return found
+
+
+def _passed(
+    objective: Objective,
+    chosen: dict[str, torch.nn.Module],
+    everywhere: dict[str, torch.nn.Module],
+    x: Tensor,
+    y: Tensor,
+) -> list[tuple[Call, Tensor]]:
+    """The calls of one batch, each with the gradient at its output."""
+    theta = {
+        name: p.detach().requires_grad_() if p.is_floating_point() else p
+        for name, p in objective.model.named_parameters()
+    }
+    with torch.enable_grad():
+        with Passage(chosen, everywhere) as passage:
+            z = torch.func.functional_call(objective.model, theta, (x,))
+        total = objective.loss(z, y) * len(x)
+        outputs = [call.output for call in passage.calls]
+        if not outputs:
+            return []
+        gradients = torch.autograd.grad(total, outputs, allow_unused=True, materialize_grads=True)
+    for call in passage.calls:
+        if not bool(call.output.isfinite().all()):
+            raise InvalidInput(
+                f"layer {call.name!r} gives NaN or infinity; check its weights and the scale of the data"
+            )
+    return list(zip(passage.calls, gradients, strict=True))
+
+
+class _Layer:
+    """Tallies of one call."""
+
+    def __init__(self, name: str, activation: str | None, samples: int):
+        self.name, self.activation_name = name, activation
+        self.preactivation, self.activation, self.gradient = Tally(samples), Tally(samples), Tally(samples)
+        self.weight_gradient = Tally(samples)
+        self.saturated: list[Tensor] = []
+
+    def take(self, call: Call, d: Tensor, samples: int, saturation: float) -> None:
+        """Count a batch in."""
+        u = _by_sample(call.output, samples, self.name)
+        self.preactivation.take(u)
+        self.gradient.take(_by_sample(d, samples, self.name))
+        if call.activated is None or call.slope is None:
+            self.activation.take(u)
+            self.saturated.append(torch.full((samples,), math.nan, dtype=torch.float64))
+        else:
+            self.activation.take(_by_sample(call.activated, samples, self.name))
+            flat = call.slope.abs() < saturation * steepest(call)
+            self.saturated.append(_by_sample(flat, samples, self.name).double().mean(1).cpu())
+        mean, square = weight_gradient_moments(call, d, samples)
+        self.weight_gradient.means.append(mean.cpu())
+        self.weight_gradient.squares.append(square.cpu())
+
+
+def _by_sample(values: Tensor, samples: int, name: str) -> Tensor:
+    """The entries of each sample, (samples, units): samples along the first axis, or sample by sample in it."""
+    if not values.ndim or len(values) % samples:
+        raise InvalidInput(
+            f"layer {name!r} gives {tuple(values.shape)} for {samples} samples, which do not lie along its first axis; "
+            "leave it out by layers=, or build it with batch_first=True"
+        )
+    return values.reshape(samples, -1)
+
+
+def _gathered(found: list[_Layer], objective: Objective, chosen: dict[str, torch.nn.Module]) -> Signals:
+    called = {layer.name.partition(" (")[0] for layer in found}
+    return Signals(
+        names=tuple(layer.name for layer in found),
+        activations=tuple(layer.activation_name for layer in found),
+        preactivation=Tally.finished([layer.preactivation for layer in found]),
+        activation=Tally.finished([layer.activation for layer in found]),
+        gradient=Tally.finished([layer.gradient for layer in found]),
+        weight_gradient=Tally.finished([layer.weight_gradient for layer in found]),
+        sample_saturated=torch.stack([torch.cat(layer.saturated) for layer in found], 1),
+        uncalled=tuple(name for name in chosen if (name or "model") not in called),
+        mode=objective.mode,
+    )
