@@ -6,18 +6,20 @@ What the command line does, as functions. The store is the only state: a second 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lemmata.catalogue import entries
 from lemmata.engines.base import Outcome
 from lemmata.engines.base import run as run_trials
+from lemmata.errors import LemmataError, UnknownName
 from lemmata.plan import Plan
 from lemmata.plan import make as make_plan
 from lemmata.records import Store
 from lemmata.records.table import table
-from lemmata.study.registry import load
+from lemmata.study.registry import load, load_from
 from lemmata.study.study import Study
 from lemmata.verdicts import Verdict, judge, schedule, undecided
 
@@ -125,6 +127,28 @@ def covered(study: Study, scale: str, only: Collection[str] = ()) -> Study:
         return study.restricted(named)
     named_here = "; ".join(left_out[:MOST_NAMED]) + ("; and others" if len(left_out) > MOST_NAMED else "")
     return study.restricted(asked, f"Not asked in this run (scale {scale}): {named_here}.")
+
+
+def declaring(
+    scale: str, broken: dict[str, str], *, folder: Path | None = None, topic: str | None = None
+) -> Iterator[tuple[str, Study]]:
+    """The studies there are that declare the scale, one after the other by name; of one topic, if one is named.
+
+    They are those that `lemmata list` shows: `folder` adds the study files in it. What cannot be loaded is named in
+    `broken` with the reason, and left out. Raises `UnknownName` for a topic that is none.
+    """
+    found = entries(folder)
+    topics = sorted({entry.topic for entry in found} - {""})
+    if topic is not None and topic not in topics:
+        raise UnknownName("topic", topic, topics)
+    for entry in (entry for entry in found if topic in (None, entry.topic)):
+        try:
+            study = load_from(Path(entry.source), entry.name) if Path(entry.source).is_file() else load(entry.name)
+        except LemmataError as error:
+            broken[entry.name] = str(error)
+            continue
+        if any(scale in experiment.seeds for experiment in study.experiments.values()):
+            yield entry.name, study
 
 
 def open_store(store: Store | str | Path | None = None) -> Store:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from lemmata.errors import InvalidInput
+
 Scale = Annotated[
     Literal["smoke", "laptop", "paper"],
     Parameter(help="smoke: seconds; laptop: two minutes on two cores; paper: the paper's own setting."),
@@ -19,6 +21,11 @@ Overrides = Annotated[
 ]
 StorePath = Annotated[Path | None, Parameter(help="Folder of records (default: $LEMMATA_STORE or ./lemmata-store).")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the large data sets (default: $LEMMATA_DATA).")]
+
+All = Annotated[
+    bool, Parameter(name="--all", help="All studies of `lemmata list` that declare the scale.", negative="")
+]
+Topic = Annotated[str | None, Parameter(help="With --all: those of one topic only.")]
 
 
 @Parameter(name="*")
@@ -46,10 +53,35 @@ class Selection:
 EVERYTHING = Selection()
 
 
-def default_path(study: str, scale: str, ending: str) -> Path:
+def one_or_all(
+    study: str | None,
+    *,
+    every: bool,
+    topic: str | None = None,
+    overrides: tuple[str, ...] = (),
+    only: tuple[str, ...] = (),
+) -> str | None:
+    """The study named, or None where all are meant; refuses neither, both, and what goes with the other alone.
+
+    >>> one_or_all("hastie-2022", every=False)
+    'hastie-2022'
+    """
+    if study is None and not every:
+        raise InvalidInput("no study is named; give a name from `lemmata list`, the path of a study file, or --all")
+    if every and study is not None:
+        raise InvalidInput(f"give a study ({study!r}) or --all, not both")
+    if topic is not None and not every:
+        raise InvalidInput(f"--topic {topic!r} goes with --all, not with a study's name")
+    if every and (overrides or only):
+        given = " ".join([*overrides, *only])
+        raise InvalidInput(f"--all takes studies as they are declared; leave out {given!r}, or name a study")
+    return study
+
+
+def default_path(study: str, scale: str, ending: str, folder: Path | None = None) -> Path:
     """Where a report goes if nothing is said: scales but the default one do not overwrite it.
 
     >>> default_path("coin", "laptop", "html").name, default_path("coin", "smoke", "pdf").name
     ('coin.html', 'coin-smoke.pdf')
     """
-    return Path("lemmata-reports") / f"{study}{'' if scale == 'laptop' else f'-{scale}'}.{ending}"
+    return (folder or Path("lemmata-reports")) / f"{study}{'' if scale == 'laptop' else f'-{scale}'}.{ending}"

@@ -1,4 +1,4 @@
-"""`lemmata run`: run a study, judge its claims, write the report."""
+"""`lemmata run`: run a study, or all there are, judge the claims, write the reports."""
 
 import shlex
 import sys
@@ -9,21 +9,27 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import EVERYTHING, Overrides, Selection, default_path
+from lemmata.commands.options import EVERYTHING, All, Overrides, Selection, Topic, default_path, one_or_all
 from lemmata.commands.progress import Progress
 from lemmata.commands.verdict_table import verdict_table
 
+Engine = Annotated[
+    Literal["processes", "serial"], Parameter(help="Worker processes with a share of the cores, or this process.")
+]
+
 
 def run(
-    study: str,
+    study: str | None = None,
     *overrides: Overrides,
+    every: All = False,
+    topic: Topic = None,
     selection: Selection = EVERYTHING,
-    engine: Annotated[
-        Literal["processes", "serial"], Parameter(help="Worker processes with a share of the cores, or this process.")
-    ] = "processes",
+    engine: Engine = "processes",
     workers: Annotated[int | None, Parameter(help="Worker processes (default: the cores there are).")] = None,
     pdf: Annotated[bool, Parameter(help="Write the report as PDF too.", negative="")] = False,
-    output: Annotated[Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html).")] = None,
+    output: Annotated[
+        Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html); with --all, their folder.")
+    ] = None,
 ) -> None:
     """Run a study: only what is not recorded yet. Stop it at any time; the same command goes on.
 
@@ -35,7 +41,13 @@ def run(
     from lemmata import laboratory
     from lemmata.study.registry import load
 
-    loaded = load(study)
+    named = one_or_all(study, every=every, topic=topic, overrides=overrides, only=selection.only)
+    if named is None:
+        from lemmata.commands.running_all import run_all
+
+        run_all(selection, topic=topic, engine=engine, workers=workers, pdf=pdf, folder=output)
+        return
+    loaded = load(named)
     console = Console()
     with Progress(console) as progress:
         finished = laboratory.run(
@@ -51,14 +63,24 @@ def run(
         raise KeyboardInterrupt  # stopped before the first record: there is nothing to judge
     console.print(verdict_table(finished))
     path = output or default_path(loaded.name, selection.scale, "html")
-    command = shlex.join(["lemmata", *sys.argv[1:]])
-    for file in (path, path.with_suffix(".pdf")) if pdf else (path,):
-        console.print(f"report: {finished.report(file, command=command)}", soft_wrap=True)
-    alike = Counter((failure.trial.experiment, failure.error) for failure in finished.outcome.failed)
-    for (experiment, error), count in alike.items():
-        words = f"failed: {count} {'trial' if count == 1 else 'trials'} of experiment {experiment!r}: {error}"
-        console.print(words, style="red", markup=False, soft_wrap=True)
+    write_reports(finished, path, pdf=pdf, console=console)
+    tell_failures(finished, console)
     if finished.outcome.interrupted:
         raise KeyboardInterrupt
     if finished.outcome.failed:
         sys.exit(1)
+
+
+def write_reports(finished, path: Path, *, pdf: bool, console: Console) -> None:
+    """Write the report of a run, as PDF too if asked, and say where."""
+    command = shlex.join(["lemmata", *sys.argv[1:]])
+    for file in (path, path.with_suffix(".pdf")) if pdf else (path,):
+        console.print(f"report: {finished.report(file, command=command)}", soft_wrap=True)
+
+
+def tell_failures(finished, console: Console) -> None:
+    """Say which trials failed and why, alike ones once."""
+    alike = Counter((failure.trial.experiment, failure.error) for failure in finished.outcome.failed)
+    for (experiment, error), count in alike.items():
+        words = f"failed: {count} {'trial' if count == 1 else 'trials'} of experiment {experiment!r}: {error}"
+        console.print(words, style="red", markup=False, soft_wrap=True)

@@ -22,6 +22,8 @@ from lemmata.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
+    from markupsafe import Markup
 
     from lemmata.plan import Plan
     from lemmata.records import Store
@@ -54,26 +56,40 @@ def write(
 
 def render(content: Content, drawings: Drawings | None = None) -> str:
     """The page of a report's content; `drawings` keeps what is drawn for the next time."""
+    from markupsafe import Markup
+
+    drawings = drawings or Drawings(None)
+    return environment(content.texts).get_template("report.html").render(
+        report=content, figures=[_shown(figure, drawings) for figure in content.figures], version=__version__,
+        css=style(), js=Markup(_template("report.js")),
+        bundle=drawings.of("plotly's bundle", interactive.bundle) if content.figures else "",
+    )  # fmt: skip
+
+
+def environment(texts: Sequence[str]) -> Environment:
+    """The templates, and a filter `formulas` that turns what stands between dollars in `texts` into MathML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
     from markupsafe import Markup, escape
 
-    drawings = drawings or Drawings(None)
-    equations = Equations(content.texts)
+    equations = Equations(texts)
 
     def formulas(text: str) -> Markup:
         pieces = equations.pieces(text)
         return Markup("").join(Markup(equations.mathml[p.text]) if p.math else escape(p.text) for p in pieces)
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("lemmata.report"), autoescape=select_autoescape(), undefined=StrictUndefined,
         trim_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters["formulas"] = formulas
-    return environment.get_template("report.html").render(
-        report=content, figures=[_shown(figure, drawings) for figure in content.figures], version=__version__,
-        css=Markup(_template("report.css")), js=Markup(_template("report.js")),
-        bundle=drawings.of("plotly's bundle", interactive.bundle) if content.figures else "",
-    )  # fmt: skip
+    made.filters["formulas"] = formulas
+    return made
+
+
+def style() -> Markup:
+    """The style sheet of a page."""
+    from markupsafe import Markup
+
+    return Markup(_template("report.css"))
 
 
 def _shown(figure: Figure, drawings: Drawings) -> dict[str, Any]:
