@@ -20,6 +20,8 @@ from lemmata.kernels.analytic.pairs import Deficit
 from lemmata.propagation.activations import Nonlinearity
 from lemmata.propagation.gaussian import gaussian_mean, pair_mean
 
+LIMIT = 1e-36  # the variance that stands for 0
+
 
 @dataclass(frozen=True)
 class Diagonal:
@@ -35,23 +37,24 @@ class Diagonal:
 def diagonal(phi: Nonlinearity, q: Tensor) -> Diagonal:
     """E phi, E phi^2, E phi'^2 and d E phi^2 / dq at variances q (m,) >= 0, in float64.
 
+    At q = 0 the last two are the limits from above, which a kink at 0 makes other than the values there.
+
     >>> from lemmata.propagation.activations import nonlinearity
     >>> found = diagonal(nonlinearity("relu"), torch.tensor([2.0]))
     >>> round(found.square.item(), 12), round(found.square_slope.item(), 12), round(found.derivative.item(), 12)
     (1.0, 0.5, 0.5)
     """
     q = q.double()
+    near = q.clamp(min=LIMIT)
     parts = [
         gaussian_mean(phi, q, phi.kinks),
         gaussian_mean(lambda u: phi(u).square(), q, phi.kinks),
-        gaussian_mean(lambda u: phi.slope(u).square(), q, phi.kinks),
-        gaussian_mean(lambda u: u * phi(u) * phi.slope(u), q, phi.kinks),
+        gaussian_mean(lambda u: phi.slope(u).square(), near, phi.kinks),
+        gaussian_mean(lambda u: u * phi(u) * phi.slope(u), near, phi.kinks),
     ]
     means = [mean for mean, _ in parts]
     error = max(float((e / mean.abs().clamp(min=1e-300)).max()) for mean, e in parts[1:3])
-    positive = q > 0
-    derivative = torch.where(positive, means[3] / q.clamp(min=1e-300), means[2])
-    return Diagonal(means[0], means[1], means[2], derivative, error)
+    return Diagonal(means[0], means[1], means[2], means[3] / near, error)
 
 
 def moment(phi: Nonlinearity, q: float, power: int) -> float:

@@ -1,8 +1,11 @@
 """The edge of chaos: where squared gradients neither grow nor vanish, chi_1 = 1.
 
-On the edge sigma_w^2 = 1 / E phi'(sqrt(q) z)^2 and sigma_b^2 = q - sigma_w^2 E phi(sqrt(q) z)^2 for the variance q at its
-fixed point: a curve with parameter q, on which the wanted sigma_b^2 is one root, so that no fixed point is iterated for.
-Source: Schoenholz, Gilmer, Ganguli, Sohl-Dickstein (2017). Cost: some 10^5 evaluations of phi.
+For the variance q at its fixed point, on the edge
+
+    sigma_w^2 = 1 / E phi'(sqrt(q) z)^2,    sigma_b^2 = q - sigma_w^2 E phi(sqrt(q) z)^2,
+
+a curve with parameter q, on which the wanted sigma_b^2 is one root, so that no fixed point is iterated for. Source:
+Schoenholz, Gilmer, Ganguli, Sohl-Dickstein (2017). Cost: some 10^5 evaluations of phi.
 """
 
 from __future__ import annotations
@@ -23,9 +26,10 @@ SMALLEST, LARGEST = 1e-10, 1e8  # of q
 def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: float = 0.0) -> float:
     """The sigma_w^2 = n_in Var W at which chi_1 = 1, for sigma_b^2 = `bias_variance`.
 
-    Where several are (sigmoid, GELU), the one of the smallest variance q. For an activation with constant E phi'^2 (ReLU,
-    linear) it is 1 / E phi'^2 for any bias, though the variance then has no fixed point but for sigma_b^2 = 0. Raises
-    `InvalidInput` for a negative bias variance, and where there is no edge.
+    Where several are (sigmoid, GELU), the one of the smallest variance q, at which the variance map need not be stable:
+    then `mean_field` from another start goes elsewhere. For an activation with constant E phi'^2 (ReLU, linear) it is
+    1 / E phi'^2 for any bias, though the variance then has no fixed point but for sigma_b^2 = 0. Raises `InvalidInput`
+    for a negative bias variance, and where there is no edge.
 
     >>> round(edge_of_chaos("tanh", 0.05), 4), edge_of_chaos("tanh"), edge_of_chaos("relu")
     (1.761, 1.0, 2.0)
@@ -56,7 +60,8 @@ def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: f
     if high < 1e-6:  # E phi'^2 does not depend on q
         return 1 / _square_slope(phi, 1.0)
     raise InvalidInput(
-        f"{phi.name} has no edge of chaos at bias_variance = {wanted}; there is one from {max(low, 0.0):.3g} to {high:.3g}"
+        f"{phi.name} has no edge of chaos at bias_variance = {wanted}; "
+        f"there is one from {max(low, 0.0):.3g} to {high:.3g}"
     )
 
 

@@ -49,6 +49,20 @@ def gaussian_mean(g: Callable[[Tensor], Tensor], q: Tensor, kinks: Sequence[floa
     raise _not_converged(now, float((error / size.clamp(min=1e-300)).max()))
 
 
+def gaussian_rule(q: float, kinks: Sequence[float] = (), halvings: int = 2) -> tuple[Tensor, Tensor]:
+    """Nodes u (N,) and weights (N,) of E over u ~ N(0, q), for functions of phi(u) with features finer than phi's own.
+
+    >>> u, weights = gaussian_rule(4.0)
+    >>> round(float(weights.sum()), 12), round(float(weights @ u.square()), 12)
+    (1.0, 4.0)
+    """
+    scale = math.sqrt(q)
+    z, weights = _rule(torch.cat([_deviations(), _own_scale(scale, kinks) / max(scale, 1e-150)])[None], halvings, NODES)
+    weights = weights * _density(z)
+    live = weights > 1e-22
+    return scale * z[live], weights[live]
+
+
 def pair_mean(g: Callable[[Tensor], Tensor], q: float, c: float, kinks: Sequence[float] = ()) -> tuple[float, float]:
     """E g(u) g(v) over normal u and v of variance q > 0 and correlation c, and its error.
 

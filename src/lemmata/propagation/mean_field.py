@@ -1,7 +1,7 @@
 """Mean-field theory of wide random networks: fixed points, phases, depth scales.
 
     q_(l+1) = sigma_w^2 E phi(sqrt(q_l) z)^2 + sigma_b^2                  variance map
-    c_(l+1) = (sigma_w^2 E phi(u) phi(v) + sigma_b^2) / q*                correlation map, u, v ~ N(0, q*) correlated c_l
+    c_(l+1) = (sigma_w^2 E phi(u) phi(v) + sigma_b^2) / q*                correlation map; u, v ~ N(0, q*) of corr. c_l
     chi_1   = sigma_w^2 E phi'(sqrt(q*) z)^2                              growth of squared gradients a layer; C'(1)
     xi_q    = -1 / log |V'(q*)|,   xi_c = -1 / log chi_c,   chi_c = sigma_w^2 E phi'(u) phi'(v) at c*
 

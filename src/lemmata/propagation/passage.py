@@ -3,12 +3,12 @@
 What is seen, by rule:
 
 - a *weight layer* is a module that itself owns a parameter of two dimensions or more (linear, convolution, embedding,
-  recurrent cell, attention as a whole, one's own). Its output, the *pre-activation*, is seen at every call; of a tuple the
-  first tensor. A product with a parameter outside of such a module, `x @ self.parent.weight`, is not;
+  recurrent cell, attention as a whole, one's own). Its output, the *pre-activation*, is seen at every call; of a tuple
+  the first tensor. A product with a parameter outside of such a module, `x @ self.parent.weight`, is not;
 - an *activation* is a call of one of torch's elementwise nonlinearities (`activation_calls`), by a module or as a
   function, of a tensor that depends on parameters. The first one after a weight layer, and before the next, is that
-  layer's, whatever lies between them (normalisation, a residual sum, pooling). One that is composed of other operations,
-  such as `x * torch.sigmoid(x)`, is seen as what of it torch names.
+  layer's, whatever lies between them (normalisation, a residual sum, pooling). One composed of other operations, such
+  as `x * torch.sigmoid(x)`, is seen as what of it torch names.
 
 The pass works on copies where something could be overwritten in place. Nothing of the model stays changed.
 """

@@ -106,8 +106,10 @@ def signals(
     >>> model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Tanh(), nn.Linear(2, 2, bias=False))
     >>> _ = nn.init.eye_(model[0].weight), nn.init.eye_(model[2].weight)
     >>> found = signals(model, (torch.tensor([[3.0, -1.0]]), torch.tensor([0])))
-    >>> found.names, found.activations, found.preactivation.variance, found.saturated
-    (('0', '2'), ('tanh', None), tensor([4., 0.7716], dtype=torch.float64), tensor([0.5000,    nan], dtype=torch.float64))
+    >>> found.names, found.activations, found.saturated.tolist()
+    (('0', '2'), ('tanh', None), [0.5, nan])
+    >>> found.preactivation.variance
+    tensor([4.0000, 0.7715], dtype=torch.float64)
     """
     if not 0 < require_number(saturation, "saturation") < 1:
         raise InvalidInput(f"saturation = {saturation}; a share of the steepest slope, between 0 and 1: take 0.1")
