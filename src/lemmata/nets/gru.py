@@ -5,8 +5,8 @@ With z the gates' inputs of Cho and others (2014) in PyTorch's form, for a signa
     r = sigma(W_r x_t + b_r + U_r h + c_r);   u = sigma(W_u x_t + b_u + U_u h + c_u)
     h' = (1 - u) tanh(W_n x_t + b_n + r * (U_n h + c_n)) + u h
 
-runs over the signal from either end, and a linear layer reads the states of all times and both directions. PyTorch's own
-`torch.nn.GRU` has no rule for vmap; parameters, their law and their number are the same.
+runs over the signal from either end, and a linear layer reads the states of all times and both directions. PyTorch's
+own `torch.nn.GRU` has no rule for vmap; parameters, their law and their number are the same.
 
 Cost: about 12 H^2 T multiplications a sample, in T steps one after the other: on a CPU the steps' overhead dominates.
 

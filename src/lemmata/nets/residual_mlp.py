@@ -40,7 +40,8 @@ def residual_mlp(
 ) -> ResidualMLP:
     """Build inputs -> width -> width (plus its input) -> outputs; the weights are drawn from `seed` alone.
 
-    With 40 inputs and width 100 it has the 15,210 parameters of MNIST-1D's own. Raises `InvalidInput` for sizes below 1.
+    With 40 inputs and width 100 it has the 15,210 parameters of MNIST-1D's own. Raises `InvalidInput` for a size
+    below 1.
 
     >>> net = residual_mlp(40, seed=0)
     >>> net(torch.zeros(2, 40)).shape, sum(p.numel() for p in net.parameters())

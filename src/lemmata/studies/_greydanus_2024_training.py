@@ -32,7 +32,7 @@ class Classifier(Config):
     model: Model = "cnn"
     data: Literal["mnist1d", "mnist-5k"] = "mnist1d"
     order: Literal["kept", "shuffled"] = Field(default="kept", description="of the pixels, one permutation for all")
-    steps: int = Field(default=2400, ge=40, description="on signals")
+    steps: int = Field(default=2200, ge=40, description="on signals")
     digit_steps: int = Field(default=600, ge=40, description="on digits")
     batch: int = Field(default=100, ge=1)
     step_size: float = Field(default=0.01, gt=0)

@@ -1,0 +1,128 @@
+"""The study of MNIST-1D: its data, networks and symmetries, and its verdicts at smoke and laptop scale."""
+
+import numpy as np
+import pytest
+import torch
+
+from lemmata import data, laboratory
+from lemmata.figures import static
+from lemmata.studies import _greydanus_2024_training as training
+from lemmata.studies._greydanus_2024_published import PARAMETERS, PUBLISHED
+from lemmata.studies._greydanus_2024_training import Classifier, published
+from lemmata.studies.greydanus_2024 import study
+from lemmata.training import Adam, train
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+
+def test_networks_have_the_published_number_of_parameters():
+    for model, count in PARAMETERS.items():
+        net = published(model, seed=0)
+        assert sum(p.numel() for p in net.parameters()) == count
+        assert net(torch.zeros(3, 40)).shape == (3, 10)
+
+
+def test_regions_hold_both_published_numbers_and_three_points_more():
+    for entry in PUBLISHED.values():
+        low, high = sorted((entry.table, entry.notebook))
+        assert entry.mean - entry.margin == pytest.approx(low - 0.03, abs=1e-3)
+        assert entry.mean + entry.margin == pytest.approx(high + 0.03, abs=1e-3)
+
+
+def test_both_orders_have_the_same_pixels_labels_and_network():
+    kept, shuffled = (Classifier(order=order, seed=3) for order in ("kept", "shuffled"))
+    (x, y, x_test, y_test), (xs, ys, xs_test, ys_test) = training.samples(kept), training.samples(shuffled)
+    assert torch.equal(y, ys)
+    assert torch.equal(y_test, ys_test)
+    order = [int((xs[0] == value).nonzero()[0]) for value in x[0]]  # no two pixels of a signal are equal
+    assert order != sorted(order)
+    assert torch.equal(xs[:, order], x)
+    assert torch.equal(xs_test[:, order], x_test)
+    published_set = data.load("mnist1d")
+    assert torch.equal(x, published_set.x)
+    nets = [training.network(config, (40,)) for config in (kept, shuffled)]
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp", "cnn"])
+def test_only_the_convolutional_network_knows_the_order(model: str):
+    """Permute the first layer's columns with the pixels: descent takes the same steps, up to rounding, if it can.
+
+    30 steps in float64, where rounding differences of 1e-16 grow to less than 1e-6.
+    """
+    torch.manual_seed(0)
+    x, y, x_test, _ = training.samples(Classifier())
+    x, y, x_test = x[:200].double(), y[:200], x_test[:50].double()
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    nets = [published(model, seed=0).double() for _ in range(2)]
+    if model != "cnn":
+        first = next(nets[1].parameters())
+        first.data.copy_(first.data[:, order])
+    inputs = torch.stack([x, x[:, order]])
+    result = train(nets, inputs, y, optimiser=Adam(lr=0.01), batch_size=40, epochs=6, seeds=[0, 0])
+    plain, permuted = result.model(0)(x_test), result.model(1)(x_test[:, order])
+    assert torch.allclose(plain, permuted, rtol=0, atol=1e-6) == (model != "cnn")
+
+
+def test_a_member_does_not_depend_on_its_company():
+    """Both orders and two seeds, together and alone: float32 over 40 steps; single test samples may differ."""
+    configs = [
+        Classifier(model="mlp", order=order, seed=seed, steps=40) for order in ("kept", "shuffled") for seed in (0, 1)
+    ]
+    together = training.train_classifiers(configs)
+    for config, member in zip(configs[1:3], together[1:3], strict=True):
+        alone = training.train_classifiers([config])[0]
+        assert alone.scalars["accuracy"] == pytest.approx(member.scalars["accuracy"], abs=0.003)
+    assert len({member.scalars["accuracy"] for member in together}) > 1
+
+
+def test_accuracy_is_recorded_against_steps():
+    curve = training.train_classifiers([Classifier(model="linear", steps=400)])[0].curves["accuracy_curve"]
+    assert curve.x[0] == 0
+    assert curve.x[-1] == 400
+    assert np.all(np.diff(curve.x) % 40 == 0)
+
+
+# ---- verdicts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    return laboratory.run(study, scale="smoke", store=tmp_path_factory.mktemp("greydanus"))
+
+
+def test_at_smoke_scale_nothing_fails_nothing_is_void_and_parameters_are_settled(smoke):
+    assert smoke.outcome is not None
+    assert not smoke.outcome.failed
+    outcomes = {verdict.claim.name: verdict.outcome for verdict in smoke.verdicts}
+    assert Outcome.VOID not in outcomes.values()
+    for model in PARAMETERS:
+        assert outcomes[f"parameters-{model}"] is Outcome.REPRODUCED
+
+
+def test_figures_draw(smoke):
+    for experiment in study.experiments.values():
+        if experiment.name not in smoke.tables or not len(smoke.tables[experiment.name]):
+            continue
+        for figure in experiment.figures:
+            assert "<svg" in static.render(figure(smoke.tables[experiment.name]))
+
+
+EXPECTED = [
+    "ordering", "ordering-shuffled", "linear-kept", "mlp-kept", "cnn-kept", "linear-shuffled", "mlp-shuffled",
+    "cnn-shuffled", "lead", "shuffling-costs-cnn", "shuffling-costs-mlp", "digits",
+    *(f"parameters-{model}" for model in PARAMETERS),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_laptop_scale(tmp_path):
+    """Every claim by name, and every control."""
+    found = laboratory.run(study, scale="laptop", store=tmp_path)
+    verdicts = {verdict.claim.name: verdict for verdict in found.verdicts if verdict.claim.experiment != "recurrent"}
+    assert set(verdicts) == {*EXPECTED, "human"}
+    for name in EXPECTED:
+        assert verdicts[name].outcome is Outcome.REPRODUCED, verdicts[name].reason
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdicts[name].controls), name
+    assert verdicts["human"].outcome is Outcome.NOT_TESTABLE
