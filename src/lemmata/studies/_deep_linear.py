@@ -1,0 +1,35 @@
+"""Deep linear networks W_N ... W_1, many at once: their product and its gradients.
+
+With G = d loss / d (W_N ... W_1), layer l has the gradient (W_N ... W_{l+1})^T G (W_{l-1} ... W_1)^T. From the products
+from the right and a running product from the left this takes 4 (N - 1) matrix products for all layers together.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from torch import Tensor
+
+
+def prefixes(layers: Sequence[Tensor]) -> list[Tensor]:
+    """W_1, W_2 W_1, ..., W_N ... W_1 for layers (..., n_l, n_{l-1}).
+
+    >>> [float(part) for part in prefixes([torch.full((1, 1), 2.0), torch.full((1, 1), 3.0)])]
+    [2.0, 6.0]
+    """
+    return list(accumulate(layers, lambda before, layer: layer @ before))
+
+
+def layer_gradients(layers: Sequence[Tensor], parts: Sequence[Tensor], of_product: Tensor) -> list[Tensor]:
+    """The gradient of each layer, given `prefixes(layers)` and the gradient G (..., n_N, n_0) of the product.
+
+    >>> two = [torch.full((1, 1), 2.0), torch.full((1, 1), 3.0)]
+    >>> [float(g) for g in layer_gradients(two, prefixes(two), torch.ones(1, 1))]
+    [3.0, 2.0]
+    """
+    gradients: list[Tensor] = [of_product] * len(layers)
+    left = of_product
+    for i in range(len(layers) - 1, 0, -1):
+        gradients[i] = left @ parts[i - 1].mT
+        left = layers[i].mT @ left
+    gradients[0] = left
+    return gradients
