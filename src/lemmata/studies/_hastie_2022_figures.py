@@ -13,20 +13,22 @@ THRESHOLD = Reference(label="p = n", value=1.0, axis="x", role="theory")
 
 def risk_curves(table) -> Figure:
     """The risk with and without a ridge against gamma, with the formulas; and the share by which they are off."""
-    own = _rows(table, law="gaussian", weak=1.0, n=int(table.n.max()))
+    own = _rows(table, law="gaussian", weak=1.0, n=int(table.n.max()), snr=5.0)
     plain, tuned = own[own.ridge == 0], own[own.ridge == 1]
     flipped = _rows(table, law="rademacher", weak=1.0, ridge=0.0)
-    series = [Series.over_seeds("no ridge", plain, x="gamma", y="risk")]
-    if len(flipped):
-        series.append(Series.over_seeds("no ridge, Rademacher features", flipped, x="gamma", y="risk", style="points"))
+    series = [
+        Series.over_seeds(f"no ridge, p {sign} n", rows, x="gamma", y="risk")
+        for sign, rows in (("<", plain[plain.gamma < 1]), (">", plain[plain.gamma > 1]))
+        if len(rows)
+    ]
     series.append(Series.over_seeds("ridge γ/SNR", tuned, x="gamma", y="risk"))
     risks = Panel(x=GAMMA, y=RISK, series=[*series, *_formulas(own)], references=[THRESHOLD], title="risk")
     return Figure(
         name="risk",
         title="Least squares is worst at p = n, and a ridge is all it takes",
         caption=f"Conditional risk given X, exact over the noise, n = {int(own.n.max())}, SNR = {own.snr.max():g}: mean "
-        "over seeds with its 95 % interval, and the limits for n, p → ∞. Right: relative deviation from the limit; "
-        "the band is the error stated beforehand, 3 / (n − df₂).",
+        "over seeds with its 95 % interval, and limits for n, p → ∞ (at p = n there is no mean). Right: "
+        "relative deviation from the limit; the band is the error stated beforehand, 3 / (n − df₂).",
         panels=[risks, _deviations(plain, tuned, flipped)],
     )
 
@@ -48,7 +50,7 @@ def second_descents(table) -> Figure:
     y = Axis(label="risk / null risk", log=True, limits=(0.5, 3.0))
     return Figure(
         name="second-descent",
-        title="Beyond p = n there is a minimum, if and only if the signal is above the noise",
+        title="Beyond p = n there is a minimum if SNR > 1",
         caption="Risk given X over that of predicting 0, n = 200, features added to the same samples; mean over seeds "
         "with its 95 % interval. The paper's place of the minimum is √SNR / (√SNR − 1).",
         panels=[Panel(x=GAMMA, y=y, series=series, references=references)],
@@ -56,7 +58,7 @@ def second_descents(table) -> Figure:
 
 
 def correlated(table) -> Figure:
-    """The risk beyond the threshold when half of the features are weak, by where the signal is, with the fixed point."""
+    """The risk beyond the threshold when half of the features are weak, by where the signal is."""
     own = table[(table.weak < 1) & (table.ridge == 0) & (table.law == "gaussian")]
     series = []
     for signal, words in (("strong", "signal on strong features"), ("weak", "signal on weak features")):

@@ -42,7 +42,9 @@ def predicted_minimum(snr: float) -> float:
 def measure_descents(configs: Sequence[SecondDescent]) -> list[Measurements]:
     """Members of one seed differ in their signal alone and share their samples."""
     traces = cache(inverse_traces)
-    return [_measured(config, traces(config.seed, config.n, config.draws, tuple(config.features))) for config in configs]
+    return [
+        _measured(config, traces(config.seed, config.n, config.draws, tuple(config.features))) for config in configs
+    ]
 
 
 def inverse_traces(seed: int, n: int, draws: int, features: tuple[int, ...]) -> np.ndarray:
@@ -63,9 +65,9 @@ def _measured(config: SecondDescent, traces: np.ndarray) -> Measurements:
     gamma = config.features / config.n
     risk = config.snr * (1 - 1 / gamma) + traces
     rise = float((risk - np.minimum.accumulate(risk)).max()) / config.snr
-    return Measurements.of(
-        risk=Curve(gamma, risk), minimum=vertex(gamma, risk), rise=rise, at_largest=float(risk[-1]) / config.snr
-    )
+    place = vertex(gamma, risk)
+    inner = {} if np.isnan(place) else {"minimum": place}
+    return Measurements.of(risk=Curve(gamma, risk), rise=rise, at_largest=float(risk[-1]) / config.snr, **inner)
 
 
 def vertex(gamma: np.ndarray, risk: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """Samples of `hastie_2022` and the conditional risk of least squares and ridge regression on them, exactly.
 
-    x = S^(1/2) z,   y = <x, beta> + N(0, 1),   |beta|^2 = snr;   S = I, or half of the features have the variance `weak`
+    x = S^(1/2) z,   y = <x, beta> + N(0, 1),   |beta|^2 = snr;   S = I, or half of the variances `weak`
 
 Given X = U D V^T the risk |S^(1/2) (estimate - beta)|^2 has a closed mean over the noise, with d the eigenvalues of
 X X^T / n and f = d / (d + ridge) the filter:
@@ -12,7 +12,6 @@ left to chance but X and beta.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -39,7 +38,7 @@ class Regression(Config):
     weak: float = Field(default=1.0, gt=0, description="variance of every second half of the features")
     signal: Literal["all", "strong", "weak"] = Field(default="all", description="the features that carry beta")
     reference: float = Field(default=1.0, ge=0, description="the ridge compared with, in units of gamma / snr")
-    draws: int = Field(default=5, ge=1, description="samples a seed")
+    draws: int = Field(default=4, ge=1, description="samples a seed")
     directions: int = Field(default=16, ge=1, description="truths a sample")
 
     @property
@@ -148,13 +147,12 @@ class ConditionalRisk:
 
 
 def measure(configs: Sequence[Regression]) -> list[Measurements]:
-    """Each seed's samples are drawn and decomposed once for all ridges."""
-    found: list[Measurements] = []
-    for _, members in groupby(configs, key=lambda config: config.seed):
-        group = list(members)
-        risks = drawn(group[0])
-        found += [measured(config, risks) for config in group]
-    return found
+    """Each seed's samples are drawn and decomposed once for all ridges; members differ in seed and ridges alone."""
+    risks: dict[int, list[ConditionalRisk]] = {}
+    for config in configs:
+        if config.seed not in risks:
+            risks[config.seed] = drawn(config)
+    return [measured(config, risks[config.seed]) for config in configs]
 
 
 def drawn(config: Regression) -> list[ConditionalRisk]:
@@ -173,11 +171,11 @@ def measured(config: Regression, risks: Sequence[ConditionalRisk]) -> Measuremen
     theory, risk = config.theory(), bias + variance
     gamma = config.features / config.n
     isotropic = isotropic_risk(gamma, config.snr)
+    best = {"log2_best_ridge": float(np.log2(best_ridge(risks, config.unit)))} if config.weak == 1 else {}
     return Measurements.of(
         gamma=gamma, risk=risk, log_risk=float(np.log(risk)), bias=bias, variance=variance,
         predicted=theory.total, deviation=risk / theory.total - 1, stated_error=theory.relative_error,
-        from_isotropic=risk / isotropic - 1, above_reference=risk / reference - 1,
-        log2_best_ridge=float(np.log2(best_ridge(risks, config.unit))) if config.weak == 1 else np.nan,
+        from_isotropic=risk / isotropic - 1, above_reference=risk / reference - 1, **best,
     )  # fmt: skip
 
 
