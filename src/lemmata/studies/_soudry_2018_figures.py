@@ -6,7 +6,7 @@ import numpy as np
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 
-LOG_T = Axis(label="log t", log=True)
+LOG_T = Axis(label="log(1 + t)", log=True)
 CONTROLS = [
     ("polynomial tail", {"loss": "polynomial", "law": "separable"}),
     ("squared loss", {"loss": "squared", "law": "separable"}),
@@ -38,11 +38,11 @@ def rates(table) -> Figure:
     limit = Reference(label="theorem: 1 / margin", value=1.0, role="theory")
     return Figure(
         name="rates",
-        title="To t = 10^434: the limits, and how late they are",
-        caption="Gradient flow in logarithmic time. Left: |w| × margin / log t, which the theorem sends to 1; a "
-        "polynomial tail sends it to infinity (not drawn). Middle and right: angle and relative gap to the largest "
-        "margin fall as 1 / log t, the angle on the line that the dual variables give; the controls stay where they "
-        "are. Each thin line is a data set. The steps one can take end near log t = 10.",
+        title="The limits of descent on separable data, and how late they are",
+        caption="Gradient flow in logarithmic time, to t = 10^434 at laptop scale. Left: |w| × margin / log t, which the "
+        "theorem sends to 1; a polynomial tail sends it to infinity (not drawn). Middle and right: angle and relative "
+        "gap to the largest margin fall as 1 / log t, the angle on the line that the dual variables give; the controls "
+        "stay where they are. Each thin line is a data set. The steps one can take end near log t = 10.",
         panels=[
             Panel(x=LOG_T, y=Axis(label="|w| × margin / log t", limits=(0, 1.5)), series=slope, references=[limit]),
             Panel(x=LOG_T, y=Axis(label="angle to the largest margin", unit="degrees", log=True), series=_bare(angle)),
@@ -59,7 +59,9 @@ def residuals(table) -> Figure:
     names = ("norm_slope", "loss_constant", "gap_constant", "angle_constant")
     labels = ("slope of |w|", "t × loss", "gap of the margin", "angle")
     off = np.array([np.abs(own[name].to_numpy(dtype=float) - 1).clip(1e-16) for name in names])
-    points = Series(label="data sets, mean", x=np.arange(4.0), y=np.nanmean(off, 1), seeds=off.T, style="points")
+    points = Series(
+        label="measured, mean over data sets", x=np.arange(4.0), y=np.nanmean(off, 1), seeds=off.T, style="points"
+    )
     one = Reference(label="theory", value=1.0, role="theory")
     return Figure(
         name="residuals",
@@ -67,7 +69,7 @@ def residuals(table) -> Figure:
         caption="Left: t × loss × margin², which goes to 1. Right: relative deviation of each constant from what the "
         "dual variables give, at the end; corrections of order 1 / log t are left in the gap and in nothing else.",
         panels=[
-            Panel(x=LOG_T, y=Axis(label="t × loss × margin²", limits=(0, 3)), series=series, references=[one]),
+            Panel(x=LOG_T, y=Axis(label="t × loss × margin²", limits=(0, 1.3)), series=series, references=[one]),
             Panel(
                 x=Axis(label="", ticks=labels),
                 y=Axis(label="relative deviation from theory", log=True),
@@ -80,14 +82,17 @@ def residuals(table) -> Figure:
 def validation(table) -> Figure:
     """Validation loss and error against log t."""
     own = _rows(table, d=20, scale=1.0, loss="logistic", law="separable")
+    loss = Series.over_seeds("logistic loss", own, y="validation_loss")
+    late = loss.x >= loss.x[-1] / 2
+    line = loss.y[-1] + float(own.validation_rate.mean()) * (loss.x[late] - loss.x[-1])
+    theory = Series(label="slope: mean of (−z · ŵ)₊", x=loss.x[late], y=line, role="theory")
     return Figure(
         name="validation",
         title="The validation loss grows without end",
         caption="Logistic loss and error on 2,000 fresh examples, 20 dimensions. The loss grows by the mean of "
         "(−z · ŵ)₊ for each unit of log t: the machine's errors, grown with the weights. The error does not follow.",
         panels=[
-            Panel(x=Axis(label="log t"), y=Axis(label="validation loss"), series=[
-                Series.over_seeds("logistic loss", own, y="validation_loss")]),
+            Panel(x=Axis(label="log(1 + t)"), y=Axis(label="validation loss"), series=[loss, theory]),
             Panel(x=LOG_T, y=Axis(label="validation error"), series=[
                 Series.over_seeds("logistic loss", own, y="validation_error")]),
         ],

@@ -169,6 +169,7 @@ def validation(
     growth = {"validation_growth": secant(loss) / predicted} if predicted > 0 else {}
     return {
         **growth,
+        "validation_rate": predicted,
         "validation_error_change": float(error[-1] - error[early]),
         "validation_loss": Curve(s, loss),
         "validation_error": Curve(s, error),
