@@ -26,8 +26,8 @@ def risk_curves(table) -> Figure:
     return Figure(
         name="risk",
         title="Least squares is worst at p = n, and a ridge is all it takes",
-        caption=f"Conditional risk given X, exact over the noise, n = {int(own.n.max())}, SNR = {own.snr.max():g}: mean "
-        "over seeds with its 95 % interval, and limits for n, p → ∞ (at p = n there is no mean). Right: "
+        caption=f"Conditional risk given X, exact over the noise, n = {int(own.n.max())}, SNR = {own.snr.max():g}: "
+        "mean over seeds with its 95 % interval, and limits for n, p → ∞ (at p = n there is no mean). Right: "
         "relative deviation from the limit; the band is the error stated beforehand, 3 / (n − df₂).",
         panels=[risks, _deviations(plain, tuned, flipped)],
     )

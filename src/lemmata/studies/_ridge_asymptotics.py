@@ -36,7 +36,8 @@ class Population:
     """Blocks of equal eigenvalues: `variances` v (m,), how many of each `counts` (m,), and `signal` (m,).
 
     `signal` is the sum of theta_i^2 over a block; `noise` is the variance of the labels' noise. Counts may be
-    fractions: a spectrum given by a density. Raises `InvalidInput` for shapes that differ or a variance that is not positive.
+    fractions: a spectrum given by a density. Raises `InvalidInput` for shapes that differ or a variance that is not
+    positive.
 
     >>> Population([1.0], [400], [5.0]).features
     400.0
