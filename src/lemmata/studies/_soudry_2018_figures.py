@@ -39,10 +39,10 @@ def rates(table) -> Figure:
     return Figure(
         name="rates",
         title="The limits of descent on separable data, and how late they are",
-        caption="Gradient flow in logarithmic time, to t = 10^434 at laptop scale. Left: |w| × margin / log t, which the "
-        "theorem sends to 1; a polynomial tail sends it to infinity (not drawn). Middle and right: angle and relative "
-        "gap to the largest margin fall as 1 / log t, the angle on the line that the dual variables give; the controls "
-        "stay where they are. Each thin line is a data set. The steps one can take end near log t = 10.",
+        caption="Gradient flow in logarithmic time, to t = 10^434 at laptop scale. Left: |w| × margin / log t, which "
+        "the theorem sends to 1; a polynomial tail sends it to infinity (not drawn). Middle and right: angle and "
+        "relative gap to the largest margin fall as 1 / log t, the angle on the line that the dual variables give; the "
+        "controls stay where they are. Each thin line is a data set. The steps one can take end near log t = 10.",
         panels=[
             Panel(x=LOG_T, y=Axis(label="|w| × margin / log t", limits=(0, 1.5)), series=slope, references=[limit]),
             Panel(x=LOG_T, y=Axis(label="angle to the largest margin", unit="degrees", log=True), series=_bare(angle)),
@@ -83,9 +83,10 @@ def validation(table) -> Figure:
     """Validation loss and error against log t."""
     own = _rows(table, d=20, scale=1.0, loss="logistic", law="separable")
     loss = Series.over_seeds("logistic loss", own, y="validation_loss")
-    late = loss.x >= loss.x[-1] / 2
-    line = loss.y[-1] + float(own.validation_rate.mean()) * (loss.x[late] - loss.x[-1])
-    theory = Series(label="slope: mean of (−z · ŵ)₊", x=loss.x[late], y=line, role="theory")
+    s, y = np.asarray(loss.x), np.asarray(loss.y)
+    late = s >= s[-1] / 2
+    line = y[-1] + float(own.validation_rate.mean()) * (s[late] - s[-1])
+    theory = Series(label="slope: mean of (−z · ŵ)₊", x=s[late], y=line, role="theory")
     return Figure(
         name="validation",
         title="The validation loss grows without end",
@@ -109,8 +110,9 @@ def steps(table) -> Figure:
         Series.over_seeds("descent", plain, y="norm"),
         replace(_bare([Series.over_seeds("flow", plain, y="norm_of_flow", role="theory")])[0], seeds=None),
     ]
-    k = norm[0].x[norm[0].x >= 0.01 * norm[0].x[-1]]
-    line = norm[0].y[-1] + np.log(k / k[-1])
+    k, y = np.asarray(norm[0].x), np.asarray(norm[0].y)
+    k = k[k >= 0.01 * k[-1]]
+    line = y[-1] + np.log(k / k[-1])
     norm.append(Series(label="slope 1 / margin", x=k, y=line, role="theory"))
     axis = Axis(label="steps", log=True)
     panels = [Panel(x=axis, y=Axis(label="|w| × margin"), series=norm, title="5 dimensions, 60 examples")]

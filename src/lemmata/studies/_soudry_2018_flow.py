@@ -13,7 +13,7 @@ loss, or classes that overlap) the system is stiff, but only until it has arrive
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -78,7 +78,7 @@ def integrate(z: np.ndarray, loss: Loss, moments: np.ndarray) -> np.ndarray:
         velocity, (0.0, moments[-1]), start, method="DOP853", t_eval=moments, events=moving, rtol=TOLERANCE,
         atol=TOLERANCE,
     )  # fmt: skip
-    ends = path.y_events[0]
+    ends = path.y_events[0] if path.y_events else ()
     rest = np.repeat((ends[0] if len(ends) else start)[:, None], len(moments) - path.y.shape[1], axis=1)
     return np.moveaxis(np.hstack([path.y, rest]).reshape(members, d, -1), 1, 2)
 
@@ -156,7 +156,7 @@ def validation(
     w: np.ndarray,
     *,
     secant: Callable[[np.ndarray], float],
-) -> dict[str, float | Curve]:
+) -> dict[str, Any]:
     """Loss and error on fresh examples: where the machine errs, the loss grows by -z w for each unit of log t."""
     if config.law == "degenerate":
         return {}
