@@ -34,7 +34,7 @@ def expected_figure(theory: ExpectedVariances, measured: Signals | None) -> Figu
             _measured("gradient", measured.gradient),
             _measured("weight gradient", measured.weight_gradient),
         ]
-    axis = Axis(label="weight layer")
+    axis = Axis(label="weight layer", ticks=tuple(str(i + 1) for i in range(layers)) if layers <= 20 else ())
     y = Axis(label="standard deviation", log=True)
     return Figure(
         name="expected_variances",
@@ -49,10 +49,10 @@ def expected_figure(theory: ExpectedVariances, measured: Signals | None) -> Figu
 
 
 def _theory(label: str, variances: Tensor) -> Series:
-    return Series(label=label, x=np.arange(1, len(variances) + 1), y=variances.sqrt().numpy(), role="theory")
+    return Series(label=label, x=np.arange(len(variances)), y=variances.sqrt().numpy(), role="theory")
 
 
 def _measured(label: str, moments: Moments) -> Series:
     low, high = np.nanquantile(moments.sample_variance.sqrt().numpy(), [0.05, 0.95], axis=0)
-    x = np.arange(1, len(moments.std) + 1)
+    x = np.arange(len(moments.std))
     return Series(label=label, x=x, y=moments.std.numpy(), low=low, high=high, style="points")

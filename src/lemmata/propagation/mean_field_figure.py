@@ -33,7 +33,7 @@ def _variances(found: MeanField) -> Panel:
     q = torch.linspace(0, 2.5 * found.q if inside else 2 * found.start, 101, dtype=torch.float64)
     series = [
         Series(label="V(q)", x=q, y=found.variance_map(q), role="theory"),
-        Series(label="q", x=q, y=q, role="control"),
+        Series(label="unchanged", x=q, y=q, role="control"),
     ]
     if math.isfinite(found.q):
         series.append(Series(label=f"q* = {found.q:.4g}", x=[found.q], y=[found.q], style="points"))
@@ -46,7 +46,7 @@ def _correlations(found: MeanField) -> Panel:
     c = torch.linspace(0, 1, 21, dtype=torch.float64)
     series = [
         Series(label="C(c)", x=c, y=found.correlation_map(c), role="theory"),
-        Series(label="c", x=c, y=c, role="control"),
+        Series(label="unchanged", x=c, y=c, role="control"),
     ]
     if not math.isnan(found.c):
         series.append(Series(label=f"c* = {found.c:.4g}", x=[found.c], y=[found.c], style="points"))

@@ -97,6 +97,7 @@ class Passage(TorchFunctionMode):
         self.handles = [
             module.register_forward_hook(self._hook(name), with_kwargs=True) for name, module in self.boundaries.items()
         ]
+        self.handles += [module.register_forward_pre_hook(_apart, with_kwargs=True) for module in self.layers.values()]
         return super().__enter__()
 
     def __exit__(self, *raised: Any) -> None:
@@ -145,6 +146,20 @@ def _slope(func: Any, u: Tensor, args: tuple, kwargs: dict) -> Tensor:
         at = u.detach().clone().requires_grad_()
         heights = func(at.clone(), *args[1:], **kwargs) if args else func(**{**kwargs, "input": at.clone()})
         return torch.autograd.grad(heights.sum(), at)[0]
+
+
+def _apart(_: nn.Module, arguments: tuple, keywords: dict) -> tuple[tuple, dict]:
+    """Arguments of the layer's own, so that a derivative by them is through this layer alone; equal ones stay one."""
+    own: dict[int, Tensor] = {}
+
+    def apart(each: Any) -> Any:
+        if not isinstance(each, Tensor) or not each.is_floating_point():
+            return each
+        if id(each) not in own:
+            own[id(each)] = each.clone() if each.requires_grad else each.clone().requires_grad_()
+        return own[id(each)]
+
+    return tuple(apart(each) for each in arguments), {name: apart(each) for name, each in keywords.items()}
 
 
 def _first_tensor(output: Any) -> int | None:

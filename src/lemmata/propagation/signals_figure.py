@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def signals_figure(found: Signals) -> Figure:
     """Three panels over the layers; bands hold the middle 90 % of the samples' own standard deviations."""
-    ticks = found.names if len(found) <= 6 else tuple(str(i + 1) for i in range(len(found)))
+    short = sum(map(len, found.names)) <= 24
+    ticks = found.names if short else tuple(str(place + 1) for place in range(len(found)))
     layer = Axis(label="weight layer", ticks=ticks if len(found) <= 20 else ())
     forward = [
         _deviation("pre-activation", found.preactivation),

@@ -70,7 +70,7 @@ def mean_singular_value(
 
 
 def _silverstein(t: Tensor, weights: Tensor, c: float) -> float:
-    """Integrate sqrt(s) dF(s) for the squared singular values, n_in of them, of D W where n_in v = 1 and c = n_out / n_in.
+    """Integrate sqrt(s) dF(s), s the n_in squared singular values of D W, where n_in v = 1 and c = n_out / n_in.
 
     m(x) is the one root of 1 - c E tm / (1 + tm) = x m, of which the left side falls and the right side grows with m;
     it lies between 1 / (x + c E t) and 1 / x, and is bisected on a logarithmic scale.

@@ -8,6 +8,7 @@ backward pass through the module alone, in chunks of samples to 64 MiB.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -57,7 +58,9 @@ def _formed(call: Call, d: Tensor, samples: int) -> tuple[Tensor, Tensor]:
         span = slice(int(part[0]), int(part[-1]) + 1)
         given = (weights, d[span], _cut(arguments, span), _cut(keywords, span))
         try:
-            found = vmap(grad(pulled), in_dims=axes)(*given)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "There is a performance drop")
+                found = vmap(grad(pulled), in_dims=axes)(*given)
         except RuntimeError:  # torch cannot map this module: one with data-dependent control flow, a fused kernel
             return nan, nan
         flat = torch.cat([g.flatten(1) for g in found.values()], 1).double()

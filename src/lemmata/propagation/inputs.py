@@ -1,0 +1,63 @@
+"""What a Jacobian is taken of: a copy of the model in one mode, and samples without targets, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lemmata.errors import InvalidInput
+from lemmata.given import require_model, require_tensor
+from lemmata.modes import Mode, copied_in, mode_of
+from lemmata.objective import Objective
+from lemmata.propagation.passage import weight_layers
+
+
+def read_inputs(model: nn.Module | Objective, x: Tensor | None, mode: Mode | None) -> tuple[nn.Module, Tensor]:
+    """The model to be differentiated, whose parameters record no gradients, and the samples (n, ...).
+
+    Raises `InvalidInput` for samples that are none, empty, complex or not finite, and for batch statistics, through
+    which a sample's outputs would depend on the others.
+    """
+    if isinstance(model, Objective):
+        if x is not None:
+            raise InvalidInput("an Objective has its data; give the objective alone, or a model and x")
+        model, x, mode = model.model, torch.cat([x for x, _ in model.batches]), model.mode
+    if x is None:
+        raise InvalidInput("the samples are missing; give x (n, ...)")
+    x = require_tensor(x, "samples x").detach()
+    if not x.ndim or not len(x):
+        raise InvalidInput(f"samples x {tuple(x.shape)}; give at least one, along the first axis")
+    if x.is_complex() or not bool(x.isfinite().all()):
+        raise InvalidInput("the samples are complex, or hold NaN or infinity; give real numbers")
+    chosen = mode_of(require_model(model), mode)
+    normalising = [name for name, each in model.named_modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
+    if normalising and (chosen == "train" or any(_without_running(model.get_submodule(n)) for n in normalising)):
+        raise InvalidInput(
+            f"{normalising[0]!r} has the statistics of the batch, by which each sample's outputs depend on all others; "
+            "take mode='eval', with running statistics"
+        )
+    return copied_in(model, chosen), x
+
+
+def _without_running(module: nn.Module) -> bool:
+    return getattr(module, "running_mean", None) is None
+
+
+def chosen_layers(
+    model: nn.Module | Objective, copied: nn.Module, layers: Sequence[str] | None
+) -> dict[str, nn.Module]:
+    """The weight layers asked for; by default all, or those that own a parameter of an objective.
+
+    >>> list(chosen_layers(nn.Linear(1, 1), nn.Linear(1, 1), None))
+    ['']
+    """
+    everywhere = weight_layers(copied, layers)
+    if layers is not None or not isinstance(model, Objective):
+        return everywhere
+    owners = {name.rpartition(".")[0] for name in model.names}
+    found = {name: module for name, module in everywhere.items() if name in owners}
+    if not found:
+        raise InvalidInput(f"none of {model.names} belongs to a weight layer: {', '.join(everywhere)}")
+    return found
