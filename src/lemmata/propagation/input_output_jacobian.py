@@ -2,7 +2,8 @@
 
     J = d f(x) / d x = D_L W_L ... D_1 W_1      (fully connected);      (1/n) tr J J^T = chi_1^L in mean-field theory
 
-Isometry means that all singular values, not their mean square alone, lie near 1: then gradients pass in every direction.
+Isometry means that all singular values, not their mean square alone, lie near 1: gradients then pass whatever their
+direction.
 `lemmata.propagation.expected_spectrum` has what theory expects of Gaussian and of orthogonal weights.
 
 Source: Saxe, McClelland, Ganguli (2014); Pennington, Schoenholz, Ganguli (2017). Cost: n_out backward passes a sample,

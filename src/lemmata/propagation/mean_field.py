@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import torch
@@ -220,6 +221,7 @@ def _fixed_correlation(phi: Nonlinearity, sw: float, sb: float, q: float, chi_1:
     if chi_1 <= 1 + EVEN or phi.name == "linear":
         return 1.0, chi_1
 
+    @cache
     def moved(c: float) -> float:
         return (sw * covariance(phi, q, c) + sb) / q - c
 

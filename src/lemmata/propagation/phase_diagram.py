@@ -1,7 +1,7 @@
 """The phase diagram of wide networks: ordered and chaotic weight and bias variances, with depth scales and the edge.
 
-Over a grid of (sigma_w^2, sigma_b^2) the depth scale xi_c of correlations, which diverges at the edge of chaos; a network
-much deeper than it cannot tell two inputs apart (ordered), or finds no likeness in any (chaotic). Source: Schoenholz,
+Over a grid of (sigma_w^2, sigma_b^2) the depth scale xi_c of correlations, which diverges at the edge of chaos; a
+network much deeper than it cannot tell two inputs apart (ordered), or finds no likeness in any (chaotic). Source: Schoenholz,
 Gilmer, Ganguli, Sohl-Dickstein (2017). Cost: a `mean_field` a point, 30 ms where ordered, 0.2 s where chaotic.
 """
 
@@ -23,9 +23,9 @@ from lemmata.short_repr import short_repr
 
 @dataclass(frozen=True, eq=False)
 class PhaseDiagram:
-    """Mean fields on a grid: rows are bias variances (nb,), columns weight variances (nw,); `edge` (nb,), NaN where none.
+    """Mean fields on a grid: rows are bias variances (nb,), columns weight variances (nw,).
 
-    `xi_c` and `chi_1` (nb, nw) are those of the fields.
+    `edge` (nb,) is the weight variance on the edge of chaos, NaN where there is none, `xi_c` and `chi_1` (nb, nw) are those of the fields.
     """
 
     activation: Nonlinearity = field(repr=False)
