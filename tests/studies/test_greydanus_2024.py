@@ -31,13 +31,17 @@ def test_regions_hold_both_published_numbers_and_three_points_more():
 
 def test_both_orders_have_the_same_pixels_labels_and_network():
     kept, shuffled = (Classifier(order=order, seed=3) for order in ("kept", "shuffled"))
-    (x, y, x_test, y_test), (xs, ys, xs_test, ys_test) = training.samples(kept), training.samples(shuffled)
+    x, y, x_test, y_test, x_fresh, y_fresh = training.samples(kept)
+    xs, ys, xs_test, ys_test, xs_fresh, ys_fresh = training.samples(shuffled)
+    assert torch.equal(y_fresh, ys_fresh)
     assert torch.equal(y, ys)
     assert torch.equal(y_test, ys_test)
     order = [int((xs[0] == value).nonzero()[0]) for value in x[0]]  # no two pixels of a signal are equal
     assert order != sorted(order)
     assert torch.equal(xs[:, order], x)
     assert torch.equal(xs_test[:, order], x_test)
+    assert torch.equal(xs_fresh[:, order], x_fresh)
+    assert not torch.isin(x_fresh[:, 0].round(decimals=4), x[:, 0].round(decimals=4)).all()
     published_set = data.load("mnist1d")
     assert torch.equal(x, published_set.x)
     nets = [training.network(config, (40,)) for config in (kept, shuffled)]
@@ -52,7 +56,7 @@ def test_only_the_convolutional_network_knows_the_order(model: str):
     30 steps in float64, where rounding differences of 1e-16 grow to less than 1e-6.
     """
     torch.manual_seed(0)
-    x, y, x_test, _ = training.samples(Classifier())
+    x, y, x_test, *_ = training.samples(Classifier())
     x, y, x_test = x[:200].double(), y[:200], x_test[:50].double()
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
     nets = [published(model, seed=0).double() for _ in range(2)]

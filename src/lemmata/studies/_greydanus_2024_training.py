@@ -5,6 +5,7 @@ of the samples and the permutation, so that the two orders of a seed are paired.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lemmata import data, nets
+from lemmata.data import mnist1d
 from lemmata.data.corruption import shuffle_pixels
 from lemmata.data.preprocessing import mean_pool
 from lemmata.nets.gru import gru
@@ -22,6 +24,7 @@ from lemmata.training import Adam, Probe, epochs_at, last_epoch, train
 
 PURPOSES = ("weights", "samples", "pixels", "split")  # one independent stream of random numbers each
 TRAIN, TEST = 4000, 1000
+FRESH, FRESH_SEED = 10_000, 43  # signals of the same law, on which networks are judged; the published have seed 42
 POINTS = 24  # times at which the accuracy is recorded
 Model = Literal["linear", "mlp", "cnn", "gru"]
 
@@ -31,7 +34,7 @@ class Classifier(Config):
 
     model: Model = "cnn"
     data: Literal["mnist1d", "mnist-5k"] = "mnist1d"
-    order: Literal["kept", "shuffled"] = Field(default="kept", description="of the pixels, one permutation for all")
+    order: Literal["kept", "shuffled"] = Field(default="kept", description="of a signal's pixels, the same for all")
     steps: int = Field(default=2200, ge=40, description="on signals")
     digit_steps: int = Field(default=600, ge=40, description="on digits")
     batch: int = Field(default=100, ge=1)
@@ -39,23 +42,29 @@ class Classifier(Config):
 
 
 def train_classifiers(configs: Sequence[Classifier]) -> list[Measurements]:
-    """Train all members at once; each is measured on the 1,000 test samples."""
+    """Train all members at once; curves are on the 1,000 test samples, judged is on 10,000 fresh signals."""
     setting = configs[0]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    x, y, x_test, y_test = (torch.stack(part).to(device) for part in zip(*map(samples, configs), strict=True))
+    x, y, x_test, y_test, x_fresh, y_fresh = (
+        torch.stack(part).to(device) for part in zip(*map(samples, configs), strict=True)
+    )
     steps = setting.steps if setting.data == "mnist1d" else setting.digit_steps
     epochs = max(1, round(steps * setting.batch / TRAIN))
     at = epochs_at(sorted({*np.linspace(0, epochs, POINTS + 1).round().astype(int).tolist()}))
     result = train(
         [network(config, x[0, 0].shape).to(device) for config in configs], x, y, optimiser=Adam(lr=setting.step_size),
         batch_size=setting.batch, epochs=epochs, seeds=[seed_of(config.seed, "samples") for config in configs],
-        train_at=last_epoch, probes={"accuracy": Probe(x_test, y_test, metric="accuracy", at=at)},
+        train_at=last_epoch, probes={
+            "test": Probe(x_test, y_test, metric="accuracy", at=at),
+            "fresh": Probe(x_fresh, y_fresh, metric="accuracy", at=last_epoch),
+        },
     )  # fmt: skip
-    times, accuracies = (part.numpy() for part in result.curves["accuracy"])
+    times, accuracies = (part.numpy() for part in result.curves["test"])
     return [
         Measurements.of(
             status="diverged" if bool(result.diverged[i]) else "ok",
-            accuracy=result.final["accuracy"][i],
+            accuracy=result.final["fresh"][i],
+            test_accuracy=result.final["test"][i],
             train_error=result.final["train_error"][i],
             accuracy_curve=Curve(times * (TRAIN // setting.batch), accuracies[i]),
         )
@@ -68,8 +77,8 @@ def seed_of(seed: int, purpose: str) -> int:
     return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
 
 
-def samples(config: Classifier) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Training and test samples and labels: signals (n, 40), digits (n, 14 * 14), with their pixels in order or not."""
+def samples(config: Classifier) -> tuple[Tensor, ...]:
+    """Samples and labels to train, to test, and to judge: signals (n, 40) or digits (n, 196), in order or not."""
     whole = data.load(config.data)
     if config.data == "mnist-5k":
         whole = whole.split(TRAIN, TEST, seed=seed_of(config.seed, "split"))
@@ -78,10 +87,18 @@ def samples(config: Classifier) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x, x_test = whole.x, whole.x_test
     if config.data == "mnist-5k":
         x, x_test = mean_pool(x, 2).flatten(1), mean_pool(x_test, 2).flatten(1)
+    x_fresh, y_fresh = fresh_signals() if config.data == "mnist1d" else (x_test, whole.y_test)
     if config.order == "shuffled":
         permutation = torch.Generator().manual_seed(seed_of(config.seed, "pixels"))
-        x, x_test = shuffle_pixels(x, x_test, generator=permutation)
-    return x, whole.y, x_test, whole.y_test
+        x, x_test, x_fresh = shuffle_pixels(x, x_test, x_fresh, generator=permutation)
+    return x, whole.y, x_test, whole.y_test, x_fresh, y_fresh
+
+
+@cache
+def fresh_signals() -> tuple[Tensor, Tensor]:
+    """Signals (10000, 40) that are neither of the published sets, and their labels."""
+    x, y = mnist1d.generate(FRESH, seed=FRESH_SEED)
+    return torch.tensor(x, dtype=torch.float32), torch.tensor(y)
 
 
 def network(config: Classifier, shape: Sequence[int]) -> nn.Module:
