@@ -30,9 +30,10 @@ def bottleneck(
     seed: int | torch.Generator,
     dtype: torch.dtype = torch.float32,
 ) -> nn.Sequential:
-    """Build the layers ``bottleneck`` (rank x inputs, no bias), ``hidden1`` and ``output`` with a ReLU between the last.
+    """Build the layers ``bottleneck`` (rank x inputs, no bias), ``hidden1``, a ReLU, and ``output``.
 
-    Samples of any shape are flattened. The weights are drawn from `seed` alone. Raises `InvalidInput` for a size below 1.
+    Samples of any shape are flattened. The weights are drawn from `seed` alone. Raises `InvalidInput` for a size
+    below 1.
 
     >>> net = bottleneck(784, 50, 4000, 10, seed=0)
     >>> net(torch.zeros(2, 784)).shape, sum(p.numel() for p in net.parameters())

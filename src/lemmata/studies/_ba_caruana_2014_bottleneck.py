@@ -1,0 +1,118 @@
+"""A shallow student of digits, with its first weight matrix free or factored: loss by updates, by flops, by seconds.
+
+The student 784 - H - 10 regresses on the logits of a perceptron. Factored at rank r its first layer has r (784 + H)
+weights in the place of 784 H, and a step costs multiplications in proportion to the weights. Every student gets the
+multiplications of `epochs` epochs of the free one, at most `MOST` times as many epochs, and at least `epochs`.
+"""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lemmata import data, nets
+from lemmata.nets.bottleneck import bottleneck
+from lemmata.study import Config, Curve, Measurements
+from lemmata.training import SGD, Adam, Probe, every_epoch, last_epoch, train
+from lemmata.training.mimic_targets import mimic_targets
+
+INPUTS, CLASSES, TEST = 784, 10, 1000
+BATCH = 100
+MOST = 8
+
+
+class Factored(Config):
+    """One shallow student of digits."""
+
+    factored: bool = True
+    rank: int = Field(default=50, ge=1, description="of the first weight matrix, where it is factored")
+    hidden: int = Field(default=1000, ge=1)
+    n: int = Field(default=2000, ge=BATCH, multiple_of=BATCH)
+    epochs: int = Field(default=2, ge=1, description="of the student that is not factored")
+
+
+def train_factored(configs: Sequence[Factored]) -> list[Measurements]:
+    """Train one student after the other, since their seconds are measured."""
+    return [_measured(config) for config in configs]
+
+
+def student(config: Factored) -> nn.Sequential:
+    """The untrained student.
+
+    >>> sum(p.numel() for p in student(Factored()).parameters())
+    100210
+    """
+    if config.factored:
+        return bottleneck(INPUTS, config.rank, config.hidden, CLASSES, seed=config.seed)
+    return nets.mlp(INPUTS, [config.hidden], CLASSES, seed=config.seed)
+
+
+def multiplications(config: Factored) -> int:
+    """Of a forward pass of one sample: the number of weights, without biases."""
+    r, h = config.rank, config.hidden
+    return (r * (INPUTS + h) if config.factored else INPUTS * h) + h * CLASSES
+
+
+def affordable_epochs(config: Factored) -> int:
+    """The epochs that cost as much as `epochs` of the student that is not factored: 1 to `MOST` times as many."""
+    free = multiplications(config.model_copy(update={"factored": False}))
+    return max(1, min(MOST * config.epochs, round(config.epochs * free / multiplications(config))))
+
+
+def _measured(config: Factored) -> Measurements:
+    x, z, x_test, y_test = lesson(config)
+    afforded = affordable_epochs(config)
+    net = student(config)
+    started = time.process_time()
+    train([net], x, z, loss="mse", optimiser=RULE, batch_size=BATCH, epochs=config.epochs, seeds=[config.seed],
+          train_at=last_epoch)  # fmt: skip
+    seconds = time.process_time() - started
+    result = train(
+        [net], x, z, loss="mse", optimiser=RULE, batch_size=BATCH, epochs=max(afforded, config.epochs),
+        seeds=[config.seed], train_at=every_epoch,
+        probes={"accuracy": Probe(x_test, y_test, metric="accuracy", at=last_epoch)},
+    )  # fmt: skip
+    epochs, losses = (part.numpy() for part in result.curves["train_loss"])
+    updates = epochs * (config.n // BATCH)
+    return Measurements.of(
+        status="diverged" if bool(result.diverged[0]) else "ok",
+        weights=multiplications(config),
+        seconds_per_update=seconds / (config.epochs * config.n // BATCH),
+        loss_by_updates=losses[0][config.epochs - 1],
+        loss_by_flops=losses[0][afforded - 1],
+        accuracy=result.final["accuracy"][0],
+        by_updates=Curve(updates, losses[0]),
+        by_flops=Curve(updates * BATCH * 6e-9 * multiplications(config), losses[0]),
+    )
+
+
+RULE = SGD(lr=0.05, momentum=0.9)
+
+
+def lesson(config: Factored) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Digits (n, 784) with the centred logits of a perceptron 784-300-100-10 that learned their labels; test digits."""
+    seed = int(np.random.SeedSequence([config.seed, 0]).generate_state(1)[0])
+    part = data.load("mnist-5k").flat().split(config.n, TEST, seed=seed)
+    assert part.x_test is not None
+    assert part.y_test is not None
+    teacher = nets.mlp(INPUTS, [300, 100], CLASSES, seed=seed)
+    learned = train([teacher], part.x, part.y, optimiser=Adam(lr=1e-3), batch_size=BATCH, epochs=8, train_at=last_epoch)
+    with torch.no_grad():
+        return part.x, mimic_targets(learned.model(0)(part.x)), part.x_test, part.y_test
+
+
+class Size(Config):
+    """An untrained network of the kind that `Learner` trains."""
+
+    net: str = Field(default="SNN", pattern="^(SNN|DNN)$")
+    hidden: int = Field(default=496, ge=1)
+    width: int = Field(default=100, ge=1)
+
+
+def count_weights(configs: Sequence[Size]) -> list[Measurements]:
+    """Count the parameters of each network."""
+    built = [nets.mlp(40, [c.hidden] if c.net == "SNN" else [c.width] * 3, 10, seed=c.seed) for c in configs]
+    return [Measurements.of(parameters=sum(p.numel() for p in net.parameters())) for net in built]

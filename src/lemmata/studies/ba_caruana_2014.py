@@ -1,0 +1,304 @@
+"""Do deep nets really need to be deep? (Ba and Caruana, 2014).
+
+Question. Deep networks are more accurate than shallow ones trained on the same labels. Is it that shallow ones cannot
+represent what deep ones learn, or that they cannot be taught it by labels?
+
+The paper's answer. A shallow network that regresses on the logits of a deep one, an ensemble of them at best, gets as
+accurate as deep networks of as many parameters: it can represent what it could not learn from labels.
+
+The paper's data are TIMIT, a licensed corpus of speech, and CIFAR-10 with a million unlabelled images. Its claims on TIMIT
+are declared with their numbers (as a survey of distillation quotes them) and not tested. Their analogue is: signals of
+MNIST-1D, 4,000 of them labelled; an SNN of one hidden layer of 496 units and a DNN of three of 100, with 25,306 and 25,310
+parameters; a CNN of three convolutions; ECNN, the mean logits of three CNNs; SNN-MIMIC, an SNN that regresses on logits.
+Its inputs are the 4,000 of the teacher, as on TIMIT, or 12,000 or 24,000 unlabelled signals, as on CIFAR-10.
+
+Two confounds are tested. Unlabelled inputs are also more data: an SNN gets their true labels. Logits are more than a
+teacher's decisions: an SNN gets those. A student taught the logits of other inputs, or those of a CNN that was trained on
+random labels, is at chance.
+
+Boundary. Urban and others (2017) asked the question again, of CIFAR-10, and answer that they do: without convolutions no
+student got near the CNNs. So it is here: students pass the DNN and stay behind the CNN.
+
+What is taken out of the logits first. Cross-entropy leaves a number free that is common to a sample's logits, and one
+would think that a student should be spared it: it makes no difference. What does is to standardise each *output*, as one
+standardises targets of a regression, and to predict without adding the outputs' means back: it costs a tenth of all signals, and
+looks as if samples' means had to be taken out. Pilot runs fell for it.
+
+The linear bottleneck is tested on digits of `mnist-5k`, 28x28, on which the first matrix of a wide shallow network is
+large: a student 784-1000-10 with its first matrix free, or factored at rank 50.
+
+Laptop scale: Adam; CNNs with step size 0.01, 500 steps of 100; SNN and DNN on labels 0.003, SNN on logits 0.01, cosine,
+1,600 steps of 128. Step sizes are those of pilot runs; the SNN on labels was tried with both. Accuracy on 2,000 fresh
+signals. Thresholds of claims with `at least` are those of TIMIT's numbers where there are any, and were otherwise set at a
+fraction of what pilots showed, as noted. Seeds are independent signals, weights, orders of samples.
+"""
+
+import math
+
+from lemmata.studies import _ba_caruana_2014_figures as figures
+from lemmata.studies._ba_caruana_2014_bottleneck import Factored, Size, count_weights, train_factored
+from lemmata.studies._ba_caruana_2014_learners import Learner, teach
+from lemmata.study import Paper, Study
+from lemmata.study.kinds import difference, ordering, ratio, value
+
+study = Study(
+    "ba-caruana-2014",
+    paper=Paper(
+        key="ba2014",
+        title="Do deep nets really need to be deep?",
+        authors=("Lei Jimmy Ba", "Rich Caruana"),
+        year=2014,
+        venue="Advances in Neural Information Processing Systems",
+        arxiv="1312.6184",
+        entry="inproceedings",
+    ),
+    topic="distillation",
+    question="Can a shallow network be taught by a deep one what it does not learn from labels?",
+    notes="Numbers on TIMIT are as a survey of distillation quotes the paper's Table 1. Accuracies here are on MNIST-1D.",
+)
+
+# ---- students --------------------------------------------------------------------------------------------------------
+
+TAUGHT_BY_LABELS = ["SNN", "DNN", "CNN", "ECNN"]
+signals = study.experiment(
+    "signals",
+    config=Learner,
+    sweep=[
+        {"learner": [*TAUGHT_BY_LABELS, "SNN-MIMIC"], "times": [1]},
+        {"learner": ["SNN", "CNN", "SNN-HARD", "SNN-MIMIC"], "times": [6]},
+        {"learner": ["SNN-MIMIC"], "times": [3]},
+        {"teacher": ["SNN", "DNN", "CNN"]},
+        {"removed": ["nothing", "output means", "output means, added back"]},
+    ],
+    scales={
+        "smoke": {
+            "labelled": 500, "test": 500, "hidden": 100, "width": 39, "steps": 200, "convolutional_steps": 100,
+        },
+        "paper": {"steps": 20_000, "convolutional_steps": 6000, "hidden": 8000, "width": 439, "test": 10_000},
+    },
+    vectorised=(
+        "learner", "teacher", "times", "removed", "permuted", "offset", "ensemble", "convolutional_steps",
+    ),
+)  # fmt: skip
+signals.trial(teach)
+signals.figure(figures.learners)
+signals.figure(figures.transfer)
+signals.figure(figures.teachers)
+
+SAME = {"times": 1, "teacher": "ECNN", "removed": "sample means"}
+MORE = {**SAME, "times": 6}
+MIMIC = {**MORE, "learner": "SNN-MIMIC"}
+UNTAUGHT = "logits of other inputs"
+BARELY = "CNNs stopped after 40 steps"
+
+signals.claim(
+    "taught by labels, SNN < DNN < CNN < ECNN",
+    name="taught-by-labels",
+    where="Table 1 (TIMIT)",
+    kind=ordering(of="accuracy", over="learner", order=tuple(TAUGHT_BY_LABELS)),
+    select={**SAME, "learner": TAUGHT_BY_LABELS},
+    quoted="phone errors 23.1 > 21.9 > 19.5 > 18.5 %",
+).control(BARELY, convolutional_steps=40)
+
+at_equal = signals.claim(
+    "taught by logits on the same inputs, the SNN passes a DNN of as many parameters",
+    name="mimic-passes-dnn",
+    where="Table 1 (TIMIT): SNN-MIMIC-8k and DNN, both of about 12 million parameters",
+    kind=difference(of="accuracy", over="learner", between=("DNN", "SNN-MIMIC")),
+    select={**SAME, "learner": ["DNN", "SNN-MIMIC"]},
+    paper=0.003,
+    quoted="21.6 against 21.9 % phone error",
+    within=(0.003, math.inf),
+    note="at least the paper's difference",
+)
+at_equal.control(UNTAUGHT, permuted=True)
+
+by_logits = signals.claim(
+    "no more inputs, no more parameters: logits teach the SNN what labels did not",
+    name="mimic-passes-snn",
+    where="Table 1 (TIMIT): SNN-8k and SNN-MIMIC-8k",
+    kind=difference(of="accuracy", over="learner", between=("SNN", "SNN-MIMIC")),
+    select={**SAME, "learner": ["SNN", "SNN-MIMIC"]},
+    paper=0.015,
+    quoted="23.1 against 21.6 % phone error",
+    within=(0.015, math.inf),
+    note="at least the paper's difference",
+)
+by_logits.control(UNTAUGHT, permuted=True)
+by_logits.control("a teacher as shallow as the student", teacher="SNN")
+
+transfer = signals.claim(
+    "six times the inputs, without labels, teach it at least three points more",
+    name="unlabelled-inputs-help",
+    where="CIFAR-10: a transfer set of unlabelled images",
+    kind=difference(of="accuracy", over="times", between=(1, 6)),
+    select={**MIMIC, "times": [1, 6]},
+    within=(0.03, math.inf),
+    note="half of what pilots showed",
+)
+transfer.control(UNTAUGHT, permuted=True)
+
+confound = signals.claim(
+    "and they teach more than the true labels of the same inputs would",
+    name="not-only-more-data",
+    where="our addition: the confound of the claims on CIFAR-10",
+    kind=difference(of="accuracy", over="learner", between=("SNN", "SNN-MIMIC")),
+    select={**MORE, "learner": ["SNN", "SNN-MIMIC"]},
+    within=(0.0, math.inf),
+)
+confound.control(UNTAUGHT, permuted=True)
+confound.control("a teacher trained on random labels", teacher="random labels")
+
+signals.claim(
+    "more than the teacher's decisions on them, too",
+    name="not-only-decisions",
+    where="section on regressing on logits",
+    kind=difference(of="accuracy", over="learner", between=("SNN-HARD", "SNN-MIMIC")),
+    select={**MORE, "learner": ["SNN-HARD", "SNN-MIMIC"]},
+    within=(0.0, math.inf),
+).control(UNTAUGHT, permuted=True)
+
+signals.claim(
+    "the better the teacher, the better the student",
+    name="better-teacher",
+    where="figures of the student's accuracy against the teacher's",
+    kind=ordering(of="accuracy", over="teacher", order=tuple(TAUGHT_BY_LABELS)),
+    select={**MIMIC, "teacher": TAUGHT_BY_LABELS},
+    quoted="monotone",
+).control(BARELY, convolutional_steps=40)
+
+signals.claim(
+    "an ensemble as the teacher adds to what one CNN teaches",
+    name="ensemble-adds",
+    where="Table 2 (CIFAR-10)",
+    kind=difference(of="accuracy", over="teacher", between=("CNN", "ECNN")),
+    select={**MIMIC, "teacher": ["CNN", "ECNN"]},
+    quoted="“an additional 0.9%”",
+    within=(0.0, math.inf),
+).control("an ensemble of one", ensemble=1)
+
+signals.claim(
+    "that a sample's logits have a free offset makes no difference",
+    name="offset-harmless",
+    where="our addition",
+    kind=difference(of="accuracy", over="removed", between=("nothing", "sample means"), null=None),
+    select={**MIMIC, "removed": ["nothing", "sample means"]},
+    margin=0.02,
+    paper=0.0,
+    quoted="less than two points (ours)",
+    note="the samples' means have a tenth of the logits' variance",
+).control("a random offset, of three times the logits' deviation", offset=3.0)
+
+signals.claim(
+    "to standardise each output, and not to add its mean back, costs at least five points",
+    name="output-means",
+    where="our addition",
+    kind=difference(of="accuracy", over="removed", between=("output means", "output means, added back")),
+    select={**MIMIC, "removed": ["output means", "output means, added back"]},
+    within=(0.05, math.inf),
+    note="half of what pilots showed",
+).control(UNTAUGHT, permuted=True)
+
+signals.claim(
+    "the SNN gets within half a point of the CNN",
+    name="mimic-reaches-cnn",
+    where="Table 1 (TIMIT): SNN-MIMIC-400k and CNN; the title",
+    kind=difference(of="accuracy", over="learner", between=("CNN", "SNN-MIMIC"), null=None),
+    select={**MORE, "learner": ["CNN", "SNN-MIMIC"]},
+    paper=-0.005,
+    quoted="20.0 against 19.5 % phone error",
+    within=(-0.005, math.inf),
+    note="With the ensemble as its teacher and six times the inputs; the paper's network has 400,000 hidden units.",
+).control(UNTAUGHT, permuted=True)
+
+signals.claim(
+    "the SNN stays behind its convolutional teachers by at least two points",
+    name="mimic-stays-behind",
+    where="Urban and others (2017), abstract: convolutions are needed",
+    kind=value(of="behind", null=0.0),
+    select=MIMIC,
+    within=(0.02, math.inf),
+    note="a fifth of what pilots showed",
+).control("a shallow teacher, which it can match", teacher="SNN")
+
+NO_TIMIT = "the corpus TIMIT is licensed and cannot be had; its analogue on signals is"
+for name, statement, quoted, analogue in (
+    ("timit-labels", "on TIMIT, SNNs taught by labels are worse than a DNN and a CNN, an ensemble of nine is best",
+     "SNN-8k 23.1, SNN-400k 23.6, DNN 21.9, CNN 19.5, ECNN 18.5 % phone error", "taught-by-labels"),
+    ("timit-mimic", "on TIMIT, SNN-MIMIC-8k is better than a DNN of as many parameters",
+     "21.6 against 21.9 % phone error", "mimic-passes-dnn"),
+    ("timit-large-mimic", "on TIMIT, SNN-MIMIC-400k is nearly as good as the CNN",
+     "20.0 against 19.5 % phone error", "mimic-reaches-cnn"),
+):  # fmt: skip
+    signals.claim(statement, name=name, where="Table 1", quoted=quoted, untestable=f"{NO_TIMIT} the claim `{analogue}`")
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+sizes = study.experiment(
+    "sizes",
+    config=Size,
+    sweep={"net": ["SNN", "DNN"]},
+    seeds={"smoke": 3, "laptop": 3, "paper": 3},
+    scales={"paper": {"hidden": 8000, "width": 439}},
+)
+sizes.trial(count_weights)
+sizes.claim(
+    "the SNN and the DNN have the same number of parameters",
+    name="equal-parameters",
+    where="Table 1 (TIMIT): both about 12 million",
+    kind=ratio(of="parameters", over="net", between=("DNN", "SNN"), null=None),
+    paper=1.0,
+    quoted="equal",
+    margin=0.005,
+).control("twice the hidden units", moves="the ratio", to=2.0, hidden=992)
+
+# ---- the linear bottleneck -------------------------------------------------------------------------------------------
+
+digits = study.experiment(
+    "bottleneck",
+    config=Factored,
+    sweep={"factored": [False, True]},
+    scales={"smoke": {"n": 500}, "paper": {"n": 4000, "epochs": 50}},
+    data="mnist-5k",
+)
+digits.trial(train_factored)
+digits.figure(figures.bottleneck)
+
+FULL_RANK = "rank 784: nothing saved"
+digits.claim(
+    "with the bottleneck an update takes less time",
+    name="bottleneck-seconds",
+    where="section on the linear bottleneck",
+    kind=ratio(of="seconds_per_update", over="factored", between=(True, False)),
+    within=(1.0, math.inf),
+    note="processor seconds, without bottleneck over with",
+).control(FULL_RANK, rank=784)
+
+digits.claim(
+    "so that for the same multiplications the student has less than half of the loss",
+    name="bottleneck-per-flop",
+    where="section on the linear bottleneck",
+    kind=ratio(of="loss_by_flops", over="factored", between=(False, True)),
+    within=(-math.inf, 0.5),
+    note="training loss on the logits; at most eight times as many updates",
+).control(FULL_RANK, rank=784)
+
+digits.claim(
+    "though not for the same updates: there the losses agree to a quarter",
+    name="bottleneck-per-update",
+    where="section on the linear bottleneck: what the gain is not",
+    kind=ratio(of="loss_by_updates", over="factored", between=(False, True), null=None),
+    paper=1.0,
+    quoted="per update no gain (ours)",
+    margin=0.25,
+).control("rank 5, which does not suffice", rank=5)
+
+digits.claim(
+    "with the bottleneck the student has an eighth of the weights",
+    name="bottleneck-weights",
+    where="section on the linear bottleneck: memory r (d + H) for d H",
+    kind=ratio(of="weights", over="factored", between=(False, True), null=None),
+    paper=round((50 * 1784 + 10_000) / 794_000, 4),
+    quoted="(50 (784 + 1,000) + 10,000) / (784,000 + 10,000) = 0.125",
+    margin=0.001,
+).control("half the rank", moves="the ratio", to=round((25 * 1784 + 10_000) / 794_000, 4), rank=25)
