@@ -52,8 +52,8 @@ def bound_terms(table) -> Figure:
     return Figure(
         name="terms",
         title="The effective ranks tell",
-        caption="k* is the least k with r(k) ≥ n. Overfitting is benign if and only if r₀ / n, k* / n and n / R(k*) all "
-        "vanish; the last two are what noise costs, to a constant.",
+        caption="k* is the least k with r(k) ≥ n. Overfitting is benign if and only if r₀ / n, k* / n and n / R(k*) "
+        "all vanish; the last two are what noise costs, to a constant.",
         panels=panels,
     )
 

@@ -2,13 +2,8 @@
 
     x = S^(1/2) z,   y = <x, beta> + N(0, 1),   |beta|^2 = snr;   S = I, or half of the variances `weak`
 
-Given X = U D V^T the risk |S^(1/2) (estimate - beta)|^2 has a closed mean over the noise, with d the eigenvalues of
-X X^T / n and f = d / (d + ridge) the filter:
-
-    |S^(1/2) (beta - V f V^T beta)|^2  +  sum_i f_i^2 / (n d_i) (V^T S V)_ii .
-
-It is averaged over `directions` truths, uniform on their sphere, and over `draws` samples a seed: nothing is
-left to chance but X and beta.
+The risk |S^(1/2) (estimate - beta)|^2 given X and beta is exact over the noise (`_conditional_risk`). It is averaged
+over `directions` truths, uniform on their sphere, and over `draws` samples a seed: nothing else is left to chance.
 """
 
 from collections.abc import Sequence
@@ -19,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lemmata.studies._conditional_risk import ConditionalRisk
 from lemmata.studies._ridge_asymptotics import Population, Risk, ridge_risk
 from lemmata.study import Config, Measurements
 
@@ -108,42 +104,6 @@ def truths(config: Regression, random: torch.Generator) -> Tensor:
     inner.normal_(generator=random)
     inner.mul_(config.snr**0.5 / inner.norm(dim=0))
     return beta
-
-
-class ConditionalRisk:
-    """Bias and variance of ridge regression given X (n, p), for the truths beta (p, k) and covariance diag(v)."""
-
-    def __init__(self, x: Tensor, beta: Tensor, v: Tensor):
-        n, p = x.shape
-        wide = p >= n
-        self.d, basis = torch.linalg.eigh((x @ x.T if wide else x.T @ x) / n)
-        right = x.T @ (basis / (n * self.d).sqrt()) if wide else basis  # V, (p, m)
-        self.n, self.inside = n, right.T @ beta
-        outside = beta - right @ self.inside
-        self.outside = float((v[:, None] * outside.square()).sum()) / beta.shape[1]
-        self.isotropic = bool((v == 1).all())
-        weighted = v[:, None] * right
-        self.gram = torch.eye(len(self.d), dtype=F64) if self.isotropic else right.T @ weighted
-        self.mixed = torch.zeros_like(self.inside) if self.isotropic else weighted.T @ outside
-
-    def bias(self, ridge: float) -> float:
-        """The mean over truths, without noise: |S^(1/2) (outside + V left)|^2."""
-        left = (ridge / (self.d + ridge))[:, None] * self.inside
-        return self.outside + float((left * (self.gram @ left + 2 * self.mixed)).sum()) / self.inside.shape[1]
-
-    def variance(self, ridge: float) -> float:
-        """For noise of variance 1."""
-        return float((self.d / (self.d + ridge) ** 2 * self.gram.diagonal()).sum()) / self.n
-
-    def total(self, ridge: float) -> float:
-        """Bias and variance."""
-        return self.bias(ridge) + self.variance(ridge)
-
-    def over_ridges(self, ridges: Tensor) -> Tensor:
-        """The risk at many ridges (R,) for S = I, where it is a sum over eigenvalues."""
-        energy = self.inside.square().mean(1)
-        terms = (ridges[:, None].square() * energy + self.d / self.n) / (self.d + ridges[:, None]).square()
-        return self.outside + terms.sum(1)
 
 
 def measure(configs: Sequence[Regression]) -> list[Measurements]:
