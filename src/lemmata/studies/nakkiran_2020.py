@@ -1,0 +1,253 @@
+"""Deep double descent: where bigger models and more data hurt (Nakkiran, Kaplun, Bansal, Yang, Barak, Sutskever, 2020).
+
+Question. Does the test loss of a deep network descend twice, over its width, its training time, and its number of
+samples, and what do the three have in common?
+
+The paper's answer. A training procedure has an *effective model complexity*: the largest number of samples that it
+fits. Where it equals the number of samples there is, the test loss peaks. A wider network and a longer training have a
+larger one; so the peak is met when the width grows, when time goes on, and, from the other side, when samples are
+added, which can hurt. Wrong labels raise the peak; early stopping and weight decay, well chosen, remove it.
+
+Laptop scale. MNIST-1D, n = 500, 15 % of the labels replaced by another class; perceptrons 40-h-h-10, h = 2 to 100; SGD,
+step size 0.03, momentum 0.9, batches of 50, 400 epochs; 2,000 test signals, and 1,000 others on which early stopping
+chooses its epoch. The paper's networks are residual and convolutional ones on CIFAR-10 and CIFAR-100, and transformers;
+its numbers are not at hand to be checked, so that all claims are about directions and places. The quantity is the
+test cross-entropy, which has a large peak in perceptrons; in the test error it is faint.
+
+Places. Where the threshold is, is predicted by the training error alone, in pilot runs of seeds 100 and 101: it reaches
+0 at h = 14 (n = 500), 24 to 32 (n = 1,000), and 24 (n = 500, 100 epochs); at h = 10 and 14 the largest n that is
+fitted is 250 and 500. Margins are a step of the grids, which are even in their logarithm. The test losses of these runs
+had been seen too, when heights were set: a peak counts if it is a quarter above both sides. Beside the fixed places,
+each seed's peak is compared with its own threshold.
+
+Over the epochs, a second descent of the test error is claimed as the paper states it, with the guard that the training
+loss does not rise. The pilot runs had one U. Where it is found is another study's subject: convolutional networks with
+batch normalisation on the same data (heckel-2021-deep).
+
+Seeds are independent draws of samples, wrong labels, initial weights and order. Five of them left open where the peak
+over the samples is, since the loss is nearly flat below it; it has twelve.
+"""
+
+import math
+
+from lemmata.studies import _nakkiran_2020_figures as figures
+from lemmata.studies._nakkiran_2020_curves import (
+    VISIBLE,
+    OverEpochs,
+    OverSamples,
+    OverWidths,
+    run_over_epochs,
+    run_over_samples,
+    run_over_widths,
+)
+from lemmata.studies._nakkiran_2020_training import SHARED
+from lemmata.study import Paper, Study
+from lemmata.study.kinds import difference, shape, trend, value
+
+study = Study(
+    "nakkiran-2020",
+    paper=Paper(
+        key="nakkiran2020",
+        title="Deep double descent: where bigger models and more data hurt",
+        authors=(
+            "Preetum Nakkiran",
+            "Gal Kaplun",
+            "Yamini Bansal",
+            "Tristan Yang",
+            "Boaz Barak",
+            "Ilya Sutskever",
+        ),
+        year=2020,
+        venue="International Conference on Learning Representations",
+        arxiv="1912.02292",
+        entry="inproceedings",
+    ),
+    topic="double descent",
+    question="Does the test loss peak where training just fits its samples, over width, time and number of samples?",
+    notes="The effective model complexity of a training procedure is the largest number of samples that it fits; here, "
+    "up to a training error of 1 %. Places are $log_2$ of widths and numbers of samples.",
+)
+
+PLAIN = {"label_noise": 0.15, "weight_decay": 0.0, "epochs": 400, "stopping": "none"}
+STOPPED, DECAYED = {"stopping": "validation"}, {"weight_decay": 0.02}
+SIMPLY_STOPPED, SIMPLY_DECAYED = "early stopping", "weight decay 0.02"
+MODEL_WISE, SAMPLE_WISE = "model-wise double descent", "sample-wise non-monotonicity"
+COMPLEXITY = "effective model complexity"
+
+
+def log2(number: float) -> float:
+    """The place of a width or a number of samples, to two digits."""
+    return round(math.log2(number), 2)
+
+
+# ---- over the width --------------------------------------------------------------------------------------------------
+
+STEP = 0.35  # of the grid of widths, in octaves
+
+widths = study.experiment(
+    "widths",
+    config=OverWidths,
+    sweep=[
+        {"epochs": [400, 100]},
+        {"label_noise": [0.0, 0.15, 0.3]},
+        {"weight_decay": [0.0, 0.005, 0.02]},
+        {"stopping": ["none", "validation"]},
+    ],
+    seeds={"smoke": 3, "laptop": 5, "paper": 20},
+    scales={"smoke": {"n": 100, "epochs": 20}},
+    vectorised=SHARED,
+)
+widths.trial(run_over_widths)
+widths.figure(figures.widths)
+widths.figure(figures.regularised)
+
+peak = widths.claim(
+    "over the width the test loss rises to a peak, where the training error first reaches 0, and falls again",
+    name="width-peak",
+    where=MODEL_WISE,
+    kind=shape.double_descent(of="log_test_loss", height=VISIBLE, locate="peak"),
+    select=PLAIN,
+    paper=log2(14),
+    quoted="the threshold: h = 14 in pilot runs, log2 = 3.81",
+    margin=STEP,
+    note="the largest bump of the log test loss, at least log 1.25",
+)
+peak.control("twice the samples", moves="the peak", to=log2(28), n=1000)
+peak.control("a quarter of the training time", moves="the peak", to=log2(24), epochs=100)
+peak.control(SIMPLY_DECAYED, DECAYED)
+peak.control(SIMPLY_STOPPED, STOPPED)
+for epochs, name, words in ((400, "peak-at-threshold", ""), (100, "peak-follows-threshold", ", after 100 epochs too")):
+    widths.claim(
+        f"the peak of each seed is at its own interpolation threshold{words}",
+        name=name,
+        where=f"{COMPLEXITY}; {MODEL_WISE}",
+        kind=value(of="peak_off_threshold", null=None),
+        select={**PLAIN, "epochs": epochs},
+        paper=0.0,
+        quoted="at the threshold",
+        margin=STEP,
+        note="log2 of the width at the peak less that from which on the training error is at most 1 %; margin: a step",
+    ).control(SIMPLY_DECAYED, DECAYED).control(SIMPLY_STOPPED, STOPPED)
+widths.claim(
+    "a quarter of the training time needs a wider network to fit the samples",
+    name="complexity-grows-with-time",
+    where=COMPLEXITY,
+    kind=difference(of="threshold", over="epochs", between=(400, 100)),
+    select={**PLAIN, "epochs": [400, 100]},
+    within=(STEP, math.inf),
+    note="difference of log2 of the threshold, at least a step of the grid",
+).control(SIMPLY_DECAYED, DECAYED)
+widths.claim(
+    "the more labels are wrong, the higher the peak",
+    name="noise-raises-peak",
+    where="label noise",
+    kind=trend(of="height", over="label_noise"),
+    select={**PLAIN, "label_noise": [0.0, 0.15, 0.3]},
+    note="height of the bump of the test loss, in nats",
+).control(SIMPLY_STOPPED, STOPPED)
+widths.claim(
+    "beyond the threshold the test error falls below all it has before",
+    name="wide-is-best",
+    where=MODEL_WISE,
+    kind=value(of="error_second_descent", null=0.0),
+    select=PLAIN,
+    within=(-math.inf, 0.0),
+    note="test error at h = 100 less the least error below the threshold",
+).control("labels that mean nothing", label_noise=0.9)
+widths.claim(
+    "some weight decay makes the peak lower: at most two thirds of its height over both sides",
+    name="decay-shrinks",
+    where="regularisation",
+    kind=difference(of="log_height", over="weight_decay", between=(0.0, 0.005)),
+    select={**PLAIN, "weight_decay": [0.0, 0.005]},
+    within=(-math.inf, round(math.log(2 / 3), 3)),
+    note="difference of the heights of the log test loss, at most log 2/3",
+).control(SIMPLY_STOPPED, STOPPED)
+for name, words, fields in (
+    ("decay-removes", "more weight decay removes it", DECAYED),
+    ("stopping-removes", "early stopping removes it", STOPPED),
+):
+    widths.claim(
+        words,
+        name=name,
+        where="regularisation" if fields is DECAYED else "early stopping",
+        kind=shape.single_descent(of="log_test_loss", height=VISIBLE),
+        select={**PLAIN, **fields},
+        note="no bump of a quarter",
+    ).control("neither", weight_decay=0.0, stopping="none")
+
+# ---- over the samples ------------------------------------------------------------------------------------------------
+
+samples = study.experiment(
+    "samples",
+    config=OverSamples,
+    seeds={"smoke": 3, "laptop": 12, "paper": 20},
+    scales={"smoke": {"epochs": 10, "width": 4}},
+    vectorised=SHARED,
+)
+samples.trial(run_over_samples)
+samples.figure(figures.samples)
+
+more = samples.claim(
+    "over the number of samples the test loss peaks where the network just fits them",
+    name="sample-peak",
+    where=SAMPLE_WISE,
+    kind=shape.double_descent(of="log_test_loss", height=VISIBLE, locate="peak"),
+    select=PLAIN,
+    paper=log2(250),
+    quoted="the threshold of h = 10: n = 250 in pilot runs, log2 = 7.97",
+    margin=0.5,
+    note="margin: a step of the grid of n",
+)
+more.control("a wider network, h = 14", moves="the peak", to=log2(500), width=14)
+more.control(SIMPLY_DECAYED, DECAYED)
+more.control(SIMPLY_STOPPED, STOPPED)
+samples.claim(
+    "the peak of each seed is at its own effective model complexity",
+    name="peak-at-complexity",
+    where=f"{COMPLEXITY}; {SAMPLE_WISE}",
+    kind=value(of="peak_off_threshold", null=None),
+    select=PLAIN,
+    paper=0.0,
+    quoted="where n is the complexity",
+    margin=0.5,
+    note="log2 of n at the peak less that of the largest n fitted to 1 %",
+).control(SIMPLY_DECAYED, DECAYED).control(SIMPLY_STOPPED, STOPPED)
+samples.claim(
+    "so that four times the samples hurt",
+    name="samples-hurt",
+    where=SAMPLE_WISE,
+    kind=value(of="hurt", null=0.0),
+    select=PLAIN,
+    within=(0.0, math.inf),
+    note="log test loss with 250 samples less that with 60",
+).control(SIMPLY_DECAYED, DECAYED).control(SIMPLY_STOPPED, STOPPED)
+
+# ---- over the epochs -------------------------------------------------------------------------------------------------
+
+epochs = study.experiment(
+    "epochs",
+    config=OverEpochs,
+    seeds={"smoke": 3, "laptop": 5, "paper": 20},
+    scales={"smoke": {"n": 100, "epochs": 20, "width": 20}},
+    vectorised=SHARED,
+)
+epochs.trial(run_over_epochs)
+epochs.figure(figures.epochs)
+
+epochs.claim(
+    "over the epochs the test error of a wide network falls, rises and falls again",
+    name="epoch-wise",
+    where="epoch-wise double descent",
+    kind=shape.double_descent(of="test_error", height=0.015, smooth=3, guard="train_loss", tolerance=0.05),
+    select=PLAIN,
+    note="height: one and a half standard errors of an error of 0.7 on 2,000 signals",
+).control("true labels", label_noise=0.0)
+epochs.claim(
+    "its loss rises once it fits the samples, and stays above its least value",
+    name="epoch-wise-scope",
+    where="scope of epoch-wise double descent (ours)",
+    kind=shape.single_descent(of="test_loss", height=0.1, guard="train_loss", tolerance=0.05),
+    select=PLAIN,
+    note="one minimum: no bump of 0.1 nats",
+).control("a step size at which training is unstable", step_size=0.3)
