@@ -20,7 +20,7 @@ NAMES: dict[Any, str] = {
         "leaky-relu": (functional.leaky_relu, functional.leaky_relu_),
         "prelu": (functional.prelu, torch.prelu),
         "rrelu": (functional.rrelu, functional.rrelu_),
-        "threshold": (functional.threshold, functional.threshold_),
+        "threshold": (functional.threshold, torch.threshold, torch.threshold_),
         "tanh": (torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_, functional.tanh),
         "hard-tanh": (functional.hardtanh, functional.hardtanh_),
         "softsign": (functional.softsign,),

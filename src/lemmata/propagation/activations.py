@@ -98,7 +98,7 @@ NAMED: dict[str, Nonlinearity] = {
         Nonlinearity("silu", functional.silu, _silu_slope, steepest=1.0998394),
         Nonlinearity("softplus", functional.softplus, torch.sigmoid),
         Nonlinearity("elu", functional.elu, lambda u: torch.where(u > 0, 1.0, u.clamp(max=0).exp())),
-        Nonlinearity("leaky-relu", functional.leaky_relu, lambda u: torch.where(u > 0, 1.0, 0.01)),
+        Nonlinearity("leaky-relu", functional.leaky_relu, lambda u: 0.01 + 0.99 * (u > 0).to(u.dtype)),
         Nonlinearity("sin", torch.sin, torch.cos),
     )
 }  # fmt: skip

@@ -57,10 +57,9 @@ def diagonal(phi: Nonlinearity, q: Tensor) -> Diagonal:
     return Diagonal(means[0], means[1], means[2], means[3] / near, error)
 
 
-def moment(phi: Nonlinearity, q: float, power: int) -> float:
-    """E phi'(u)^power, u ~ N(0, q)."""
-    mean, _ = gaussian_mean(lambda u: phi.slope(u) ** power, torch.tensor([q], dtype=torch.float64), phi.kinks)
-    return float(mean)
+def square(phi: Nonlinearity, q: Tensor) -> Tensor:
+    """E phi^2 alone, at variances q (m,) >= 0."""
+    return gaussian_mean(lambda u: phi(u).square(), q, phi.kinks)[0]
 
 
 def covariance(phi: Nonlinearity, q: float, c: float) -> float:

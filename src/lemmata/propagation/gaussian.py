@@ -4,7 +4,8 @@ The line is cut into panels at the kinks of g, at whole standard deviations, and
 0, since an activation has its own scale, 1, beside that of u; on each panel the integrand is smooth and its nearest
 singularity no nearer than about the panel is long, so that the Gauss-Legendre rule of 16 nodes gains a factor of 10^-16
 or so. Every mean is computed again with all panels halved (over pairs, with 8 nodes instead of 12); the difference is
-its error, and panels are halved further until it is below the tolerance. Cost: about 10^3 evaluations of g a mean, 10^6 a mean over pairs.
+its error, and panels are halved further until it is below the tolerance. Cost: about 10^3 evaluations of g a mean, some
+10^5 a mean over pairs.
 
 Where it fails: g with a jump or kink that was not named (`NotConverged`, with the remedy).
 """
@@ -75,8 +76,11 @@ def pair_mean(g: Callable[[Tensor], Tensor], q: float, c: float, kinks: Sequence
         both = [*kinks, *(-k for k in kinks)]
         mean, error = gaussian_mean(lambda u: g(u) * g(sign * u), torch.tensor([q], dtype=torch.float64), both)
         return float(mean), float(error)
+    now, size, error = 0.0, 1.0, math.inf
     for halvings in range(4):
-        (before, _), (now, size) = (_pair_on_panels(g, q, c, kinks, halvings, count) for count in PAIR_NODES)
+        (before, _), (now, size) = (
+            _pair_on_panels(g, q, c, kinks, halvings=halvings, count=count) for count in PAIR_NODES
+        )
         error = abs(now - before)
         if error <= TOLERANCE * size:
             return now, error
@@ -107,7 +111,7 @@ def _on_panels(
 
 
 def _pair_on_panels(
-    g: Callable[[Tensor], Tensor], q: float, c: float, kinks: Sequence[float], halvings: int, count: int
+    g: Callable[[Tensor], Tensor], q: float, c: float, kinks: Sequence[float], *, halvings: int, count: int
 ) -> tuple[float, float]:
     scale, spread = math.sqrt(q), math.sqrt((1 - c) * (1 + c))
     own = _own_scale(scale, kinks) / scale

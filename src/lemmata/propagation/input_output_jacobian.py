@@ -26,6 +26,7 @@ from lemmata.objective import Objective
 from lemmata.propagation.expected_spectrum import ExpectedSpectrum
 from lemmata.propagation.inputs import read_inputs
 from lemmata.propagation.passage import Passage, weight_layers
+from lemmata.propagation.sample_axis import entries_by_sample
 from lemmata.propagation.sample_jacobians import sample_jacobians
 from lemmata.short_repr import short_repr
 
@@ -94,12 +95,15 @@ def input_output_jacobian(
     copied, samples = read_inputs(model, x, mode)
     if not samples.is_floating_point():
         raise InvalidInput(f"samples x are {samples.dtype}; a Jacobian by x wants real numbers, x.double() say")
-    found, start, count, shape = [], 0, 1, (0, 0)
+    found, start, count, shape, rows = [], 0, 1, (0, 0), None
+    what = "the model" if layer is None else f"layer {layer!r}"
     while start < len(samples):
         batch = samples[start : start + count].clone().requires_grad_()
         start += len(batch)
         outputs = _outputs(copied, batch, layer)
-        J = sample_jacobians(outputs, batch, len(batch), budget, "the model" if layer is None else f"layer {layer!r}")
+        rows = len(outputs) if rows is None and outputs.ndim else rows
+        entries_by_sample(outputs, len(batch), what, rows)
+        J = sample_jacobians(outputs, batch, len(batch), budget, what)
         shape = (J.shape[1], J.shape[2])
         found.append(torch.linalg.svdvals(J).double().cpu())
         count = max(1, min(256, budget // (4 * math.prod(shape) * J.element_size())))

@@ -28,7 +28,8 @@ from lemmata.modes import Mode
 from lemmata.objective import Objective
 from lemmata.propagation.inputs import chosen_layers, read_inputs
 from lemmata.propagation.passage import Call, Passage, weight_layers
-from lemmata.propagation.sample_jacobians import per_sample, sample_jacobians
+from lemmata.propagation.sample_axis import entries_by_sample
+from lemmata.propagation.sample_jacobians import sample_jacobians
 from lemmata.short_repr import short_repr
 
 STRUCTURE, AUTOGRAD = "diag(phi') W", "automatic differentiation"
@@ -105,6 +106,7 @@ def layer_jacobians(
     chosen, everywhere = chosen_layers(model, copied, layers), weight_layers(copied)
     parts: dict[str, list[_Found]] = {}
     skipped: list[str] = []
+    rows: dict[str, int] = {}  # of one sample alone
     start = 0
     count = 1  # the first sample shows how many fit the budget
     while start < len(samples):
@@ -115,6 +117,8 @@ def layer_jacobians(
             if call.input is None or not call.input.is_floating_point():
                 skipped += [] if call.name in skipped else [call.name]
                 continue
+            rows.setdefault(call.name, len(call.output))
+            entries_by_sample(call.output, len(batch), f"layer {call.name!r}", rows[call.name])
             parts.setdefault(call.name, []).append(_of_call(call, len(batch), budget))
         if count == 1 and parts:
             largest = max(math.prod(found[0].shape) for found in parts.values()) * samples.element_size()
@@ -161,7 +165,7 @@ def _of_call(call: Call, samples: int, memory: int) -> _Found:
     assert a is not None
     outputs = call.output if call.activated is None else call.activated
     what = f"layer {call.name!r}"
-    shape = (per_sample(outputs, samples, what), per_sample(a, samples, what))
+    shape = (entries_by_sample(outputs, samples, what), entries_by_sample(a, samples, what))
     weight = getattr(call.module, "weight", None)
     structured = type(call.module).forward is nn.Linear.forward and a.ndim == 2 and len(a) == samples
     if structured and call.activation is None and isinstance(weight, Tensor):

@@ -30,7 +30,7 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
 from lemmata.given import require_number, require_whole
 from lemmata.propagation.activations import Elementwise, Nonlinearity, nonlinearity
-from lemmata.propagation.duals import covariance, diagonal, slope_covariance
+from lemmata.propagation.duals import covariance, diagonal, slope_covariance, square
 from lemmata.short_repr import short_repr
 
 Phase = Literal["ordered", "critical", "chaotic"]
@@ -92,9 +92,7 @@ class MeanField:
         q = torch.as_tensor(q, dtype=torch.float64)
         if not bool(((q >= 0) & q.isfinite()).all()):
             raise InvalidInput("variances are finite and at least 0")
-        return self.weight_variance * diagonal(self.activation, q.reshape(-1)).square.reshape(q.shape) + (
-            self.bias_variance
-        )
+        return self.weight_variance * square(self.activation, q.reshape(-1)).reshape(q.shape) + self.bias_variance
 
     def correlation_map(self, c: float | Tensor) -> Tensor:
         """C(c) between layers of variance q, of the shape of c in [-1, 1], in float64; 1 to 20 ms an entry.
@@ -159,7 +157,7 @@ def mean_field(
     begun = _variance(start, "start")
     if begun == 0:
         raise InvalidInput("start = 0; the variance starts from a positive number")
-    q = _fixed_variance(lambda q: sw * diagonal(phi, q).square + sb, begun)
+    q = _fixed_variance(lambda q: sw * square(phi, q) + sb, begun)
     if math.isinf(q):
         slope = _outer_slope(phi)
         return MeanField(phi, sw, sb, begun, q, sw * slope, sw * slope, math.nan, math.nan, 0.0)

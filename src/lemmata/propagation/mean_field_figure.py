@@ -30,9 +30,10 @@ def mean_field_figure(found: MeanField) -> Figure:
 
 def _variances(found: MeanField) -> Panel:
     inside = 0 < found.q < math.inf
-    q = torch.linspace(0, 2.5 * found.q if inside else 2 * found.start, 101, dtype=torch.float64)
+    points = torch.linspace(0, 2.5 * found.q if inside else 2 * found.start, 101, dtype=torch.float64)
+    q = points.numpy()
     series = [
-        Series(label="V(q)", x=q, y=found.variance_map(q), role="theory"),
+        Series(label="V(q)", x=q, y=found.variance_map(points).numpy(), role="theory"),
         Series(label="unchanged", x=q, y=q, role="control"),
     ]
     if math.isfinite(found.q):
@@ -43,9 +44,10 @@ def _variances(found: MeanField) -> Panel:
 
 
 def _correlations(found: MeanField) -> Panel:
-    c = torch.linspace(0, 1, 21, dtype=torch.float64)
+    points = torch.linspace(0, 1, 21, dtype=torch.float64)
+    c = points.numpy()
     series = [
-        Series(label="C(c)", x=c, y=found.correlation_map(c), role="theory"),
+        Series(label="C(c)", x=c, y=found.correlation_map(points).numpy(), role="theory"),
         Series(label="unchanged", x=c, y=c, role="control"),
     ]
     if not math.isnan(found.c):

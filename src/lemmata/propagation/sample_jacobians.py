@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.propagation.sample_axis import entries_by_sample
 
 
 def sample_jacobians(outputs: Tensor, inputs: Tensor, samples: int, memory: int, what: str) -> Tensor:
@@ -20,7 +21,7 @@ def sample_jacobians(outputs: Tensor, inputs: Tensor, samples: int, memory: int,
     `memory` bounds the bytes of a block of rows. Raises `InvalidInput` where the samples do not lie along the first
     axis, and where the Jacobians alone would take more.
     """
-    rows, columns = per_sample(outputs, samples, what), per_sample(inputs, samples, what)
+    rows, columns = entries_by_sample(outputs, samples, what), entries_by_sample(inputs, samples, what)
     size = samples * rows * columns * outputs.element_size()
     if size > memory:
         raise InvalidInput(
@@ -28,23 +29,14 @@ def sample_jacobians(outputs: Tensor, inputs: Tensor, samples: int, memory: int,
             "give fewer samples, leave the layer out by layers=, or allow more memory="
         )
     block = max(1, min(rows, memory // max(1, 8 * (outputs.numel() + inputs.numel()) * outputs.element_size())))
-    flat = outputs.reshape(samples, rows)
+    with torch.enable_grad():
+        flat = outputs.reshape(samples, rows)
     found = []
     for part in torch.arange(rows, device=outputs.device).split(block):
         unit = torch.zeros(len(part), samples, rows, dtype=flat.dtype, device=flat.device)
         unit[torch.arange(len(part)), :, part] = 1
         found.append(_pulled(flat, inputs, unit).reshape(len(part), samples, columns))
     return torch.cat(found).transpose(0, 1)
-
-
-def per_sample(values: Tensor, samples: int, what: str) -> int:
-    """How many entries of a tensor belong to each sample."""
-    if not values.ndim or len(values) % samples:
-        raise InvalidInput(
-            f"{what}: {tuple(values.shape)} for {samples} samples, which do not lie along its first axis; leave the "
-            "layer out by layers=, or build it with batch_first=True"
-        )
-    return values.numel() // samples
 
 
 def _pulled(flat: Tensor, inputs: Tensor, unit: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from lemmata.modes import Mode
 from lemmata.objective import Loss, Objective
 from lemmata.propagation.moments import Moments, Tally
 from lemmata.propagation.passage import Call, Passage, steepest, weight_layers
+from lemmata.propagation.sample_axis import entries_by_sample
 from lemmata.propagation.weight_gradients import weight_gradient_moments
 from lemmata.short_repr import short_repr
 
@@ -118,7 +119,9 @@ def signals(
     chosen = _chosen(objective, everywhere) if layers is None else weight_layers(objective.model, layers)
     tallies: dict[str, _Layer] = {}
     for x, y in objective.batches:
+        rows = _rows_of_one(objective, chosen, everywhere, x)
         for call, d in _passed(objective, chosen, everywhere, x, y):
+            entries_by_sample(call.output, len(x), f"layer {call.name!r}", rows.get(call.name))
             layer = tallies.setdefault(call.name, _Layer(call.name, call.activation, objective.n))
             layer.take(call, d, len(x), saturation)
     if not tallies:
@@ -151,6 +154,17 @@ def _chosen(objective: Objective, everywhere: dict[str, torch.nn.Module]) -> dic
     if not found:
         raise InvalidInput(f"none of {objective.names} belongs to a weight layer: {', '.join(everywhere)}")
     return found
+
+
+def _rows_of_one(
+    objective: Objective, chosen: dict[str, torch.nn.Module], everywhere: dict[str, torch.nn.Module], x: Tensor
+) -> dict[str, int]:
+    """How many rows each call gives for one sample alone; none in training mode, where one may have no statistics."""
+    if objective.mode == "train" or len(x) == 1:
+        return {}
+    with torch.no_grad(), Passage(chosen, everywhere) as passage:
+        objective.model(x[:1])
+    return {call.name: len(call.output) for call in passage.calls if call.output.ndim}
 
 
 def _passed(
@@ -192,29 +206,20 @@ class _Layer:
 
     def take(self, call: Call, d: Tensor, samples: int, saturation: float) -> None:
         """Count a batch in."""
-        u = _by_sample(call.output, samples, self.name)
+        u = call.output.reshape(samples, -1)
         self.preactivation.take(u)
-        self.gradient.take(_by_sample(d, samples, self.name))
+        self.gradient.take(d.reshape(samples, -1))
         if call.activated is None or call.slope is None:
             self.activation.take(u)
             self.saturated.append(torch.full((samples,), math.nan, dtype=torch.float64))
         else:
-            self.activation.take(_by_sample(call.activated, samples, self.name))
+            entries_by_sample(call.activated, samples, f"the activation after layer {self.name!r}")
+            self.activation.take(call.activated.reshape(samples, -1))
             flat = call.slope.abs() < saturation * steepest(call)
-            self.saturated.append(_by_sample(flat, samples, self.name).double().mean(1).cpu())
+            self.saturated.append(flat.reshape(samples, -1).double().mean(1).cpu())
         mean, square = weight_gradient_moments(call, d, samples)
         self.weight_gradient.means.append(mean.cpu())
         self.weight_gradient.squares.append(square.cpu())
-
-
-def _by_sample(values: Tensor, samples: int, name: str) -> Tensor:
-    """The entries of each sample, (samples, units): samples along the first axis, or sample by sample in it."""
-    if not values.ndim or len(values) % samples:
-        raise InvalidInput(
-            f"layer {name!r} gives {tuple(values.shape)} for {samples} samples, which do not lie along its first axis; "
-            "leave it out by layers=, or build it with batch_first=True"
-        )
-    return values.reshape(samples, -1)
 
 
 def _gathered(found: list[_Layer], objective: Objective, chosen: dict[str, torch.nn.Module]) -> Signals:
