@@ -83,8 +83,8 @@ def singular_values(table) -> Figure:
     return Figure(
         name="singular-values",
         title="What a layer does to a gradient, before training",
-        caption="tanh units, mean over examples and networks with its 95 % interval. Theory: the mean singular value of "
-        "a random matrix times the slopes of the units.",
+        caption="tanh units, mean over examples and networks with its 95 % interval. Theory: the mean singular value "
+        "of a random matrix times the slopes of the units.",
         panels=[Panel(x=LAYER, y=y, series=series, references=lines)],
     )
 
@@ -113,10 +113,8 @@ def sigmoid_saturation(table) -> Figure:
     """The paper's Figure 2: mean activations of sigmoid layers during training."""
     own = table[~table.control & (table.units == "sigmoid")]
     series = [_from_first_step(Series.over_seeds(f"layer {k}", own, y=f"mean_{k}")) for k in (1, 2, 3, 4, 5)]
-    lines = [
-        Reference(label="saturated", value=0.0, role="theory"),
-        Reference(label="middle", value=0.5, role="theory"),
-    ]
+    ends = (("saturated", 0.0), ("middle", 0.5))
+    lines = [Reference(label=label, value=at, role="theory") for label, at in ends]
     panel = Panel(x=STEPS, y=Axis(label="mean activation", limits=(-0.05, 1.0)), series=series, references=lines)
     return Figure(
         name="sigmoid-saturation",
@@ -168,8 +166,10 @@ def _mean(label: str, rows, name: str) -> Series:
 
 
 def _from_first_step(series: Series) -> Series:
-    """Without the point at step 0, which has no place on a logarithmic axis."""
-    kept = np.asarray(series.x) > 0
-    bands = {n: getattr(series, n)[kept] for n in ("low", "high") if getattr(series, n) is not None}
-    seeds = None if series.seeds is None else series.seeds[:, kept]
-    return Series(label=series.label, x=series.x[kept], y=series.y[kept], seeds=seeds, **bands)
+    """Without the point at step 0, which has no place on a logarithmic axis and is the first."""
+    rest = {
+        name: np.asarray(values)[..., 1:]
+        for name in ("low", "high", "seeds")
+        if (values := getattr(series, name)) is not None
+    }
+    return Series(label=series.label, x=np.asarray(series.x)[1:], y=np.asarray(series.y)[1:], **rest)

@@ -58,13 +58,15 @@ class Initial(Config):
 
 
 def measure_variances(configs: Sequence[Initial]) -> list[Measurements]:
-    """Variances of activations, gradients and weight gradients, with theory's."""
-    return [_variances(config) for config in configs]
+    """Variances of activations, gradients and weight gradients, with theory's: one measurement of each network."""
+    passed = {config.seed: _passed(config) for config in configs}
+    return [_compared(config, *passed[config.seed]) for config in configs]
 
 
 def measure_jacobians(configs: Sequence[Initial]) -> list[Measurements]:
-    """Mean singular values of d a_(l+1) / d a_l between hidden layers, with theory's."""
-    return [_jacobians(config) for config in configs]
+    """Mean singular values of d a_(l+1) / d a_l between hidden layers, with theory's: as above."""
+    decomposed = {config.seed: _decomposed(config) for config in configs}
+    return [_explained(config, *decomposed[config.seed]) for config in configs]
 
 
 def _drawn(config: Initial) -> tuple[nn.Module, Tensor, Tensor, list[int]]:
@@ -76,28 +78,32 @@ def _drawn(config: Initial) -> tuple[nn.Module, Tensor, Tensor, list[int]]:
     return net, example.x_test, example.y_test, [example.inputs, *config.widths, example.classes]
 
 
-def _variances(config: Initial) -> Measurements:
+def _passed(config: Initial) -> tuple[propagation.Signals, Tensor, list[int], dict[str, Curve]]:
+    """The signals of a network, the mean squares of its inputs, its layer sizes, and histograms."""
     net, x, y, sizes = _drawn(config)
-    found = propagation.signals(net, (x, y))
+    return propagation.signals(net, (x, y)), x.square().mean(1), sizes, _histograms(net, x, y)
+
+
+def _compared(
+    config: Initial, found: propagation.Signals, squares: Tensor, sizes: list[int], histograms: dict[str, Curve]
+) -> Measurements:
     activation, gradient = found.activation.variance[:-1].numpy(), found.gradient.variance[:-1].numpy()
     weights = found.weight_gradient.variance[:-1].numpy()
-    theory = expected(
-        sizes, weight_variances(sizes, config.initialisation, config.gain), config.assumed,
-        grouped(x.square().mean(1)), float(found.gradient.square[-1]),
-    )  # fmt: skip
+    variances = weight_variances(sizes, config.initialisation, config.gain)
+    theory = expected(sizes, variances, config.assumed, grouped(squares), float(found.gradient.square[-1]))
     layer = np.arange(1, config.depth + 1)
     noise = 2 / np.array(config.widths)
-    forward, backward = activation / theory.activation - 1, gradient / theory.gradient - 1
+    forward, backward = abs(activation / theory.activation - 1), abs(gradient / theory.gradient - 1)
     return Measurements.of(
         forward_factor=factor(activation), backward_factor=factor(gradient[::-1]),
         weight_factor=factor(weights[:0:-1]),
-        forward_deviation=abs(forward).max(), backward_deviation=abs(backward).max(),
-        forward_errors=(abs(forward) / np.sqrt(np.cumsum(noise))).max(),
-        backward_errors=(abs(backward) / np.sqrt(np.cumsum(noise[::-1])[::-1])).max(),
+        forward_deviation=forward.max(), backward_deviation=backward.max(),
+        forward_errors=(forward / np.sqrt(np.cumsum(noise))).max(),
+        backward_errors=(backward / np.sqrt(np.cumsum(noise[::-1])[::-1])).max(),
         activation_variance=Curve(layer, activation), activation_theory=Curve(layer, theory.activation),
         gradient_variance=Curve(layer, gradient), gradient_theory=Curve(layer, theory.gradient),
         weight_variance=Curve(layer, weights), weight_theory=Curve(layer, theory.weight_gradient),
-        **_histograms(net, x, y),
+        **dict[str, Any](histograms),
     )  # fmt: skip
 
 
@@ -143,23 +149,24 @@ def unit_values(net: nn.Module, x: Tensor, y: Tensor) -> tuple[list[Tensor], lis
     return units, list(torch.autograd.grad(loss, before))
 
 
-def _jacobians(config: Initial) -> Measurements:
+def _decomposed(config: Initial) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Mean singular values and mean square pre-activations, (samples, layers), of all hidden layers but the first."""
     net, x, _, sizes = _drawn(config)
     names = [f"hidden{layer}" for layer in range(2, config.depth + 1)]
     some = spread_over_lengths(x, config.samples)
     found = propagation.layer_jacobians(net, some, layers=names)
     signals = propagation.signals(net, (some, torch.zeros(len(some), dtype=torch.int64)), layers=names)
-    q, variances = (
-        signals.preactivation.sample_square.numpy(),
-        weight_variances(sizes, config.initialisation, config.gain),
-    )
+    return found.means.numpy(), signals.preactivation.sample_square.numpy(), sizes
+
+
+def _explained(config: Initial, means: np.ndarray, q: np.ndarray, sizes: list[int]) -> Measurements:
+    variances = weight_variances(sizes, config.initialisation, config.gain)
     scale = np.sqrt([fan_in * v for fan_in, v in zip(sizes[1:-2], variances[1:-1], strict=True)])
-    measured, theory = found.means.numpy(), scale * shrinkage(config.assumed)(np.log(q))
-    layer = np.arange(2, config.depth + 1)
+    measured, theory = means.mean(0), (scale * shrinkage(config.assumed)(np.log(q))).mean(0)
+    layer, deviation = np.arange(2, config.depth + 1), abs(measured / theory - 1).max()
     return Measurements.of(
-        mean_singular_value=measured.mean(),
-        jacobian_deviation=abs(measured.mean(0) / theory.mean(0) - 1).max(),
-        singular_values=Curve(layer, measured.mean(0)), singular_theory=Curve(layer, theory.mean(0)),
+        mean_singular_value=measured.mean(), jacobian_deviation=deviation, jacobian_errors=deviation * config.width,
+        singular_values=Curve(layer, measured), singular_theory=Curve(layer, theory),
     )  # fmt: skip
 
 

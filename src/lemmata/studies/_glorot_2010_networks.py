@@ -7,6 +7,7 @@ orthogonal   W orthogonal (Saxe and others, 2014), a control: the variance of 'n
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ def weight_variances(widths: Sequence[int], initialisation: str, gain: float = 1
     >>> [round(3 * n * v, 12) for n, v in zip([4, 2], weight_variances([4, 2, 2], "standard"), strict=True)]
     [1.0, 1.0]
     """
-    pairs = list(zip(widths, widths[1:], strict=False))
+    pairs = list(pairwise(widths))
     if initialisation == "standard":
         return [gain**2 / (3 * fan_in) for fan_in, _ in pairs]
     if initialisation == "normalised":

@@ -22,7 +22,7 @@ GROUPS = 20
 
 @dataclass(frozen=True)
 class Expected:
-    """Variances at the hidden layers, averaged over inputs, numpy (depth,): activations, gradients, weight gradients."""
+    """Variances at the hidden layers, averaged over inputs: numpy arrays (depth,)."""
 
     activation: np.ndarray
     gradient: np.ndarray

@@ -26,7 +26,7 @@ from lemmata.training import SGD
 from lemmata.training.perceptron import Activation, Perceptrons
 
 OBSERVED = 300  # test examples that activations are observed on
-CHECKS, LAST = 12, 5  # observations, and those in the last tenth of the steps, over which the test error is averaged
+CHECKS, LAST = 9, 4  # observations, and those in the last tenth of the steps, over which the test error is averaged
 AHEAD = 50  # steps whose examples are drawn at a time
 EDGES = np.linspace(-1, 1, 101)
 
@@ -87,7 +87,7 @@ def moments(steps: int) -> np.ndarray:
     """The steps at which networks are observed: 0, some at equal ratios, and the last tenth evenly.
 
     >>> moments(1000)[-6:].tolist()
-    [900, 920, 940, 960, 980, 1000]
+    [513, 900, 925, 950, 975, 1000]
     """
     early, late = np.geomspace(steps / 100, 0.9 * steps, CHECKS), np.linspace(0.9 * steps, steps, LAST + 1)
     return np.unique(np.concatenate([[0], early.round(), late.round()])).astype(int)
@@ -140,13 +140,15 @@ def layers(ensemble: Perceptrons, x: Tensor) -> list[Tensor]:
 def observe(ensemble: Perceptrons, x: Tensor, y: Tensor) -> dict[str, np.ndarray]:
     """Test errors (M,), and mean and 98th percentile of |activation| of the hidden layers (depth, M)."""
     with torch.no_grad():
-        error = (ensemble(x).argmax(-1) != y).double().mean(1).numpy()
-        hidden = [values.flatten(1) for values in layers(ensemble, x[:, :OBSERVED])[:-1]]
-    rank = int(0.98 * hidden[0].shape[1])
+        *hidden, outputs = layers(ensemble, x)
+        error = (outputs.argmax(1) != y).double().mean(1).numpy()
+        hidden = [values[..., :OBSERVED].flatten(1) for values in hidden]
+        rank = int(0.98 * hidden[0].shape[1])
+        highest = [values.abs().kthvalue(rank, 1).values.numpy() for values in hidden]
     return {
         "error": error,
         "mean": np.stack([values.mean(1).numpy() for values in hidden]),
-        "percentile": np.stack([values.abs().kthvalue(rank, 1).values.numpy() for values in hidden]),
+        "percentile": np.stack(highest),
     }
 
 

