@@ -92,15 +92,19 @@ def histories(configs: Sequence[Perceptrons], *, n: int, width: int) -> list[His
 
 def _samples(config: Perceptrons, n: int) -> tuple[Tensor, Tensor]:
     """The first n of a seed's samples, (n, 40) and (n,), some labels wrong; nested in n and in the label noise."""
-    x, y = mnist1d.generate(POOL, seed=config.seed)
+    x, y = _pool(config.seed, POOL)
     generator = torch.Generator().manual_seed(config.seed)
-    labels = corrupt_labels(torch.tensor(y), config.label_noise, 10, generator=generator, how="other")
-    return torch.tensor(x[:n], dtype=torch.float32), labels[:n]
+    return x[:n], corrupt_labels(y, config.label_noise, 10, generator=generator, how="other")[:n]
+
+
+def _unseen(part: str) -> tuple[Tensor, Tensor]:
+    """Validation or test set, the same for all seeds."""
+    x, y = _pool(UNSEEN, VALIDATION + TEST)
+    chosen = slice(None, VALIDATION) if part == "validation" else slice(VALIDATION, None)
+    return x[chosen], y[chosen]
 
 
 @cache
-def _unseen(part: str) -> tuple[Tensor, Tensor]:
-    """Validation or test set, the same for all seeds."""
-    x, y = mnist1d.generate(VALIDATION + TEST, seed=UNSEEN)
-    chosen = slice(None, VALIDATION) if part == "validation" else slice(VALIDATION, None)
-    return torch.tensor(x[chosen], dtype=torch.float32), torch.tensor(y[chosen])
+def _pool(seed: int, size: int) -> tuple[Tensor, Tensor]:
+    x, y = mnist1d.generate(size, seed=seed)
+    return torch.tensor(x, dtype=torch.float32), torch.tensor(y)

@@ -94,7 +94,7 @@ widths = study.experiment(
         {"stopping": ["none", "validation"]},
     ],
     seeds={"smoke": 3, "laptop": 5, "paper": 20},
-    scales={"smoke": {"n": 100, "epochs": 20}},
+    scales={"smoke": {"n": 100, "epochs": 10}},
     vectorised=SHARED,
 )
 widths.trial(run_over_widths)
@@ -182,7 +182,7 @@ samples = study.experiment(
     "samples",
     config=OverSamples,
     seeds={"smoke": 3, "laptop": 12, "paper": 20},
-    scales={"smoke": {"epochs": 10, "width": 4}},
+    scales={"smoke": {"epochs": 4, "width": 4}},
     vectorised=SHARED,
 )
 samples.trial(run_over_samples)
