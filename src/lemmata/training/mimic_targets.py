@@ -11,8 +11,7 @@ sets the size of the loss and so the step size. A student is then trained with `
 
 The share of the logits' variance that is offset, `offset_share`, says beforehand how much there is to gain.
 
-On MNIST-1D it is a tenth, and taking it out makes no difference (`lemmata run ba-caruana-2014`); random offsets of three
-times the logits' deviation ruin a student that regresses on them.
+On MNIST-1D it is a tenth, and taking it out makes no difference (`lemmata run ba-caruana-2014`).
 
 Cost: one pass over the logits. It does not help where the offset is small, or easy to read off the inputs.
 
@@ -30,7 +29,7 @@ def mimic_targets(logits: Tensor, *, centred: bool = True) -> Tensor:
     With ``centred=False`` the mean of all logits is taken out instead, which leaves the offsets of the samples in.
     Either way the largest logit of each sample stays the largest, as it would not if each *output's* mean over the
     samples were taken out: a student that regresses on logits so standardised must have the means added to its outputs
-    again before it predicts. Raises `InvalidInput` for logits that are not (n, k) with k > 1, and where nothing is left of them.
+    again before it predicts. Raises `InvalidInput` for logits that are not (n, k), k > 1, and where nothing is left.
 
     >>> import torch
     >>> mimic_targets(torch.tensor([[3.0, 1.0], [0.0, 2.0]])).tolist()
