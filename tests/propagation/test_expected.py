@@ -1,0 +1,284 @@
+"""What theory expects, against closed forms, other formulas, and random networks within their Monte-Carlo error."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.special import comb
+from torch import nn
+
+from lemmata.errors import InvalidInput, UnknownName
+from lemmata.propagation import (
+    edge_of_chaos,
+    expected_spectrum,
+    expected_variances,
+    input_output_jacobian,
+    layer_jacobians,
+    mean_singular_value,
+    signals,
+)
+from lemmata.propagation.activations import NAMED
+
+MODULES = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "softsign": nn.Softsign, "hard-tanh": nn.Hardtanh}
+
+
+def network(widths, weight_variance, activation, seed, *, bias_variance=0.0, orthogonal=False, last=False):
+    """Linear layers of Gaussian (or orthogonal) weights, the activation between them (and after the last one)."""
+    draw, layers = torch.Generator().manual_seed(seed), []
+    for place, (n_in, n_out) in enumerate(pairwise(widths)):
+        layer = nn.Linear(n_in, n_out).double()
+        with torch.no_grad():
+            if orthogonal:
+                nn.init.orthogonal_(layer.weight, gain=math.sqrt(weight_variance), generator=draw)
+            else:
+                layer.weight.normal_(std=math.sqrt(weight_variance / n_in), generator=draw)
+            layer.bias.normal_(std=math.sqrt(bias_variance), generator=draw)
+        layers += [layer, MODULES[activation]()] if last or place < len(widths) - 2 else [layer]
+    return nn.Sequential(*layers)
+
+
+# ---- mean singular values ------------------------------------------------------------------------------------------
+
+
+def test_square_matrices_have_the_quarter_circle_mean():
+    """And with it Glorot's two initialisations: 0.49 for the old one, 0.85 for the normalised one, without phi'."""
+    for n, variance in ((10, 1.0), (1000, 1 / 3)):
+        assert mean_singular_value(n, n, variance) == pytest.approx(8 / (3 * math.pi) * math.sqrt(variance), rel=1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(1, 400), columns=st.integers(1, 400))
+def test_rectangular_matrices_have_the_mean_of_marchenko_and_pastur(rows, columns):
+    """By the density of the squared singular values itself, in another variable."""
+    y = min(rows, columns) / max(rows, columns)
+    a, b = (1 - math.sqrt(y)) ** 2, (1 + math.sqrt(y)) ** 2
+
+    def integrand(t):  # s = a + (b - a) sin^2 t: the roots at both ends go
+        s = a + (b - a) * math.sin(t) ** 2
+        return 2 * ((b - a) * math.sin(t) * math.cos(t)) ** 2 / (2 * math.pi * y * math.sqrt(max(s, 1e-300)))
+
+    wanted = quad(integrand, 0, math.pi / 2, epsabs=1e-12)[0] * math.sqrt(max(rows, columns) / columns)
+    assert mean_singular_value(columns, rows, 1.0) == pytest.approx(wanted, rel=1e-8)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(300, 300), (200, 300), (300, 100)])
+def test_relu_leaves_half_of_the_rows(rows, columns):
+    """Diag(phi') W is W with half of its rows, so that the rest is a matrix of Marchenko and Pastur."""
+    small = min(rows // 2, columns) / min(rows, columns)
+    wanted = small * mean_singular_value(columns, rows // 2, 1.7)
+    assert mean_singular_value(columns, rows, 1.7, activation="relu") == pytest.approx(wanted, rel=1e-9)
+
+
+def test_constant_slopes_multiply_whatever_the_way():
+    """Phi = 3 u as a callable goes by Silverstein's equation, and must give three times the closed form."""
+    for rows, columns in ((50, 50), (20, 50), (50, 20)):
+        triple = mean_singular_value(columns, rows, 0.8, activation=lambda u: 3 * u, q=2.0)
+        assert triple == pytest.approx(3 * mean_singular_value(columns, rows, 0.8), rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["tanh", "softsign"])
+def test_random_layers_have_the_mean_singular_value(name):
+    """Width 300, 8 draws: within 5 standard errors, and 1 / n for the width."""
+    found = []
+    for seed in range(8):
+        draw = torch.Generator().manual_seed(seed)
+        W = torch.randn(300, 300, generator=draw, dtype=torch.float64) * math.sqrt(1.5 / 300)
+        d = NAMED[name].slope(math.sqrt(0.9) * torch.randn(300, generator=draw, dtype=torch.float64))
+        found.append(float(torch.linalg.svdvals(d[:, None] * W).mean()))
+    expected = mean_singular_value(300, 300, 1.5, activation=name, q=0.9)
+    allowed = 5 * np.std(found, ddof=1) / math.sqrt(8) + expected / 300
+    assert abs(np.mean(found) - expected) < allowed
+
+
+def test_the_product_with_the_mean_slope_is_a_lower_bound():
+    """E of singular values of D W is at least that of the mean of D: they are convex in D."""
+    u = torch.randn(200_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for name in ("tanh", "sigmoid", "hard-tanh"):
+        slope = float(NAMED[name].slope(u).mean())
+        exact = mean_singular_value(100, 100, 1.0, activation=name, q=1.0)
+        assert 8 / (3 * math.pi) * slope * 0.999 < exact < 8 / (3 * math.pi) * slope * 1.2
+
+
+# ---- variances -----------------------------------------------------------------------------------------------------
+
+
+def test_linear_networks_have_glorots_products():
+    """Var z = Var x prod n Var W forwards, n' Var W backwards, for widths that differ."""
+    widths, variances = [30, 50, 20, 10], [0.5, 2.0, 1.5]
+    found = expected_variances(widths, variances, "linear", input_square=3.0, output_gradient=2.0)
+    weight = [v / n for v, n in zip(variances, widths[:-1], strict=True)]
+    forward = 3.0 * np.cumprod(variances)
+    assert found.preactivation.tolist() == pytest.approx(forward)
+    assert found.activation.tolist() == pytest.approx(forward)
+    assert found.gradient.tolist() == pytest.approx([2.0 * 10 * weight[2] * 20 * weight[1], 2.0 * 10 * weight[2], 2.0])
+    inputs = torch.tensor([3.0, forward[0], forward[1]], dtype=torch.float64)
+    assert torch.allclose(found.weight_gradient, found.gradient * inputs)
+
+
+@pytest.mark.parametrize(("name", "variance", "bias"), [("tanh", 1.0, 0.0), ("relu", 2.0, 0.0), ("sigmoid", 4.0, 0.1)])
+def test_wide_networks_have_the_variances(name, variance, bias):
+    """Width 200, 10 draws, one sample: means over draws within 5 standard errors and depth / width of the theory."""
+    widths, draws = [200] * 5 + [100], 10
+    draw = torch.Generator().manual_seed(5)
+    rows = {"preactivation": [], "activation": [], "gradient": [], "weight_gradient": [], "saturated": []}
+    for seed in range(draws):
+        x = torch.randn(1, 200, generator=draw, dtype=torch.float64)
+        x = x / x.square().mean().sqrt()
+        y = torch.randn(1, 100, generator=draw, dtype=torch.float64)
+        model = network(widths, variance, name, seed, bias_variance=bias)
+        found = signals(model, (x, y), loss=lambda z, g: (z * g).sum(1).mean())  # its gradient is g
+        rows["preactivation"].append(found.preactivation.square)
+        rows["activation"].append(found.activation.square)
+        rows["gradient"].append(found.gradient.square)
+        rows["weight_gradient"].append(found.weight_gradient.square)
+        rows["saturated"].append(found.saturated.nan_to_num())
+    theory = expected_variances(widths, variance, name, bias_variance=bias)
+    wanted = {
+        "preactivation": theory.preactivation, "activation": theory.activation_square, "gradient": theory.gradient,
+        "weight_gradient": theory.weight_gradient, "saturated": theory.saturated.nan_to_num(),
+    }  # fmt: skip
+    for what, parts in rows.items():
+        each = torch.stack(parts)
+        allowed = 5 * each.std(0) / math.sqrt(draws) + wanted[what] * len(widths) / 200 + 2e-3
+        assert bool(((each.mean(0) - wanted[what]).abs() < allowed).all()), what
+
+
+def test_wide_networks_have_the_mean_singular_values():
+    """Tanh, normalised initialisation, width 150, 8 draws: within 5 standard errors and 1 / n."""
+    each = []
+    for seed in range(8):
+        x = torch.randn(1, 150, generator=torch.Generator().manual_seed(seed + 20), dtype=torch.float64)
+        each.append(layer_jacobians(network([150] * 4, 1.0, "tanh", seed), x / x.square().mean().sqrt()).mean)
+    found, theory = torch.stack(each), expected_variances([150] * 4, 1.0, "tanh").mean_singular_value
+    assert bool(((found.mean(0) - theory).abs() < 5 * found.std(0) / math.sqrt(8) + theory / 150).all())
+    assert bool((theory[:-1] < 8 / (3 * math.pi)).all())
+
+
+def test_expected_variances_are_drawn_beside_the_measured():
+    model = network([20, 20, 5], 1.0, "tanh", 0)
+    found = signals(model, (torch.ones(3, 20).double(), torch.tensor([0, 1, 2])))
+    theory = expected_variances([20, 20, 5], 1.0, output_gradient=float(found.gradient.square[-1]))
+    assert len(theory.plot().panels[0].series) == 1
+    assert [len(panel.series) for panel in theory.plot(found).panels] == [2, 4]
+    with pytest.raises(InvalidInput, match="must be the same"):
+        expected_variances([20, 5], 1.0).plot(found)
+
+
+# ---- spectra -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_gaussian_products_are_fuss_catalan(depth):
+    found = expected_spectrum(depth, "linear", 1.0, count=6)
+    wanted = [comb((depth + 1) * k, k, exact=True) / (depth * k + 1) for k in range(1, 7)]
+    assert found.moments.tolist() == pytest.approx(wanted, rel=1e-10)
+    assert found.largest == pytest.approx((depth + 1) ** (depth + 1) / depth**depth, rel=1e-8)
+
+
+def test_one_gaussian_layer_has_the_density_of_marchenko_and_pastur():
+    found, s = expected_spectrum(1, "linear", 2.0), np.linspace(0.05, 7.9, 40)
+    wanted = np.sqrt((8 - s) / s) / (4 * math.pi)
+    assert found.density(s) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_orthogonal_linear_layers_are_isometries():
+    found = expected_spectrum(7, "linear", 1.3, weights="orthogonal")
+    assert found.moments.tolist() == pytest.approx([1.3 ** (7 * k) for k in range(1, 5)], rel=1e-10)
+    assert (found.variance, found.unharmed) == (pytest.approx(0.0, abs=1e-7), 1.0)
+    assert found.largest == pytest.approx(1.3**7, rel=1e-6)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize("name", ["tanh", "hard-tanh", "relu"])
+def test_the_variance_is_that_of_pennington(name, weights):
+    """M_2 / m_1^2 - 1 = L (mu_2 / mu_1^2 - 1 - s), with mu of a plain quadrature, s = -1 or 0."""
+    z = np.linspace(-9, 9, 200_000)  # not at the jump of ReLU
+    slope = NAMED[name].slope(torch.from_numpy(math.sqrt(0.4) * z)).numpy() ** 2
+    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
+    mu = [float((slope**k) @ density) for k in (1, 2)]
+    found = expected_spectrum(6, name, 1.2, weights=weights, q=0.4)
+    spread = 6 * (mu[1] / mu[0] ** 2 - 1 + (weights == "gaussian"))
+    assert found.mean_square == pytest.approx((1.2 * mu[0]) ** 6, rel=1e-4)  # a sum across the kinks
+    assert found.variance / found.mean_square**2 == pytest.approx(spread, rel=1e-4)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_relu_ends_where_its_polynomial_has_a_double_root(depth):
+    """Orthogonal ReLU: lambda(y) = sigma^(2L) (p + y)^L / (y (1 + y)^(L - 1)) is least at the upper end (p = 1/2)."""
+    y = np.geomspace(1e-6, 1e6, 2_000_001)
+    level = 2.0**depth * (0.5 + y) ** depth / (y * (1 + y) ** (depth - 1))
+    found = expected_spectrum(depth, "relu", 2.0, weights="orthogonal")
+    assert found.largest == pytest.approx(level.min(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "weights"), [("tanh", "gaussian"), ("hard-tanh", "orthogonal"), ("relu", "gaussian")])
+def test_densities_have_the_moments(name, weights):
+    """Integrals of lambda rho and lambda^2 rho, with what lies at the upper end: another route than the series."""
+    found = expected_spectrum(4, name, 1.5, 0.1, weights=weights, q=0.5)
+    t = np.linspace(0, 1, 1001)[1:-1] ** 3  # fine near 0
+    s = found.largest * t
+    rho = found.density(s)
+    for k in (1, 2):
+        total = np.trapezoid(rho * s**k, s) + found.unharmed * found.largest**k
+        assert total == pytest.approx(found.moments[k - 1], rel=2e-3)
+
+
+@pytest.mark.parametrize(("name", "orthogonal"), [("tanh", False), ("tanh", True), ("hard-tanh", True)])
+def test_random_networks_have_the_spectrum(name, orthogonal):
+    """Width 200, 5 layers at the edge, 6 draws: mean square and its square within 5 standard errors and 2 L / n."""
+    n, depth, bias = 200, 5, 0.1
+    sw = edge_of_chaos(name, bias)
+    law = expected_spectrum(depth, name, sw, bias, weights="orthogonal" if orthogonal else "gaussian")
+    assert law.mean_square == pytest.approx(1.0, rel=1e-8)
+    size = math.sqrt((law.q - bias) / sw)  # inputs at the fixed point
+    found = []
+    for seed in range(6):
+        x = torch.randn(1, n, generator=torch.Generator().manual_seed(seed + 50), dtype=torch.float64)
+        model = network([n] * (depth + 1), sw, name, seed, bias_variance=bias, orthogonal=orthogonal, last=True)
+        found.append(input_output_jacobian(model, size * x / x.square().mean().sqrt()).moments(2)[0])
+    each = torch.stack(found)
+    wanted = torch.from_numpy(law.moments[:2])
+    allowed = 5 * each.std(0) / math.sqrt(6) + wanted * 2 * depth / n
+    assert bool(((each.mean(0) - wanted).abs() < allowed).all())
+
+
+def test_isometry_wants_orthogonal_weights_and_small_variances():
+    """Tanh at the edge: the variance of the squared singular values falls with q only for orthogonal weights."""
+    spreads = {}
+    for bias in (2.01e-5, 0.05):
+        sw = edge_of_chaos("tanh", bias)
+        for weights in ("gaussian", "orthogonal"):
+            spreads[bias, weights] = expected_spectrum(20, "tanh", sw, bias, weights=weights).variance
+    assert spreads[2.01e-5, "orthogonal"] < 0.2 * spreads[0.05, "orthogonal"] < 4
+    assert spreads[2.01e-5, "gaussian"] > 20
+
+
+# ---- refusals ------------------------------------------------------------------------------------------------------
+
+
+def test_what_has_no_expectation_is_refused():
+    with pytest.raises(InvalidInput, match="widths"):
+        expected_variances([10], 1.0)
+    with pytest.raises(InvalidInput, match=r"widths\[1\]"):
+        expected_variances([10, 0], 1.0)
+    with pytest.raises(InvalidInput, match="one a layer"):
+        expected_variances([10, 10, 10], [1.0])
+    with pytest.raises(InvalidInput, match="at least 0"):
+        expected_variances([10, 10], -1.0)
+    with pytest.raises(InvalidInput, match="n_out"):
+        mean_singular_value(10, 0, 1.0)
+    with pytest.raises(InvalidInput, match="weight_variance"):
+        mean_singular_value(10, 10, math.nan)
+    with pytest.raises(UnknownName, match="orthogonal"):
+        expected_spectrum(3, "tanh", 1.0, 0.1, weights="orthogonl")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="q = 0"):
+        expected_spectrum(3, "tanh", 1.0)
+    with pytest.raises(InvalidInput, match="depth"):
+        expected_spectrum(0, "tanh", 1.0, q=1.0)
+    with pytest.raises(UnknownName, match="activation"):
+        expected_spectrum(3, "tahn", 1.0, q=1.0)
