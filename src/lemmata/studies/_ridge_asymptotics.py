@@ -30,6 +30,8 @@ from scipy.optimize import brentq
 
 from lemmata.errors import InvalidInput
 
+ROUNDING = 1e-9  # of counts that are integrals of a density
+
 
 @dataclass(frozen=True, eq=False)
 class Population:
@@ -92,7 +94,7 @@ def effective_ridge(population: Population, n: float, ridge: float = 0.0) -> flo
     1.0
     """
     v, counts = population.variances, population.counts
-    if ridge == 0 and population.features <= n:
+    if ridge == 0 and population.features <= n * (1 + ROUNDING):
         return 0.0
 
     def surplus(log_kappa: float) -> float:
@@ -116,7 +118,7 @@ def ridge_risk(population: Population, n: float, ridge: float = 0.0) -> Risk:
     shrunk = v / (v + kappa)
     df1, df2 = float((counts * shrunk).sum()), float((counts * shrunk**2).sum())
     lost = float((v * (1 - shrunk) ** 2 * population.signal).sum())
-    if n - df2 <= 1e-9 * n:
+    if n - df2 <= ROUNDING * n:
         return Risk(kappa, df1, df2, np.inf if lost else 0.0, np.inf if population.noise else 0.0, n)
     left = 1 - df2 / n
     return Risk(kappa, df1, df2, lost / left, population.noise * df2 / n / left, n)
