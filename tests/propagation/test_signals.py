@@ -162,6 +162,45 @@ def test_attention_and_whole_numbers():
     assert bool(found.weight_gradient.sample_square.isfinite().all())
 
 
+class Recurrent(nn.Module):
+    """A recurrent layer, which gives a tuple, and a layer that sees all positions as rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.each, self.out = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 3), nn.Linear(3, 3)
+
+    def forward(self, x):
+        h = self.cell(x)[0]
+        rows = torch.sin(self.each(h.flatten(0, 1)))
+        return self.out(rows.unflatten(0, h.shape[:2]).mean(1))
+
+
+def test_recurrent_layers_and_positions_as_rows():
+    model, x, y = built(Recurrent()), draw(4, 5, 3), torch.arange(4) % 3
+    found = signals(model, (x, y))
+    u, d, g = by_loop(model, ["each", "out"], x, y)
+    chosen = signals(model, (x, y), layers=["each", "out"])
+    assert chosen.activations == ("sin", None)
+    agrees(chosen.preactivation, u)
+    agrees(chosen.gradient, d)
+    agrees(chosen.weight_gradient, g, percentile=False)
+    whole = [torch.autograd.grad(functional.cross_entropy(model(x[i : i + 1]), y[i : i + 1]),
+                                 [model.cell.weight_ih_l0, model.cell.weight_hh_l0]) for i in range(4)]  # fmt: skip
+    cell = torch.stack([torch.cat([part.flatten() for part in one]) for one in whole])
+    assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
+
+
+def test_parametrised_layers_are_layers():
+    """Weight normalisation keeps no weight in the layer itself; the gradient is by the weight that is applied."""
+    plain = built(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)))
+    x, y = draw(4, 3), torch.arange(4) % 3
+    before = signals(plain, (x, y))
+    nn.utils.parametrizations.weight_norm(plain[0])
+    after = signals(plain, (x, y))
+    assert (after.names, after.activations) == (before.names, before.activations)
+    assert torch.allclose(after.weight_gradient.square, before.weight_gradient.square)
+
+
 def test_batch_normalisation_says_which_statistics():
     model = built(nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)))
     x, y = 3 * draw(12, 4) + 1, torch.arange(12) % 3

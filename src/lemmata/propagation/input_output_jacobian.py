@@ -27,7 +27,7 @@ from lemmata.propagation.expected_spectrum import ExpectedSpectrum
 from lemmata.propagation.inputs import read_inputs
 from lemmata.propagation.passage import Passage, weight_layers
 from lemmata.propagation.sample_axis import entries_by_sample
-from lemmata.propagation.sample_jacobians import sample_jacobians
+from lemmata.propagation.sample_jacobians import sample_jacobians, singular_values
 from lemmata.short_repr import short_repr
 
 
@@ -105,7 +105,7 @@ def input_output_jacobian(
         entries_by_sample(outputs, len(batch), what, rows)
         J = sample_jacobians(outputs, batch, len(batch), budget, what)
         shape = (J.shape[1], J.shape[2])
-        found.append(torch.linalg.svdvals(J).double().cpu())
+        found.append(singular_values(J))
         count = max(1, min(256, budget // (4 * math.prod(shape) * J.element_size())))
     return InputOutputJacobian(torch.cat(found), shape, layer or "outputs", cost=shape[0] * len(samples) * 2 / 3)
 

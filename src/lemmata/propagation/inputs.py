@@ -11,7 +11,7 @@ from lemmata.errors import InvalidInput
 from lemmata.given import require_model, require_tensor
 from lemmata.modes import Mode, copied_in, mode_of
 from lemmata.objective import Objective
-from lemmata.propagation.passage import weight_layers
+from lemmata.propagation.passage import owners, weight_layers
 
 
 def read_inputs(model: nn.Module | Objective, x: Tensor | None, mode: Mode | None) -> tuple[nn.Module, Tensor]:
@@ -53,11 +53,6 @@ def chosen_layers(
     >>> list(chosen_layers(nn.Linear(1, 1), nn.Linear(1, 1), None))
     ['']
     """
-    everywhere = weight_layers(copied, layers)
     if layers is not None or not isinstance(model, Objective):
-        return everywhere
-    owners = {name.rpartition(".")[0] for name in model.names}
-    found = {name: module for name, module in everywhere.items() if name in owners}
-    if not found:
-        raise InvalidInput(f"none of {model.names} belongs to a weight layer: {', '.join(everywhere)}")
-    return found
+        return weight_layers(copied, layers)
+    return owners(copied, model.names)

@@ -29,7 +29,7 @@ from lemmata.objective import Objective
 from lemmata.propagation.inputs import chosen_layers, read_inputs
 from lemmata.propagation.passage import Call, Passage, weight_layers
 from lemmata.propagation.sample_axis import entries_by_sample
-from lemmata.propagation.sample_jacobians import sample_jacobians
+from lemmata.propagation.sample_jacobians import sample_jacobians, singular_values
 from lemmata.short_repr import short_repr
 
 STRUCTURE, AUTOGRAD = "diag(phi') W", "automatic differentiation"
@@ -169,13 +169,13 @@ def _of_call(call: Call, samples: int, memory: int) -> _Found:
     weight = getattr(call.module, "weight", None)
     structured = type(call.module).forward is nn.Linear.forward and a.ndim == 2 and len(a) == samples
     if structured and call.activation is None and isinstance(weight, Tensor):
-        values = torch.linalg.svdvals(weight.detach()).expand(samples, -1)
-        return _Found(None, values.double().cpu(), shape, STRUCTURE, _flops(shape))
+        values = singular_values(weight.detach()).expand(samples, -1)
+        return _Found(None, values, shape, STRUCTURE, _flops(shape))
     if structured and call.direct and call.slope is not None and isinstance(weight, Tensor):
         J, way = call.slope[:, :, None] * weight.detach(), STRUCTURE
     else:
         J, way = sample_jacobians(outputs, a, samples, memory, what), AUTOGRAD
-    return _Found(call.activation, torch.linalg.svdvals(J).double().cpu(), shape, way, samples * _flops(shape))
+    return _Found(call.activation, singular_values(J), shape, way, samples * _flops(shape))
 
 
 def _flops(shape: tuple[int, int]) -> float:

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
 
 from lemmata.errors import InvalidInput, UnknownName
@@ -59,11 +60,7 @@ def weight_layers(model: nn.Module, chosen: Sequence[str] | None = None) -> dict
     >>> list(weight_layers(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.ReLU(), nn.Linear(2, 1))))
     ['0', '3']
     """
-    found = {
-        name: module
-        for name, module in model.named_modules()
-        if any(p.ndim >= 2 for p in module.parameters(recurse=False))
-    }
+    found = {name: module for name, module in model.named_modules() if _owns_weights(name, module)}
     if not found:
         raise InvalidInput(
             "the model has no weight layer: no module owns a parameter of two dimensions or more, as nn.Linear does"
@@ -76,6 +73,33 @@ def weight_layers(model: nn.Module, chosen: Sequence[str] | None = None) -> dict
         if not any(full == name or full.startswith(f"{name}.") for full in found):
             raise UnknownName("layer", name, found)
     return {full: m for full, m in found.items() if any(full == n or full.startswith(f"{n}.") for n in chosen)}
+
+
+def _owns_weights(name: str, module: nn.Module) -> bool:
+    """Whether a module has a weight of its own, be it by a parametrisation (weight normalisation, say)."""
+    if "parametrizations" in name.split("."):
+        return False
+    own = list(module.parameters(recurse=False))
+    if is_parametrized(module):
+        own += [getattr(module, each) for each in module.parametrizations]  # type: ignore[union-attr]
+    return any(p.ndim >= 2 for p in own)
+
+
+def owners(model: nn.Module, parameters: Sequence[str]) -> dict[str, nn.Module]:
+    """The weight layers with one of these parameters in them, by name.
+
+    >>> list(owners(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)), ["1.bias"]))
+    ['1']
+    """
+    everywhere = weight_layers(model)
+    found = {
+        name: module
+        for name, module in everywhere.items()
+        if not name or any(each.startswith(f"{name}.") for each in parameters)
+    }
+    if not found:
+        raise InvalidInput(f"none of {list(parameters)} belongs to a weight layer: {', '.join(everywhere)}")
+    return found
 
 
 class Passage(TorchFunctionMode):

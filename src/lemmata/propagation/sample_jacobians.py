@@ -39,6 +39,15 @@ def sample_jacobians(outputs: Tensor, inputs: Tensor, samples: int, memory: int,
     return torch.cat(found).transpose(0, 1)
 
 
+def singular_values(J: Tensor) -> Tensor:
+    """The singular values (..., min(m, n)) of matrices (..., m, n), descending, in float64 on the CPU.
+
+    Decomposed in the type of J, or in float32 where that is a half type, for which torch has none.
+    """
+    wide = J.float() if J.dtype in (torch.float16, torch.bfloat16) else J
+    return torch.linalg.svdvals(wide).double().cpu()
+
+
 def _pulled(flat: Tensor, inputs: Tensor, unit: Tensor) -> Tensor:
     """The gradients by the inputs, (block, *inputs.shape), for cotangents `unit` (block, samples, rows)."""
     options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}

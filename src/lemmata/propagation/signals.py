@@ -34,7 +34,7 @@ from lemmata.given import require_number
 from lemmata.modes import Mode
 from lemmata.objective import Loss, Objective
 from lemmata.propagation.moments import Moments, Tally
-from lemmata.propagation.passage import Call, Passage, steepest, weight_layers
+from lemmata.propagation.passage import Call, Passage, owners, steepest, weight_layers
 from lemmata.propagation.sample_axis import entries_by_sample
 from lemmata.propagation.weight_gradients import weight_gradient_moments
 from lemmata.short_repr import short_repr
@@ -48,8 +48,8 @@ class Signals:
     which case `activation` repeats the pre-activation and the share saturated is NaN. Each of `preactivation`,
     `activation`, `gradient` and `weight_gradient` has `.mean`, `.variance`, `.std`, `.square`, `.percentile` (of |.|,
     98 %), all (L,), and `.sample_mean`, `.sample_square`, `.sample_variance` (n, L). `sample_saturated` (n, L) is the
-    share of the units. `weight_gradient` is through that call alone and has no percentile; it is NaN for a module
-    that torch cannot differentiate sample by sample. `uncalled` names weight layers that no sample passed.
+    share of the units. `weight_gradient` is through that call alone and has no percentile; it is NaN for
+    a parametrised convolution, whose weight is no parameter. `uncalled` names weight layers that no sample passed.
     """
 
     names: tuple[str, ...]
@@ -116,7 +116,7 @@ def signals(
         raise InvalidInput(f"saturation = {saturation}; a share of the steepest slope, between 0 and 1: take 0.1")
     objective = _objective(model, data, loss, mode, chunk)
     everywhere = weight_layers(objective.model)
-    chosen = _chosen(objective, everywhere) if layers is None else weight_layers(objective.model, layers)
+    chosen = owners(objective.model, objective.names) if layers is None else weight_layers(objective.model, layers)
     tallies: dict[str, _Layer] = {}
     for x, y in objective.batches:
         rows = _rows_of_one(objective, chosen, everywhere, x)
@@ -145,15 +145,6 @@ def _objective(
     if any(x.is_complex() for x, _ in objective.batches):
         raise InvalidInput("the data are complex; variances of signals are those of real numbers")
     return objective
-
-
-def _chosen(objective: Objective, everywhere: dict[str, torch.nn.Module]) -> dict[str, torch.nn.Module]:
-    """The weight layers that own a parameter of the objective."""
-    owners = {name.rpartition(".")[0] for name in objective.names}
-    found = {name: module for name, module in everywhere.items() if name in owners}
-    if not found:
-        raise InvalidInput(f"none of {objective.names} belongs to a weight layer: {', '.join(everywhere)}")
-    return found
 
 
 def _rows_of_one(
