@@ -1,0 +1,84 @@
+"""Gradients sent back through random tanh networks, weights and all: the study of Schoenholz et al. (2017).
+
+A network of L layers of N units starts at its fixed variance; a random derivative at its last layer is sent back. The
+mean over networks of its squared norm at the first layer, over that at the last, is chi_1^L for infinite width; chi
+here is its L-th root. All weight variances share their Gaussian draws, so that where log chi passes 0 is known better
+than any log chi. Cost: L matrices of N^2 for each network, and 4 L N^2 operations for each weight variance.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lemmata.propagation import mean_field
+from lemmata.study import Config, Curve, Measurements
+
+GRID = np.geomspace(1.0, 3.2, 9)
+SPREAD = 5.0  # N times the relative variance of a squared gradient a layer: 2 of normal terms, the rest of their slopes
+
+
+class Gradients(Config):
+    """Random tanh networks whose gradients are measured over a grid of weight variances."""
+
+    bias_variance: float = Field(default=0.05, ge=0)
+    width: int = Field(default=300, ge=2)
+    depth: int = Field(default=20, ge=1)
+    networks: int = Field(default=8, ge=1)
+
+
+def send_back(configs: Sequence[Gradients]) -> list[Measurements]:
+    """The growth of squared gradients a layer, against the weight variance; the theory once for all seeds."""
+    fields = [mean_field("tanh", float(sw), configs[0].bias_variance) for sw in GRID]
+    q, expected = (np.array([getattr(found, name) for found in fields]) for name in ("q", "chi_1"))
+    return [_measured(config, q, expected) for config in configs]
+
+
+def _measured(config: Gradients, q: np.ndarray, expected: np.ndarray) -> Measurements:
+    growth = log_growth(config, torch.tensor(GRID), torch.tensor(q)).numpy()
+    off = float(np.abs(growth - np.log(expected)).max())
+    edge = crossing(np.log(GRID), growth)
+    found: dict[str, Any] = {} if np.isnan(edge) else {"log_edge": edge}
+    return Measurements.of(
+        growth=Curve(np.log(GRID), growth),
+        theory=Curve(np.log(GRID), np.log(expected)),
+        off=off,
+        off_errors=off / (SPREAD / (config.width * config.depth * config.networks)) ** 0.5,
+        **found,
+    )
+
+
+def log_growth(config: Gradients, sw: Tensor, q: Tensor) -> Tensor:
+    """Growth log chi for each weight variance sw (g,), whose networks start at variances q (g,): (g,)."""
+    random = torch.Generator().manual_seed(config.seed)
+    shape = config.networks, len(sw), config.width  # networks, weight variances, units
+    gain = (sw / config.width).sqrt()[None, :, None]
+    z = q.sqrt()[None, :, None] * torch.randn(shape, generator=random, dtype=torch.float64)
+    weights, slopes = [], [1 - torch.tanh(z).square()]
+    for _ in range(config.depth):
+        G = torch.randn(config.networks, config.width, config.width, generator=random, dtype=torch.float64)
+        b = torch.randn(config.networks, 1, config.width, generator=random, dtype=torch.float64)
+        z = gain * (torch.tanh(z) @ G.mT) + config.bias_variance**0.5 * b
+        weights.append(G)
+        slopes.append(1 - torch.tanh(z).square())
+    back = torch.randn(shape[0], 1, shape[2], generator=random, dtype=torch.float64).expand(shape)
+    last = back.square().sum(2)
+    for G, slope in zip(reversed(weights), reversed(slopes[:-1]), strict=True):
+        back = gain * (back @ G) * slope
+    return (back.square().sum(2) / last).mean(0).log() / config.depth
+
+
+def crossing(x: np.ndarray, y: np.ndarray) -> float:
+    """Where y, between its points a line, first rises through 0; NaN where it does not.
+
+    >>> crossing(np.array([0.0, 1.0, 2.0]), np.array([-3.0, -1.0, 1.0]))
+    1.5
+    """
+    at = np.flatnonzero((y[:-1] < 0) & (y[1:] >= 0))
+    if not len(at):
+        return np.nan
+    i = at[0]
+    return float(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))
