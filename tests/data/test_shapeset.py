@@ -190,13 +190,12 @@ def test_a_scene_given_up_has_one_object(monkeypatch):
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(1, 60), min_size=1, max_size=6), seed=st.integers(0, 2**40))
 def test_a_stream_does_not_depend_on_how_it_is_cut(cuts, seed):
-    """Blocks of 16 images here, so that cuts fall within them and across."""
-    block, shapeset.BLOCK = shapeset.BLOCK, 16
-    try:
+    """Blocks of 16 scenes, painted by 5, so that cuts fall within them and across."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapeset, "BLOCK", 16)
+        patch.setattr(shapeset, "PAINTED", 5)
         whole, part = Stream(seed).draw(sum(cuts)), Stream(seed)
         pieces = [part.draw(size) for size in cuts]
-    finally:
-        shapeset.BLOCK = block
     for place in range(2):
         assert torch.equal(torch.cat([piece[place] for piece in pieces]), whole[place])
 

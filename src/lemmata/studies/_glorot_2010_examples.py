@@ -3,6 +3,7 @@
 Pixels are in [-1, 1] (Shapeset, CIFAR-10) or in [0, 1] (MNIST), as vectors.
 """
 
+from functools import cache
 from typing import Literal
 
 import torch
@@ -36,7 +37,7 @@ class Examples:
             x, self.y_test = shapeset.generate(test, seed=OFFSET + seed)
             self.x_test, self.classes = x.flatten(1), len(shapeset.CLASSES)
             return
-        own = data.load(name).flat().split(train=TRAIN[name], test=test, seed=seed)
+        own = _loaded(name).flat().split(train=TRAIN[name], test=test, seed=seed)
         assert own.x_test is not None
         assert own.y_test is not None
         scale, shift = (2.0, -1.0) if name == "cifar10" else (1.0, 0.0)
@@ -58,3 +59,8 @@ class Examples:
             self.order = torch.cat([self.order, torch.randperm(len(self.y), generator=self.generator)])
         rows, self.order = self.order[:n], self.order[n:]
         return self.x[rows], self.y[rows]
+
+
+@cache
+def _loaded(name: str) -> data.Dataset:
+    return data.load(name)

@@ -1,6 +1,6 @@
 """The figures of the study of Glorot and Bengio (2010)."""
 
-import numpy as np
+from dataclasses import replace
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 
@@ -167,9 +167,5 @@ def _mean(label: str, rows, name: str) -> Series:
 
 def _from_first_step(series: Series) -> Series:
     """Without the point at step 0, which has no place on a logarithmic axis and is the first."""
-    rest = {
-        name: np.asarray(values)[..., 1:]
-        for name in ("low", "high", "seeds")
-        if (values := getattr(series, name)) is not None
-    }
-    return Series(label=series.label, x=np.asarray(series.x)[1:], y=np.asarray(series.y)[1:], **rest)
+    drawn = {name: getattr(series, name) for name in ("x", "y", "low", "high", "seeds")}
+    return replace(series, **{name: values[..., 1:] for name, values in drawn.items() if values is not None})

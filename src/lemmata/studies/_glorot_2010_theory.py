@@ -3,7 +3,7 @@
     E u_l^2 = n_(l-1) Var W_l E a_(l-1)^2,   a_l = phi(u_l),   u_l ~ N(0, E u_l^2)
     E d_l^2 = n_(l+1) Var W_(l+1) E phi'(u_l)^2 E d_(l+1)^2
 
-Glorot and Bengio's equations 5 to 7 are these with phi(u) = u. `lemmata.propagation.expected_variances` has them for
+Glorot and Bengio's products of n Var W are these with phi(u) = u. `lemmata.propagation.expected_variances` has them for
 one length; images differ in length, and phi is not linear, so that the mean over images is what has to be compared.
 """
 
@@ -30,13 +30,12 @@ class Expected:
 
 
 def grouped(squares: Tensor) -> Tensor:
-    """Means of 20 groups of inputs of about equal length (of single ones where there are fewer): (m,).
+    """Means of 20 groups of inputs of similar length, equally many in each: mean squares (20 m,) to (20,).
 
     >>> grouped(torch.arange(40.0)).tolist()[:3]
     [0.5, 2.5, 4.5]
     """
-    ordered = squares.double().sort().values
-    return torch.stack([part.mean() for part in ordered.tensor_split(min(GROUPS, len(ordered)))])
+    return squares.double().sort().values.view(GROUPS, -1).mean(1)
 
 
 def expected(

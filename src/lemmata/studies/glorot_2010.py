@@ -67,7 +67,7 @@ variances = study.experiment(
     config=Initial,
     sweep={"activation": ["tanh", "softsign", "sigmoid"], "initialisation": ["standard", "normalised"]},
     seeds={"smoke": 3, "laptop": 5, "paper": 20},
-    scales={"smoke": {"width": 200, "activation": ["tanh"]}},
+    scales={"smoke": {"width": 150, "activation": ["tanh"]}},
     vectorised=("seed", "theory"),
     data=lambda config: source(config.data),
 )
@@ -85,7 +85,7 @@ for name, of, words, control in (
     shrinks = variances.claim(
         f"with standard initialisation the variance of {words}, by a factor of three",
         name=f"{name}-shrinks",
-        where="equations 5 to 7 and 15; Figures 6 and 7 (top)",
+        where="the products of n Var W in the theory of initial weights; Figures 6 and 7",
         kind=value(of=of),
         select={**TANH, **STANDARD},
         paper=round(1 / 3, 4),
@@ -99,7 +99,7 @@ for name, of, words, control in (
     variances.claim(
         f"with normalised initialisation the variance of {words.split()[0]} is kept",
         name=f"{name}-kept",
-        where="equations 10 to 12 and 16; Figures 6 and 7 (bottom)",
+        where="equation 16, the normalised initialisation; Figures 6 and 7",
         kind=value(of=of),
         select={**TANH, **NORMALISED},
         within=(KEPT, math.inf),
@@ -110,7 +110,7 @@ for name, of, words, control in (
 tapering = variances.claim(
     "the variance of the weights' gradients is the same in all layers, even with standard initialisation",
     name="weight-gradients-flat",
-    where="equation 14; Figure 8",
+    where="the variance of weight gradients in the theory of initial weights; Figure 8",
     kind=value(of="weight_factor"),
     select={**TANH, **STANDARD},
     paper=1.0,
@@ -125,7 +125,7 @@ for name, words in (("forward", "activations"), ("backward", "gradients")):
     variances.claim(
         f"measured variances of {words} are those of theory, within three finite-width errors",
         name=f"{name}-theory",
-        where="equations 5 and 6, with the curvature of the units (mean-field theory)",
+        where="the products of n Var W, with the curvature of the units (mean-field theory)",
         kind=exact(of=f"{name}_errors", at_most=3.0),
         note="largest deviation over layers in units of sqrt(sum of 2/n), which is 4.5 to 10 %; three units, two "
         "initialisations, in every network",
@@ -150,7 +150,7 @@ for law, number, gain in (("standard", 0.5, 1.5), ("normalised", 0.8, 0.75)):
     jacobians.claim(
         f"the mean singular value of a layer's Jacobian is about {number} with {law} initialisation",
         name=f"singular-values-{law}",
-        where="the section on the Jacobians of layers",
+        where="the average singular value of the Jacobians between layers",
         kind=value(of="mean_singular_value"),
         select={"initialisation": law},
         paper=number,
@@ -238,7 +238,7 @@ shapes.claim(
 shapes.claim(
     "sigmoid units drive their top hidden layer into saturation, and no other one",
     name="sigmoid-top-saturates",
-    where="Figure 2 and section 3.1",
+    where="Figure 2",
     kind=value(of="top_below"),
     select={"units": "sigmoid"},
     within=(0.25, math.inf),
@@ -273,7 +273,7 @@ digits = study.experiment(
         {"data": ["mnist-5k"], "units": ["sigmoid"]},
     ],
     seeds={"smoke": 3, "laptop": 6},
-    scales={"smoke": {"steps": 600, "width": 32}, "laptop": {"steps": 1500}},
+    scales={"smoke": {"steps": 400, "width": 24}, "laptop": {"steps": 1500}},
     vectorised=("seed", "units", "initialisation"),
     data=lambda config: source(config.data),
 )
