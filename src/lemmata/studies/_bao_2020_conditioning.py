@@ -1,0 +1,78 @@
+"""How fast autoencoders turn to the axes near the optimum, by the number k of latent units: exact, in `bao_2020`.
+
+Non-uniform L2: the Hessian at the optimum, whose spectrum `_bao_2020_optimum` has in closed form. Rotation-augmented
+gradient: the derivative of its field at the principal components, W_1 = W_2^T = (I 0), which is no symmetric matrix;
+its eigenvalues are real, k + k(k-1)/2 of them 0 (what else has W_2 W_1 the same and W_1 diag(e) W_1^T diagonal). The
+condition number is the largest rate over the least that is not 0.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from lemmata.studies import _bao_2020_optimum as closed
+from lemmata.studies._bao_2020_descent import Terms, gradients
+from lemmata.study import Config, Measurements
+
+NOTHING = 1e-9  # a rate below this, relative to the largest, is 0
+
+
+class Local(Config):
+    """An autoencoder at its optimum; eigenvalues evenly spaced between ends that the seed draws."""
+
+    k: int = Field(default=4, ge=2, description="latent units")
+    dimensions: int = Field(default=12, ge=3, description="eigenvalues, m")
+    method: Literal["non-uniform", "rotation", "plain"] = Field(default="non-uniform", description="whose derivative")
+    r_max: float = Field(default=0.9, gt=0, description="root of the largest penalty; the least is 0.1")
+    spacing: float | None = Field(default=None, description="neighbouring penalties this far apart, from 0.01 on")
+
+    @property
+    def spectrum(self) -> np.ndarray:
+        """Eigenvalues falling from about 5 to about 1.25, (m,)."""
+        low, high = np.random.default_rng(self.seed).uniform([1.0, 4.0], [1.5, 6.0])
+        return np.linspace(high, low, self.dimensions)
+
+    @property
+    def penalty(self) -> np.ndarray:
+        """The penalties lambda, (k,)."""
+        if self.spacing is not None:
+            return 0.01 + self.spacing * np.arange(self.k)
+        return np.linspace(0.1, self.r_max, self.k) ** 2
+
+
+def conditioning(configs: Sequence[Local]) -> list[Measurements]:
+    """Least and largest rate of each member, beside what theory has for the least."""
+    results = []
+    for config in configs:
+        e = config.spectrum
+        if config.method == "non-uniform":
+            rates = closed.hessian_eigenvalues(e, config.penalty)
+        else:
+            rates = field_rates(e, config.k, config.method)
+        rates = rates[rates > NOTHING * rates.max()]
+        gap = (e[:-1] - e[1:])[: config.k - 1].min() / 2
+        bound = closed.flattest_rotation(e, config.penalty)
+        results.append(
+            Measurements.of(
+                condition=rates.max() / rates.min(), least=rates.min(), off_half_gap=abs(rates.min() / gap - 1),
+                over_rotation=rates.min() / bound,
+            )
+        )  # fmt: skip
+    return results
+
+
+def field_rates(e: np.ndarray, k: int, method: Literal["rotation", "plain"]) -> np.ndarray:
+    """Real parts of the eigenvalues of the derivative of a field of descent at the principal components, rising."""
+    m, terms = len(e), Terms.of([method], torch.zeros(1, k, dtype=torch.float64))
+    spectrum = torch.tensor(e)[None, None]
+
+    def field(v: torch.Tensor) -> torch.Tensor:
+        W, D = v.view(2, 1, k, m)
+        return torch.cat([part.flatten() for part in gradients(W, D, spectrum, terms)])
+
+    at = torch.eye(k, m, dtype=torch.float64).flatten().repeat(2)
+    derivative = torch.func.jacrev(field)(at)
+    return np.sort(torch.linalg.eigvals(derivative).real.numpy())  # type: ignore[arg-type]
