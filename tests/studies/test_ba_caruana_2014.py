@@ -10,6 +10,7 @@ from lemmata.studies._ba_caruana_2014_bottleneck import Factored
 from lemmata.studies._ba_caruana_2014_learners import Classroom, Learner, accuracy, teach
 from lemmata.studies.ba_caruana_2014 import study
 from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {"labelled": 100, "test": 50, "hidden": 12, "width": 8, "steps": 20, "convolutional_steps": 4}
 
@@ -139,13 +140,15 @@ def test_epochs_are_what_the_free_student_costs():
 
 
 def test_losses_are_read_off_the_curves():
-    found = factoring.train_factored([Factored(n=200, hidden=20, epochs=1, rank=10)])[0]
+    config = Factored(n=200, hidden=20, epochs=2, rank=10)
+    assert factoring.affordable_epochs(config) == 4  # 15,880 / 8,240 = 1.93 times 2
+    found = factoring.train_factored([config])[0]
     by_updates, by_flops = found.curves["by_updates"], found.curves["by_flops"]
-    assert found.scalars["loss_by_updates"] == by_updates.y[0]
-    assert by_updates.x[0] == 2
-    afforded = factoring.affordable_epochs(Factored(n=200, hidden=20, epochs=1, rank=10))
-    assert found.scalars["loss_by_flops"] == by_flops.y[afforded - 1]
+    assert by_updates.x.tolist() == [2, 4, 6, 8]
+    assert found.scalars["loss_by_updates"] == by_updates.y[1]
+    assert found.scalars["loss_by_flops"] == by_flops.y[3]
     assert by_flops.x[0] == pytest.approx(6e-9 * 200 * (10 * 804 + 200))
+    assert found.scalars["seconds_per_update"] > 0
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------
@@ -169,3 +172,24 @@ def test_figures_draw(smoke):
     for experiment in study.experiments.values():
         for figure in experiment.figures:
             assert "<svg" in static.render(figure(smoke.tables[experiment.name]))
+
+
+REPRODUCED = [
+    "taught-by-labels", "mimic-passes-dnn", "mimic-passes-snn", "unlabelled-inputs-help", "not-only-more-data",
+    "not-only-decisions", "better-teacher", "ensemble-adds", "offset-harmless", "output-means", "mimic-stays-behind",
+    "equal-parameters", "bottleneck-parameters", "bottleneck-seconds", "bottleneck-per-flop", "bottleneck-per-update",
+]  # fmt: skip
+NOT_TESTABLE = ["timit-labels", "timit-mimic", "timit-large-mimic"]
+
+
+@pytest.mark.slow
+def test_laptop_scale(tmp_path):
+    """Every claim by name, and every control. That students reach the CNN is refuted, as Urban and others found."""
+    found = laboratory.run(study, scale="laptop", store=tmp_path)
+    verdicts = {verdict.claim.name: verdict for verdict in found.verdicts}
+    assert set(verdicts) == {*REPRODUCED, *NOT_TESTABLE, "mimic-reaches-cnn"}
+    for name in REPRODUCED:
+        assert verdicts[name].outcome is Outcome.REPRODUCED, verdicts[name].reason
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdicts[name].controls), name
+    assert verdicts["mimic-reaches-cnn"].outcome is Outcome.CONTRADICTED
+    assert all(verdicts[name].outcome is Outcome.NOT_TESTABLE for name in NOT_TESTABLE)

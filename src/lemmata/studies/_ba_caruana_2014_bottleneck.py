@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lemmata import data, nets
 from lemmata.nets.bottleneck import bottleneck
 from lemmata.study import Config, Curve, Measurements
-from lemmata.training import SGD, Adam, Probe, every_epoch, last_epoch, train
+from lemmata.training import SGD, Adam, Probe, epochs_at, last_epoch, log_epochs, train
 from lemmata.training.mimic_targets import mimic_targets
 
 INPUTS, CLASSES, TEST = 784, 10, 1000
@@ -66,24 +66,26 @@ def affordable_epochs(config: Factored) -> int:
 
 def _measured(config: Factored, taught: tuple[Tensor, Tensor, Tensor, Tensor]) -> Measurements:
     x, z, x_test, y_test = taught
-    afforded = affordable_epochs(config)
+    afforded, an_epoch = affordable_epochs(config), config.n // BATCH
+    total = max(afforded, config.epochs)
     net = student(config)
     started = time.process_time()
-    train([net], x, z, loss="mse", optimiser=RULE, batch_size=BATCH, epochs=config.epochs, seeds=[config.seed],
+    train([net], x, z, loss="mse", optimiser=RULE, batch_size=BATCH, epochs=1, seeds=[config.seed],
           train_at=last_epoch)  # fmt: skip
     seconds = time.process_time() - started
     result = train(
-        [net], x, z, loss="mse", optimiser=RULE, batch_size=BATCH, epochs=max(afforded, config.epochs),
-        seeds=[config.seed], train_at=every_epoch,
+        [net], x, z, loss="mse", optimiser=RULE, batch_size=BATCH, epochs=total, seeds=[config.seed],
+        train_at=epochs_at({*log_epochs(6)(total), config.epochs, afforded}),
         probes={"accuracy": Probe(x_test, y_test, metric="accuracy", at=last_epoch)},
     )  # fmt: skip
     epochs, losses = (part.numpy() for part in result.curves["train_loss"])
-    updates = epochs * (config.n // BATCH)
+    loss_after = dict(zip(epochs.tolist(), losses[0].tolist(), strict=True))
+    updates = epochs * an_epoch
     return Measurements.of(
         status="diverged" if bool(result.diverged[0]) else "ok",
-        seconds_per_update=seconds / (config.epochs * config.n // BATCH),
-        loss_by_updates=losses[0][config.epochs - 1],
-        loss_by_flops=losses[0][afforded - 1],
+        seconds_per_update=seconds / an_epoch,
+        loss_by_updates=loss_after[config.epochs],
+        loss_by_flops=loss_after[afforded],
         accuracy=result.final["accuracy"][0],
         by_updates=Curve(updates, losses[0]),
         by_flops=Curve(updates * BATCH * 6e-9 * multiplications(config), losses[0]),

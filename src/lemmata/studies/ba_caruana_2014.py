@@ -76,7 +76,7 @@ signals = study.experiment(
     ],
     scales={
         "smoke": {
-            "labelled": 200, "test": 200, "hidden": 100, "width": 39, "steps": 100, "convolutional_steps": 60,
+            "labelled": 200, "test": 200, "hidden": 100, "width": 39, "steps": 50, "convolutional_steps": 50,
         },
         "paper": {"steps": 20_000, "convolutional_steps": 6000, "hidden": 8000, "width": 439, "test": 10_000},
     },
@@ -275,7 +275,7 @@ digits = study.experiment(
     "bottleneck",
     config=Factored,
     sweep={"factored": [False, True]},
-    scales={"smoke": {"n": 200, "epochs": 1}, "paper": {"n": 4000, "epochs": 50}},
+    scales={"smoke": {"n": 200, "epochs": 5, "hidden": 200}, "paper": {"n": 4000, "epochs": 50}},
     vectorised=("factored", "rank"),
     data="mnist-5k",
 )
