@@ -1,7 +1,7 @@
 """Networks fitted to sums of sinusoids, frequency by frequency: the runs of the study of Rahaman and others (2019).
 
 The target is y(x_j) = sum_k A_k sin(2 pi k x_j + phase_k) at x_j = j / N, so that its discrete Fourier transform F y
-has the modulus N A_k / 2 at each k and 0 elsewhere. Of a network's outputs f, the share of frequency k that is learned is
+has the modulus N A_k / 2 at each k and 0 elsewhere. Of a network's outputs f, the share of k that is learned is
 1 - |F f_k - F y_k| / |F y_k|: 0 for f = 0, 1 for f = y, amplitude and phase both counted.
 
 All networks of a block take their steps together, full batch, by Adam.
@@ -39,7 +39,7 @@ class Sinusoids(Config):
     width: int = Field(default=128, ge=1)
     depth: int = Field(default=4, ge=1, description="hidden layers")
     lr: float = Field(default=1e-3, gt=0)
-    steps: int = Field(default=3000, ge=EVERY)
+    steps: int = Field(default=2000, ge=EVERY)
     perturbation: float = Field(default=0.1, gt=0, description="length of a move of the trained weights, in theirs")
 
     @property
@@ -133,7 +133,7 @@ def measured(
         "ok",
         order=spearman(k, first),
         order_of_moves=spearman(k, kept),
-        order_of_kernel=spearman(k, 1 / eigenvalue),
+        kernel_exponent=float(np.polyfit(np.log(k), np.log(eigenvalue), 1)[0]),
         learned=int(reached.any(0).sum()),
         final_loss=float(loss[-1]),
         first=Curve(k, first),
