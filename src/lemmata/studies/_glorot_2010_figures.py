@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 
 LAYER = Axis(label="hidden layer")
@@ -75,17 +77,20 @@ def singular_values(table) -> Figure:
     series, lines = [], []
     for law, number in zip(LAWS, (0.5, 0.8), strict=True):
         rows = own[own.initialisation == law]
-        theory = Series.over_seeds(f"{law}, theory", rows, y="singular_theory")
-        series.append(Series.over_seeds(law, rows, y="singular_values"))
-        series.append(Series(label=theory.label, x=theory.x, y=theory.y, role="theory"))
-        lines.append(Reference(label=f"paper, {law}: {number}", value=number))
-    y = Axis(label="mean singular value of the layer's Jacobian", limits=(0.4, 0.9))
+        measured, theory = (Series.over_seeds(law, rows, y=f"singular_{kind}") for kind in ("values", "theory"))
+        place = np.arange(len(measured.x))
+        series.append(replace(measured, x=place))
+        series.append(Series(label=f"{law}, theory", x=place, y=theory.y, role="theory"))
+        lines.append(Reference(label=f"paper: {number}", value=number))
+    names = tuple(str(int(layer)) for layer in own.singular_values.iloc[0].x)
+    x = Axis(label="hidden layer", ticks=names)
+    y = Axis(label="mean singular value of the Jacobian", limits=(0.4, 0.9))
     return Figure(
         name="singular-values",
         title="What a layer does to a gradient, before training",
         caption="tanh units, mean over examples and networks with its 95 % interval. Theory: the mean singular value "
         "of a random matrix times the slopes of the units.",
-        panels=[Panel(x=LAYER, y=y, series=series, references=lines)],
+        panels=[Panel(x=x, y=y, series=series, references=lines)],
     )
 
 
@@ -126,18 +131,17 @@ def sigmoid_saturation(table) -> Figure:
 
 def saturation(table) -> Figure:
     """The paper's Figure 3: 98th percentiles of activations during training, tanh and softsign."""
-    own = table[~table.control]
+    own = table[~table.control & (table.initialisation == "standard")]
     panels = []
     for units in ("tanh", "softsign"):
-        for law in LAWS:
-            rows = own[(own.units == units) & (own.initialisation == law)]
-            series = [_from_first_step(_mean(f"layer {k}", rows, f"percentile_{k}")) for k in (1, 2, 3, 4, 5)]
-            y = Axis(label="98th percentile of |activation|", limits=(0.0, 1.02))
-            panels.append(Panel(x=STEPS, y=y, series=series, title=f"{units}, {law}"))
+        rows = own[own.units == units]
+        series = [_from_first_step(_mean(f"layer {k}", rows, f"percentile_{k}")) for k in (1, 2, 3, 4, 5)]
+        y = Axis(label="98th percentile of |activation|", limits=(0.0, 1.02))
+        panels.append(Panel(x=STEPS, y=y, series=series, title=units))
     return Figure(
         name="saturation",
         title="How far up the activations are, layer by layer",
-        caption="300 test images, mean over networks. Asymptotes are at 1.",
+        caption="Standard initialisation, 300 test images, mean over networks. The asymptotes of both units are at 1.",
         panels=panels,
     )
 

@@ -53,7 +53,7 @@ class Training(Config):
     width: int = Field(default=64, ge=1)
     step_size: float = Field(default=0.1, gt=0)
     batch: int = Field(default=10, ge=1)
-    steps: int = Field(default=6000, ge=CHECKS)
+    steps: int = Field(default=4000, ge=CHECKS)
 
 
 def learn(configs: Sequence[Training]) -> list[Measurements]:
