@@ -98,6 +98,17 @@ def test_relu_keeps_dies_or_grows():
     assert between.q == pytest.approx(0.1 / (1 - 0.75), rel=1e-10)
 
 
+def test_a_layer_without_weights_gives_its_bias():
+    assert (mean_field("tanh", 0.0, 0.3).q, mean_field("tanh", 0.0).q) == (pytest.approx(0.3), 0.0)
+    assert (mean_field("tanh", 0.0, 0.3).xi_c, mean_field("tanh", 0.0, 0.3).c) == (0.0, 1.0)
+
+
+def test_growth_is_found_from_any_start():
+    """The scan has few points left between a large start and the largest variance that is looked through."""
+    assert {mean_field("relu", 3.0, start=start).q for start in (1.0, 3e7, 9e14)} == {math.inf}
+    assert mean_field("tanh", 2.0, 0.1, start=9e14).q == pytest.approx(mean_field("tanh", 2.0, 0.1).q, rel=1e-9)
+
+
 def test_two_fixed_points_are_told_apart_by_the_start():
     """Sigma_w^2 = 2.05 with GELU and no bias: small variances die out, large ones grow without bound."""
     small, large = mean_field("gelu", 2.05, start=1.0), mean_field("gelu", 2.05, start=1e4)
@@ -131,7 +142,7 @@ def test_variances_that_are_none_are_refused(weight, bias):
 
 
 def test_what_has_no_answer_is_refused():
-    with pytest.raises(InvalidInput, match="starts from a positive"):
+    with pytest.raises(InvalidInput, match="starts from a number"):
         mean_field("tanh", 1.0, start=0.0)
     with pytest.raises(InvalidInput, match="no correlation map"):
         mean_field("tanh", 0.5).correlation_map(0.5)

@@ -5,7 +5,7 @@ ReLU, erf, GELU), else by the quadrature of `lemmata.propagation.gaussian`, to i
 
     E phi^2          second moment of the activations
     E phi'^2         chi / sigma_w^2: how squared gradients grow
-    E u phi phi' / q the derivative of E phi^2 by q / 1 (Stein's lemma: E u g = q E g'), without phi''
+    E u phi phi' / q the derivative of E phi^2 by q, without phi'' (E phi phi'' + phi'^2 by Stein's lemma)
 """
 
 from __future__ import annotations

@@ -155,8 +155,8 @@ def mean_field(
     phi = nonlinearity(activation)
     sw, sb = _variance(weight_variance, "weight_variance"), _variance(bias_variance, "bias_variance")
     begun = _variance(start, "start")
-    if begun == 0:
-        raise InvalidInput("start = 0; the variance starts from a positive number")
+    if not SMALLEST < begun < LARGEST:
+        raise InvalidInput(f"start = {begun}; the variance starts from a number between {SMALLEST} and {LARGEST}")
     q = _fixed_variance(lambda q: sw * square(phi, q) + sb, begun)
     if math.isinf(q):
         slope = _outer_slope(phi)
@@ -192,7 +192,7 @@ def _fixed_variance(V: Callable[[Tensor], Tensor], start: float) -> float:
     if abs(first) < EVEN:
         return start
     end = LARGEST if first > 0 else SMALLEST
-    count = math.ceil(abs(math.log(end / start)) / math.log(STEP)) + 1
+    count = 8 * math.ceil(abs(math.log(end / start)) / math.log(STEP) / 8) + 1
     grid = torch.logspace(math.log10(start), math.log10(end), count, dtype=torch.float64)
     for block in grid.unfold(0, 9, 8):  # as far as is needed only: far out some activations cannot be integrated
         turned = ((V(block) / block - 1) * math.copysign(1, first) <= 0).nonzero()
