@@ -2,8 +2,8 @@
 
     s(<theta_i, x> / d^(1/2)),   s(t) = max(t, 0) - c,   x and theta_i uniform on the sphere of radius d^(1/2)
 
-c = E max(t, 0) on the sphere, so that features are centred. ReLU is homogeneous, so that with r = <theta_i, theta_j> / d
-fresh inputs have
+c = E max(t, 0) on the sphere, so that features are centred. ReLU is homogeneous: with r = <theta_i, theta_j> / d fresh
+inputs have
 
     E s_i s_j = ((1 - r^2)^(1/2) + r (pi - arccos r)) / (2 pi) - c^2  (the arc-cosine kernel),
     E s_i <beta, x> = <theta_i, beta> / (2 d^(1/2)),      c = (d / (2 pi))^(1/2) / E |g|,  g normal in d dimensions.

@@ -41,8 +41,7 @@ def risk_curves(table) -> Figure:
 def ridges(table) -> Figure:
     """The risk of the widest model against the ridge for each signal-to-noise ratio, in units of the interpolator's."""
     width = table.features.max()
-    own = table[(table.features == width) & ~table.tuned & (table.subspace == 1) & (table.n == table.n.max())]
-    own = own[own.ridge > 0]
+    own = table[~table.control & (table.features == width) & ~table.tuned & (table.ridge > 0)]
     series = []
     for snr in sorted(own.snr.unique()):
         rows = own[own.snr == snr]
@@ -67,7 +66,7 @@ def ridges(table) -> Figure:
 
 
 def _main(table):
-    own = table[(table.n == table.n.max()) & (table.subspace == 1) & (table.snr == 10)]
+    own = table[~table.control & (table.snr == 10)]
     return own[own.tuned | own.ridge.isin([0.0, 0.1])]
 
 
