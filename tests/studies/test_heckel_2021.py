@@ -7,7 +7,7 @@ import torch
 from lemmata import laboratory
 from lemmata.regression.early_stopping import extrema
 from lemmata.regression.two_layer_descent import TwoLayer, descend
-from lemmata.studies._heckel_2021_linear import MATCHED, TURNS, Linear, run_linear
+from lemmata.studies._heckel_2021_linear import MATCHED, TURNS, Linear, _errors_of_mean, run_linear
 from lemmata.studies._heckel_2021_two_layer import (
     PUBLISHED_SAME,
     PUBLISHED_SCALED,
@@ -156,7 +156,7 @@ def test_slow_half_moves_the_turning_points_to_where_the_controls_say():
 
 
 def test_every_claim_says_where_it_stands_and_what_it_allows():
-    assert len(study.claims) == 22
+    assert len(study.claims) == 24
     for claim in study.claims:
         assert claim.where
         assert claim.kind is not None
@@ -189,3 +189,17 @@ def test_smoke_run_gives_the_verdicts_that_hold_seed_by_seed(tmp_path):
         "replications",
     ]
     assert all(series.y.size for figure in figures for panel in figure.panels for series in panel.series)
+
+
+def test_errors_of_the_mean_are_those_of_its_draws():
+    """Against NumPy on the records of a run: distance less the theory's own error, over the standard error."""
+    config = Linear(features=6, n=300, draws=20, steps=600)
+    found = run_linear([config])[0]
+    risk, theorem = found.curves["risk"].y, config.theory()["theorem"]
+    assert found.scalars["off_theorem"] == pytest.approx(np.abs(risk / theorem - 1).max(), rel=1e-12)
+    alone = [run_linear([config])[0].curves["risk"].y for _ in range(2)]
+    np.testing.assert_array_equal(*alone)
+    draws = np.array([[1.0, 2.0], [1.0, 4.0], [1.0, 3.0]])
+    beyond = _errors_of_mean(torch.tensor(draws), draws.mean(0), {"curve": (np.array([5.0, 2.0]), 0.1)})
+    assert beyond == {"errors_off_curve": pytest.approx((1.0 - 0.2) / (1.0 / np.sqrt(3)), rel=1e-12)}
+    assert _errors_of_mean(torch.tensor(draws[:1]), draws[0], {"curve": (draws[0], 0.1)}) == {}

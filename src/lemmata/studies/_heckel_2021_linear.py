@@ -20,6 +20,9 @@ from lemmata.study import Config, Curve, Measurements
 
 SIGNAL = 0.45  # root of the signal of each half of the features: s = 1 with |theta| = 0.45, s = 0.15 with |theta| = 3
 MATCHED = round(1 / 0.15**2, 4)  # the step size of the slow half, as a multiple of the fast half's, that matches them
+NUMBERS = {"features": 10, "n": 500}  # where Theorem 1 is a few percent off, for its numbers
+LEFT_OUT, LEFT_OUT_THEN = 0.04, 0.0004  # there, 2 d / n and (d / n)^2: what the theorem and its 1/n term leave out
+OWN = {"features": 2, "n": 10}  # Figure 2's own
 TURNS = {"first_minimum": 12, "peak": 30, "second_minimum": 491}  # steps where the curve of Figure 2 turns
 
 
@@ -104,9 +107,14 @@ def _data(config: Linear) -> tuple[Tensor, ...]:
 def _linear_member(config: Linear, by_half: Tensor, loss: Tensor, closed: Tensor) -> Measurements:
     """Measure one seed: `by_half` (draws, T, 2) is the risk of each half, `loss` (T,), `closed` (T,)."""
     marks, halves = np.asarray(config.marks), by_half.mean(0).numpy()
-    risk, expected = halves.sum(1), config.theory()["expected"]
+    risk, theory = halves.sum(1), config.theory()
+    theorem, expected = theory["theorem"], theory["expected"]
     at = {name: config.marks.index(k) for name, k in TURNS.items()}
     one = by_half[0].sum(-1)
+
+    compared = _errors_of_mean(
+        by_half.sum(-1), risk, {"theorem": (theorem, LEFT_OUT), "expected": (expected, LEFT_OUT_THEN)}
+    )
     at_turns: dict[str, Any] = {f"risk_at_{name}": risk[i] for name, i in at.items()}
     return Measurements.of(
         risk=Curve(marks, risk),
@@ -117,6 +125,21 @@ def _linear_member(config: Linear, by_half: Tensor, loss: Tensor, closed: Tensor
         log10_best_step=math.log10(marks[risk.argmin()]),
         identity=(one - closed).abs().max() / one.max(),
         off_expected=np.mean([risk[i] / expected[i] - 1 for i in at.values()]),
+        off_theorem=np.abs(risk / theorem - 1).max(),
         bump_of_halves=max(bump(half) for half in halves.T),
         **at_turns,
+        **compared,
     )
+
+
+def _errors_of_mean(draws: Tensor, risk: np.ndarray, theories: dict[str, tuple[np.ndarray, float]]) -> dict[str, Any]:
+    """How many standard errors, at most over all steps, the mean risk is beyond what each theory allows itself.
+
+    `draws` (draws, T) are what `risk` (T,) is the mean of; a theory is a curve (T,) and its own relative error.
+    """
+    if len(draws) < 2:
+        return {}
+    error = draws.std(0).numpy() / math.sqrt(len(draws))
+    moved = error > 0  # before the first step the risk is known
+    beyond = {name: np.abs(risk - curve) - own * curve for name, (curve, own) in theories.items()}
+    return {f"errors_off_{name}": (excess[moved] / error[moved]).max() for name, excess in beyond.items()}

@@ -21,7 +21,7 @@ from lemmata.regression.two_layer_descent import TwoLayer, descend
 from lemmata.study import Config, Curve, Measurements
 
 PUBLISHED_SEED = 12
-PUBLISHED_STEP, SLOW_STEP = 8e-5, 1e-6
+PUBLISHED_STEP, STABLE_STEP, SLOW_STEP = 8e-5, 2e-5, 1e-6  # the second: a quarter of the first
 # Published risk after so many steps, from the authors' repository: results/two_layer_nn/w1_v1_lr80/risk.txt, whose
 # first column counts from 0 what is counted from 1 here. One step size for both layers; and 1e-6 for the first layer.
 PUBLISHED_SAME = {

@@ -10,16 +10,26 @@ repository (one run each): best test error 18.1, 15.2 and 20.3 %, and with one s
 The repository's code as it stands divides the share of wrong labels by nine once too often, and would make 2.2 % of
 them.
 
-MNIST-1D (declared with it, since it takes 5 minutes on two cores). Our small stand-in: three convolutions with batch
-normalisation on 2,000 signals with 20 % wrong labels, SGD with momentum. In pilot runs without batch normalisation, or
-with perceptrons, there was no second descent on these data.
+MNIST-1D. Our small stand-in: three convolutions with batch normalisation on signals with 20 % wrong labels, SGD with
+momentum 0.9 and step size 0.02, 80 epochs; at paper scale 50 channels and 2,000 signals, at laptop scale 32 and 1,600,
+where a network takes 5 seconds. In pilot runs without batch normalisation, or with perceptrons, there was no second
+descent on these data. Sizes were chosen after pilot runs of seeds 0 and 1 (32 or 50 channels, 1,000 to 2,000 signals,
+step sizes 0.02 and 0.05): with fewer signals the network whose last layer is slow is not trained to its minimum in 80
+epochs, and larger steps make no larger bump. Heights and tolerances are those declared before.
 
-The guard that nothing is unstable looks, as the claims do at the test error, at the running mean of the training loss
-(CIFAR-10: training error) over three recorded epochs, which may rise by a twentieth of its first value. In a first run
-on MNIST-1D the running means never rose, while the raw loss of one run in five did, by 6 % for one epoch.
+The guard that nothing is unstable looks at the mean loss of the batches met in an epoch (MNIST-1D) or the training
+error (CIFAR-10), each as a running mean of three, as the claims look at the test error. It may rise by a twentieth of
+its first value.
+
+A second guard was added after a first run at laptop scale. There the smoothed test error had a bump of 1.5 to 3 points
+in each of five seeds, as in the pilot runs; but the mean over seeds had none, and falling curves with the same noise
+have a bump as high (`_heckel_2021_noise`). So the bump is claimed without and with this guard. At this scale it says
+nothing about a second descent; the published curve of CIFAR-10, of 4,000 epochs, has one when smoothed over 25.
+
 Seeds are independent draws of the data (MNIST-1D), wrong labels, initial weights and order.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,10 +42,12 @@ from lemmata.data import mnist1d
 from lemmata.data.corruption import corrupt_labels
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.studies._heckel_2021_cifar import fit
+from lemmata.studies._heckel_2021_noise import FEWEST, bump_of_noise
 from lemmata.studies.heckel_2021 import study as linear_study
 from lemmata.study import Config, Curve, Measurements, Study
 from lemmata.study.kinds import ordering, shape, value
-from lemmata.training import SGD, Probe, epochs_at, train
+from lemmata.study.kinds.shape import bump
+from lemmata.training import SGD, Probe, epochs_at, every, train
 
 study = Study(
     "heckel-2021-deep",
@@ -65,8 +77,13 @@ signals = study.experiment(
     "mnist1d",
     config=Signals,
     sweep={"fc_step": [SMALL, SAME, LARGE]},
-    seeds={"paper": 5},
-    vectorised=("seed", "fc_step"),
+    seeds={"smoke": 3, "laptop": 5, "paper": 5},
+    scales={
+        "smoke": {"n": 300, "channels": 8, "epochs": 40, "step_size": 0.4, "test": 100},
+        "laptop": {"n": 1600, "channels": 32, "test": 2000},
+    },
+    vectorised=("seed", "fc_step", "label_noise"),
+    block=10,
 )
 
 
@@ -75,21 +92,23 @@ def run_signals(configs: Sequence[Signals]) -> list[Measurements]:
     """Train all seeds and step sizes at once."""
     first = configs[0]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    drawn = {config.seed: _signals(config) for config in configs}
-    x, y = (torch.stack([drawn[config.seed][part] for config in configs]).to(device) for part in (0, 1))
+    x, y = (torch.stack(part).to(device) for part in zip(*map(_signals, configs), strict=True))
     x_test, y_test = mnist1d.generate(first.test, seed=2**31)
     probe = torch.tensor(x_test, dtype=torch.float32)[:, None].to(device), torch.tensor(y_test).to(device)
-    at = epochs_at([*range(1, 31), *range(32, first.epochs + 1, 4)])
+    at = epochs_at([*range(2, 41, 2), *range(44, first.epochs + 1, 4)])
     result = train(
         [nets.convnet1d(first.channels, batch_norm=True, seed=c.seed).to(device) for c in configs], x, y,
         optimiser=SGD(lr=first.step_size, momentum=0.9, lr_scale={"output": [c.fc_step for c in configs]}),
-        batch_size=128, epochs=first.epochs, seeds=[c.seed for c in configs], train_at=at,
+        batch_size=128, epochs=first.epochs, seeds=[c.seed for c in configs],
+        train_at=every(4),
         probes={"test_error": Probe(*probe, metric="error", at=at)},
     )  # fmt: skip
-    names = ("test_error", "train_error", "train_loss")
+    names = ("test_error", "train_error", "running_loss")
     return [
-        _measured({name: (result.curves[name][0].numpy(), result.curves[name][1][i].numpy()) for name in names})
-        for i in range(len(configs))
+        _measured(
+            {name: (result.curves[name][0].numpy(), result.curves[name][1][i].numpy()) for name in names}, config.seed
+        )
+        for i, config in enumerate(configs)
     ]
 
 
@@ -100,37 +119,50 @@ def _signals(config: Signals) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(x, dtype=torch.float32)[:, None], labels
 
 
-def _measured(curves: dict[str, Any]) -> Measurements:
+def _measured(curves: dict[str, Any], noise_seed: int | None = None) -> Measurements:
+    curves = {name: (np.asarray(x, dtype=float), np.asarray(y, dtype=float)) for name, (x, y) in curves.items()}
     finite = all(np.isfinite(y).all() for _, y in curves.values())
-    means = {f"mean_{name}": (x, _running_mean(y)) for name, (x, y) in curves.items() if name.startswith("train")}
-    best: Any = {"best_error": min(curves["test_error"][1])} if finite else {}
+    means = {f"mean_{name}": (x, _running_mean(y)) for name, (x, y) in curves.items() if name != "test_error"}
+    scalars: Any = {"best_error": min(curves["test_error"][1])} if finite else {}
+    if finite and noise_seed is not None and len(curves["test_error"][0]) >= FEWEST:
+        x, y = curves["test_error"]
+        of_noise = bump_of_noise(x, y, smooth=3, seed=noise_seed)
+        scalars |= {"bump_of_noise": of_noise, "bump_beyond_noise": bump(x, y, smooth=3).height - of_noise}
     return Measurements.of(
         status="ok" if finite else "diverged",
-        **best,
+        **scalars,
         **{name: Curve(x, y) for name, (x, y) in (curves | means).items()},
     )
 
 
-def _running_mean(y: Any) -> np.ndarray:
+def _running_mean(y: np.ndarray) -> np.ndarray:
     """Mean of each value and its two neighbours; the ends are repeated."""
-    return np.convolve(np.pad(np.asarray(y, dtype=float), 1, mode="edge"), np.full(3, 1 / 3), "valid")
+    return np.convolve(np.pad(y, 1, mode="edge"), np.full(3, 1 / 3), "valid")
 
 
-twice = signals.claim(
-    "with one step size the test error descends twice",
+signals.claim(
+    "with one step size the test error, smoothed, rises before its last fall, while the training loss falls",
+    name="signals-bump",
+    where="Fig. 1 and 4 (there on CIFAR-10)",
+    kind=shape.double_descent(of="test_error", height=0.015, smooth=3, guard="mean_running_loss", tolerance=0.05),
+    select={"fc_step": SAME, "label_noise": 0.2},
+    note="height: twice the standard error of a test error of 0.35 on 4,000 signals",
+).control("true labels", label_noise=0.0)
+signals.claim(
+    "it descends twice: the rise is more than the noise of single epochs makes of one descent",
     name="signals-double-descent",
     where="Fig. 1 and 4 (there on CIFAR-10)",
-    kind=shape.double_descent(of="test_error", height=0.015, smooth=3, guard="mean_train_loss", tolerance=0.05),
-    select={"fc_step": SAME},
-    note="height: twice the standard error of a test error of 0.35 on 4,000 signals",
-)
-twice.control("true labels", label_noise=0.0)
+    kind=value(of="bump_beyond_noise", null=0.0),
+    select={"fc_step": SAME, "label_noise": 0.2},
+    within=(0.0, math.inf),
+    note="height of the smoothed bump less the mean height of 200 falling curves with the same noise",
+).control("true labels", label_noise=0.0)
 signals.claim(
     "a step size a hundred times smaller for the last layer leaves one descent",
     name="signals-elimination",
     where="Fig. 4",
-    kind=shape.single_descent(of="test_error", height=0.015, smooth=3, guard="mean_train_loss", tolerance=0.05),
-    select={"fc_step": SMALL},
+    kind=shape.single_descent(of="test_error", height=0.015, smooth=3, guard="mean_running_loss", tolerance=0.05),
+    select={"fc_step": SMALL, "label_noise": 0.2},
 ).control("one step size", fc_step=SAME)
 signals.claim(
     "the smaller the last layer's step size, the lower the best error",
@@ -221,8 +253,12 @@ for label, fc_step, number in (("same", 0.1, 0.181), ("small", 0.001, 0.152), ("
 
 @signals.figure
 def signals_error(table: Any) -> Figure:
-    """Test and training error against epochs for the three step sizes."""
-    return _errors(table, "mnist1d", "MNIST-1D, 20 % wrong labels", [])
+    """Test and training error against epochs for the three step sizes, and where one step size fits the samples."""
+    rows = table[~table["control"] & (table["fc_step"] == SAME)]
+    epochs = rows["train_error"].iloc[0].x
+    fitted = epochs[np.mean([curve.y for curve in rows["train_error"]], axis=0) <= 0.01]
+    marks = [Reference(label="fitted, step size 1", value=fitted[0], axis="x", role="theory")] if len(fitted) else []
+    return _errors(table, "mnist1d", "MNIST-1D, 20 % wrong labels", marks)
 
 
 @cifar.figure

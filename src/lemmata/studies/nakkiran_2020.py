@@ -21,8 +21,8 @@ had been seen too, when heights were set: a peak counts if it is a quarter above
 each seed's peak is compared with its own threshold.
 
 Over the epochs, a second descent of the test error is claimed as the paper states it, with the guard that the training
-loss does not rise. The pilot runs had one U. Where it is found is another study's subject: convolutional networks with
-batch normalisation on the same data (heckel-2021-deep).
+loss does not rise. The pilot runs had one minimum. Convolutional networks with batch normalisation on the same data are
+another study's subject (heckel-2021-deep), where the noise of single epochs leaves it open.
 
 Seeds are independent draws of samples, wrong labels, initial weights and order. Five of them left open where the peak
 over the samples is, since the loss is nearly flat below it; it has twelve.
@@ -241,7 +241,8 @@ epochs.claim(
     where="epoch-wise double descent",
     kind=shape.double_descent(of="test_error", height=0.015, smooth=3, guard="train_loss", tolerance=0.05),
     select=PLAIN,
-    note="height: one and a half standard errors of an error of 0.7 on 2,000 signals",
+    note="height: one and a half standard errors of an error of 0.7 on 2,000 signals; a bump is never below 0, so that "
+    "its direction says nothing",
 ).control("true labels", label_noise=0.0)
 epochs.claim(
     "its loss rises once it fits the samples, and stays above its least value",
