@@ -190,6 +190,13 @@ def test_recurrent_layers_and_positions_as_rows():
     assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
 
 
+def test_the_first_activation_after_a_layer_is_its_own():
+    model, x, y = built(nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.ReLU())), draw(4, 3), torch.arange(4) % 3
+    found = signals(model, (x, y))
+    assert found.activations == ("tanh",)
+    agrees(found.activation, [model[:2](x).detach()])
+
+
 def test_parametrised_layers_are_layers():
     """Weight normalisation keeps no weight in the layer itself; the gradient is by the weight that is applied."""
     plain = built(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)))
