@@ -90,6 +90,25 @@ def test_paths_around_a_layer_are_not_counted():
     assert torch.allclose(found.values[1], wanted, atol=1e-12)
 
 
+def test_a_normalisation_before_the_activation_is_differentiated():
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 2)).double().eval()
+    model[1].running_var.copy_(torch.tensor([0.1, 0.5, 1.0, 2.0, 4.0]))
+    x = draw(3, 4)
+    found = layer_jacobians(model, x)
+    assert found.ways[0] == "automatic differentiation"
+    assert torch.allclose(found.values[0], torch.stack([singular_values(model[:3], each) for each in x]), rtol=1e-9)
+
+
+def test_positions_as_rows_belong_to_their_sample():
+    """Each sample's five positions are rows of the layer; its Jacobian has the layer's as blocks."""
+    model = nn.Sequential(nn.Flatten(0, 1), nn.Linear(3, 2), nn.Tanh(), nn.Unflatten(0, (-1, 5)), nn.Flatten()).double()
+    x = draw(4, 5, 3)
+    found = layer_jacobians(model, x)
+    assert found.shapes == ((10, 15),)
+    wanted = torch.stack([singular_values(lambda a: model[2](model[1](a)), each) for each in x])
+    assert torch.allclose(found.values[0], wanted, rtol=1e-9, atol=1e-13)
+
+
 class Words(nn.Module):
     """An embedding, attention, and a readout."""
 
@@ -185,7 +204,7 @@ def test_what_has_no_jacobian_is_refused():
     with pytest.raises(UnknownName, match="layer"):
         layer_jacobians(model, x, layers=["hidden9"])
     with pytest.raises(InvalidInput, match="not along its first axis"):
-        layer_jacobians(Sideways(), torch.ones(3, 2, 2))
+        layer_jacobians(Sideways(), torch.ones(3, 2, 2))  # the two samples after the first, by chance as many as rows
 
 
 class Sideways(nn.Module):
