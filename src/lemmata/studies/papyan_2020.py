@@ -48,7 +48,7 @@ digits = study.experiment(
     sweep={},
     seeds={"smoke": 3, "laptop": 5, "paper": 5},
     scales={
-        "smoke": {"widths": (64, 32), "per_class": 30, "batch_size": 50, "epochs": 80},
+        "smoke": {"widths": (64, 32), "per_class": 30, "batch_size": 50, "epochs": 30},
         "paper": {"data": "mnist", "per_class": 5000, "widths": (1024, 1024, 512), "epochs": 350, "batch_size": 128,
                   "weight_decay": 5e-4},
     },

@@ -59,7 +59,7 @@ sinusoids = study.experiment(
     config=Sinusoids,
     sweep={"amplitudes": ["equal", "increasing"]},
     seeds={"smoke": 3, "laptop": 5, "paper": 10},
-    scales={"smoke": {"width": 32, "depth": 3, "steps": 500}, "paper": PAPER},
+    scales={"smoke": {"width": 32, "depth": 3, "steps": 200}, "paper": PAPER},
     vectorised=("seed", "amplitudes"),
 )
 sinusoids.trial(run)
@@ -114,7 +114,7 @@ bandwidth = study.experiment(
         {"bandwidth": [10.0], **{name: [setting] for name, setting in BEYOND.items()}},
     ],
     seeds={"smoke": 3, "laptop": 5, "paper": 10},
-    scales={"smoke": {"width": 32, "depth": 3}, "paper": {"width": 256, "depth": 6}},
+    scales={"smoke": {"width": 32, "depth": 3, "steps": 100}, "paper": {"width": 256, "depth": 6}},
     vectorised=("seed",),
 )
 bandwidth.trial(run)

@@ -1,0 +1,138 @@
+"""The study of Rahaman et al.: its spectra, moves and kernels against literal computations, and its verdicts."""
+
+import numpy as np
+import pytest
+import torch
+
+from lemmata import laboratory
+from lemmata.figures import static
+from lemmata.studies import _rahaman_2019_training as training
+from lemmata.studies import rahaman_2019 as rahaman
+from lemmata.studies._rahaman_2019_training import Sinusoids
+from lemmata.training.ensemble import Ensemble
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+TINY = {"n": 32, "count": 3, "width": 8, "depth": 2, "steps": 20}
+
+
+@pytest.mark.parametrize("amplitudes", ["equal", "increasing"])
+def test_targets_have_their_amplitudes_at_their_frequencies_and_nothing_else(amplitudes):
+    """N A_k / 2 in modulus; float32 targets, 1e-4."""
+    config = Sinusoids(amplitudes=amplitudes, n=64, lowest=3, spacing=5, count=4, seed=1)
+    _, y, _ = training.draw(config)
+    whole = np.abs(np.fft.rfft(y[:, 0].double().numpy()))
+    expected = np.zeros(33)
+    expected[[3, 8, 13, 18]] = 32 * (np.ones(4) if amplitudes == "equal" else np.array([0.25, 0.5, 0.75, 1]))
+    np.testing.assert_allclose(whole, expected, atol=1e-4)
+    np.testing.assert_allclose(np.abs(training.spectrum(y, config.frequencies)), expected[[3, 8, 13, 18]], atol=1e-4)
+
+
+def test_features_have_their_bandwidth():
+    """Inner products of features estimate exp(-(2 pi sigma dx)^2 / 2); 4,000 features, 4.5 standard errors."""
+    x, _, _ = training.draw(Sinusoids(bandwidth=3.0, features=4000, n=64, seed=2))
+    assert x.shape == (64, 8000)
+    kernel = (x @ x.T / 4000).numpy()
+    lag = np.subtract.outer(np.arange(64), np.arange(64)) / 64
+    np.testing.assert_allclose(kernel, np.exp(-((2 * np.pi * 3 * lag) ** 2) / 2), atol=4.5 * (0.5 / 4000) ** 0.5)
+
+
+def test_steps_are_those_of_torch():
+    """20 steps of torch's Adam, float32: losses and shares to 1e-3."""
+    config = Sinusoids(**TINY, seed=4)
+    (found,) = training.run([config])
+    x, y, net = training.draw(config)
+    rule = torch.optim.Adam(net.parameters(), lr=1e-3)
+    for _ in range(20):
+        rule.zero_grad()
+        (net(x) - y).square().mean().backward()
+        rule.step()
+    with torch.no_grad():
+        f = net(x)
+    assert found.scalars["final_loss"] == pytest.approx(float((f - y).square().mean()), rel=1e-3)
+    F, G = (np.fft.fft(part[:, 0].double().numpy())[[2, 4, 6]] for part in (f, y))
+    shares = [found.curves[f"share_{i}"].y[-1] for i in range(3)]
+    np.testing.assert_allclose(shares, 1 - np.abs(F - G) / np.abs(G), atol=1e-4)
+
+
+def test_moves_have_their_length_and_are_undone():
+    """A linear model: |F f_k| after a move by hand, direction by direction."""
+    config = Sinusoids(**TINY, seed=0, perturbation=0.2)
+    x, _, net = training.draw(config)
+    ensemble = Ensemble.of([net], "mse")
+    before = ensemble.theta.clone()
+    found = training.retained(ensemble, x[None], config.frequencies, config, [0])[0]
+    assert torch.equal(ensemble.theta, before)
+    weights = [p.detach().clone() for p in net.parameters()]
+    length = float(torch.cat([w.flatten() for w in weights]).norm())
+    random, total = torch.Generator().manual_seed(20_000), np.zeros(3)
+    with torch.no_grad():
+        start = np.abs(training.spectrum(net(x), config.frequencies))
+        for _ in range(training.DIRECTIONS):
+            move = [torch.randn(w.shape, generator=random) for w in weights]
+            size = float(torch.cat([w.flatten() for w in move]).norm())
+            for p, w, v in zip(net.parameters(), weights, move, strict=True):
+                p.copy_(w + 0.2 * length / size * v)
+            total += np.abs(training.spectrum(net(x), config.frequencies)) / start
+    np.testing.assert_allclose(found, total / training.DIRECTIONS, rtol=1e-3)
+
+
+def test_the_kernel_is_that_of_gradients():
+    config = Sinusoids(n=16, count=3, width=6, depth=1)
+    x, _, net = training.draw(config)
+    rows = [
+        torch.cat([g.flatten() for g in torch.autograd.grad(net(one[None]).sum(), list(net.parameters()))]) for one in x
+    ]
+    J = torch.stack(rows).double().numpy()
+    transform = np.fft.fft(J, axis=0)[config.frequencies]
+    expected = (np.abs(transform) ** 2).sum(1) / 16
+    np.testing.assert_allclose(training.kernel_spectrum(net, x, config.frequencies), expected, rtol=1e-4)
+
+
+def test_a_frequency_that_is_never_learned_comes_last():
+    config = Sinusoids(**TINY)
+    share = np.array([[0.1, 0.9, 0.2], [0.85, 0.9, 0.3]])
+    found = training.measured(
+        config, training.draw(config), np.array([5, 10]), share=share, loss=np.ones(2), kept=np.array([3.0, 2.0, 1.0])
+    )
+    assert found.curves["first"].y.tolist() == [10, 5, np.inf]
+    assert found.scalars["order"] == pytest.approx(0.5)
+    assert found.scalars["order_of_moves"] == -1
+    assert found.scalars["learned"] == 2
+
+
+def test_members_do_not_see_each_other():
+    configs = [Sinusoids(**TINY, seed=seed, amplitudes=kind) for seed, kind in ((0, "equal"), (1, "increasing"))]
+    for config, found in zip(configs, training.run(configs), strict=True):
+        (alone,) = training.run([config])
+        for name in ("share_1", "retained"):
+            np.testing.assert_allclose(found.curves[name].y, alone.curves[name].y, atol=1e-4)
+
+
+# ---- verdicts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    found = laboratory.run(rahaman.study, scale="smoke", store=tmp_path_factory.mktemp("rahaman"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
+
+
+def test_nothing_is_void_at_smoke_scale(smoke):
+    assert Outcome.VOID not in {verdict.outcome for verdict in smoke[0].values()}
+
+
+def test_figures_draw(smoke):
+    for name, experiment in rahaman.study.experiments.items():
+        for figure in experiment.figures:
+            assert str(static.render(figure(smoke[1][name]))).startswith("<svg")
+
+
+@pytest.mark.slow
+def test_every_claim_at_laptop_scale(tmp_path):
+    found = laboratory.run(rahaman.study, scale="laptop", store=tmp_path)
+    for verdict in found.verdicts:
+        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
