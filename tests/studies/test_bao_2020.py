@@ -208,7 +208,8 @@ def test_rotations_have_the_curvature_stated():
 
     def along(angle: float) -> float:
         c, s = np.cos(angle), np.sin(angle)
-        return closed.loss(*(2 * [np.array([[c, -s], [s, c]]) @ at]), e, lam)
+        turned = np.array([[c, -s], [s, c]]) @ at
+        return closed.loss(turned, turned, e, lam)
 
     second = (along(h) - 2 * along(0.0) + along(-h)) / h**2
     assert closed.flattest_rotation(e, lam) == pytest.approx(second / (2 * (at**2).sum()), rel=1e-5)

@@ -1,5 +1,7 @@
 """The figures of the study of Bao, Lucas, Sachdeva and Grosse (2020)."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
@@ -23,7 +25,9 @@ def paths(table) -> Figure:
         ("subspace_curve", "subspace distance", True),
     ):
         series = [
-            Series.over_seeds(text, _floored(rows, name) if log else rows, y=name)
+            _bare(Series.over_seeds(text, _floored(rows, name), y=name))
+            if log
+            else Series.over_seeds(text, rows, y=name)
             for method, text in LABELS.items()
             if len(rows := own[own.method == method])
         ]
@@ -39,6 +43,11 @@ def paths(table) -> Figure:
         "drawn there; non-uniform L2 loses two components, whose penalties exceed their eigenvalues.",
         panels=panels,
     )
+
+
+def _bare(series: Series, *, seeds: bool = True) -> Series:
+    """Without its band, which on a logarithmic axis may end below zero; without single seeds where all are equal."""
+    return replace(series, low=None, high=None, seeds=series.seeds if seeds else None)
 
 
 def _floored(rows, name: str):
@@ -78,7 +87,7 @@ def dead_units(table) -> Figure:
         x=Axis(label="largest r, the root of the largest penalty"),
         y=Axis(label="subspace distance"),
         series=[
-            Series.over_seeds("descent, 2,500 steps", own, x="r_max", y="subspace", style="points"),
+            _bare(Series.over_seeds("descent, 2,500 steps", own, x="r_max", y="subspace", style="points"), seeds=False),
             Series(label="optimum, closed form", x=grid, y=curve, role="theory"),
         ],
         references=[
@@ -115,7 +124,7 @@ def condition_numbers(table) -> Figure:
     )
     return Figure(
         name="condition-numbers",
-        title="Rotations are flat for penalties, and not for the augmented gradient",
+        title="Rotations are flat for penalties only",
         caption="Exact, at the optimum: the condition number of the Hessian of non-uniform L2, and the ratio of rates "
         "of the rotation-augmented gradient. Twelve evenly spaced eigenvalues between ends that the seed draws.",
         panels=[panel],
@@ -129,7 +138,7 @@ def steps(table) -> Figure:
         rows = table[table.method == method]
         rows = rows.groupby("k").filter(lambda some: bool(np.isfinite(some.arrival).all()))
         if len(rows):
-            series.append(Series.over_seeds(LABELS[method], rows, x="k", y="arrival"))
+            series.append(_bare(Series.over_seeds(LABELS[method], rows, x="k", y="arrival")))
     k = np.array([2.0, 20.0])
     read = {"non-uniform": (100, 11_000), "rotation": (850, 3700)}
     for method, ends in read.items():

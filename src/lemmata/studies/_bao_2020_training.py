@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -96,15 +96,13 @@ def measured(config: Autoencoder, found: dict[str, np.ndarray]) -> Measurements:
         return Measurements(status="diverged")
     names = ("alignment", "ordered", "subspace")
     at = {step: config.marks.index(step) for step in (1000, 3000, 10_000) if step in config.marks}
-    early = {f"alignment_{step}": found["alignment"][i] for step, i in at.items()}
-    return Measurements.of(
-        **{f"{name}_curve": Curve(config.marks, found[name]) for name in names},
-        **{name: found[name][-1] for name in names}, **early,
-        **direction(found["last"]), **ended(config, found["last"]),
-    )  # fmt: skip
+    early: dict[str, Any] = {f"alignment_{step}": found["alignment"][i] for step, i in at.items()}
+    curves: dict[str, Any] = {f"{name}_curve": Curve(np.array(config.marks), found[name]) for name in names}
+    last: dict[str, Any] = {name: found[name][-1] for name in names}
+    return Measurements.of(**curves, **last, **early, **direction(found["last"]), **ended(config, found["last"]))
 
 
-def direction(decoder: np.ndarray) -> dict[str, float]:
+def direction(decoder: np.ndarray) -> dict[str, Any]:
     """Spearman's rho between the units of a transposed decoder (k, m) and the axes that they lie along most."""
     from scipy.stats import spearmanr
 
@@ -114,7 +112,7 @@ def direction(decoder: np.ndarray) -> dict[str, float]:
     return {"order": float(spearmanr(np.arange(len(axes)), axes).statistic) if len(set(axes)) > 1 else 0.0}
 
 
-def ended(config: Autoencoder, decoder: np.ndarray) -> dict[str, float]:
+def ended(config: Autoencoder, decoder: np.ndarray) -> dict[str, Any]:
     """Rank of the decoder, and what the closed form says of it: rank, subspace distance, penalties out of bounds."""
     singular = np.linalg.svd(decoder, compute_uv=False)
     e, penalty = config.spectrum, np.sort(config.r) ** 2
