@@ -101,12 +101,13 @@ def test_members_do_not_see_each_other():
 
 def test_smoke_run(tmp_path):
     finished = laboratory.run(benign.study, scale="smoke", store=tmp_path / "store")
+    assert finished.outcome is not None
     assert not finished.outcome.failed
     outcomes = {verdict.claim.name: verdict.outcome for verdict in finished.verdicts}
     assert not {Outcome.VOID, Outcome.CONTRADICTED} & set(outcomes.values())
     assert outcomes["interpolates"] is Outcome.REPRODUCED
     for figure in benign.main.figures:
-        assert "<svg" in static.render(figure(finished.tables["spectra"]))
+        assert "<svg" in str(static.render(figure(finished.tables["spectra"])))
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The study of Hastie et al.: conditional risks against dense algebra and literal noise, and its verdicts."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ from lemmata.studies._theory_curve import near_theory
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
-SMALL = {"n": 30, "directions": 3, "draws": 2}
+SMALL: dict[str, Any] = {"n": 30, "directions": 3, "draws": 2}
 
 
 def dense(x: np.ndarray, beta: np.ndarray, v: np.ndarray, ridge: float) -> tuple[float, float]:
@@ -59,11 +61,11 @@ def test_conditional_risk_is_the_mean_over_noise():
 def test_truths_are_on_their_sphere_and_samples_have_their_law():
     random = torch.Generator().manual_seed(0)
     for signal, empty in (("all", 0), ("strong", 20), ("weak", 20)):
-        beta = regression.truths(Regression(features=40, signal=signal, **SMALL), random)
+        beta = regression.truths(Regression.build({"features": 40, "signal": signal, **SMALL}), random)
         torch.testing.assert_close(beta.square().sum(0), torch.full((3,), 5.0).double())
         assert int((beta == 0).all(1).sum()) == empty
     for law in ("gaussian", "rademacher", "radial"):
-        x = regression.sample(Regression(n=4000, features=40, weak=0.25, law=law), random)
+        x = regression.sample(Regression.build({"n": 4000, "features": 40, "weak": 0.25, "law": law}), random)
         moments = x.square().mean(0)  # one entry: deviation 2^(1/2) / 63, or 0.9 / 63 of a radius that all share
         assert float(moments[:20].mean()) == pytest.approx(1.0, abs=0.08)
         assert float(moments[20:].mean()) == pytest.approx(0.25, abs=0.02)
@@ -135,13 +137,14 @@ def test_near_theory_has_a_component_a_level_with_its_own_margin():
 
 def test_smoke_run(tmp_path):
     finished = laboratory.run(hastie.study, scale="smoke", store=tmp_path / "store")
+    assert finished.outcome is not None
     assert not finished.outcome.failed
     outcomes = {verdict.claim.name: verdict.outcome for verdict in finished.verdicts}
     assert not {Outcome.VOID, Outcome.CONTRADICTED} & set(outcomes.values())
     assert outcomes["ridge-dominates"] is Outcome.REPRODUCED
     for experiment in hastie.study.experiments.values():
         for figure in experiment.figures:
-            assert "<svg" in static.render(figure(finished.tables[experiment.name]))
+            assert "<svg" in str(static.render(figure(finished.tables[experiment.name])))
 
 
 @pytest.mark.slow

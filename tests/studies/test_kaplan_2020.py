@@ -116,13 +116,14 @@ def test_members_do_not_see_each_other():
 
 def test_smoke_run(tmp_path):
     finished = laboratory.run(kaplan.study, scale="smoke", store=tmp_path / "store")
+    assert finished.outcome is not None
     assert not finished.outcome.failed
     outcomes = {verdict.claim.name: verdict.outcome for verdict in finished.verdicts}
     assert not {Outcome.VOID} & set(outcomes.values())
     assert outcomes["language-models"] is Outcome.NOT_TESTABLE
     for experiment in kaplan.study.experiments.values():
         for figure in experiment.figures:
-            assert "<svg" in static.render(figure(finished.tables[experiment.name]))
+            assert "<svg" in str(static.render(figure(finished.tables[experiment.name])))
 
 
 @pytest.mark.slow

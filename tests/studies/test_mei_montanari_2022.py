@@ -134,12 +134,13 @@ def test_weights_in_a_subspace_stay_on_their_sphere_and_miss_half_of_the_signal(
 
 def test_smoke_run(tmp_path):
     finished = laboratory.run(mei.study, scale="smoke", store=tmp_path / "store")
+    assert finished.outcome is not None
     assert not finished.outcome.failed
     outcomes = {verdict.claim.name: verdict.outcome for verdict in finished.verdicts}
     assert Outcome.VOID not in set(outcomes.values())
     assert outcomes["interpolation-optimal"] is not Outcome.CONTRADICTED
     for figure in mei.main.figures:
-        assert "<svg" in static.render(figure(finished.tables["features"]))
+        assert "<svg" in str(static.render(figure(finished.tables["features"])))
 
 
 @pytest.mark.slow

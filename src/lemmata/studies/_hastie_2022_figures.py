@@ -67,9 +67,8 @@ def correlated(table) -> Figure:
             series.append(Series.over_seeds(words, rows, x="gamma", y="risk"))
             gamma = np.geomspace(rows.gamma.min(), rows.gamma.max(), 40)
             weak, n, snr = float(rows.weak.min()), int(rows.n.max()), float(rows.snr.max())
-            risks = [
-                Regression(n=n, features=round(g * n), weak=weak, signal=signal, snr=snr).theory().total for g in gamma
-            ]
+            fields = {"n": n, "weak": weak, "signal": signal, "snr": snr}
+            risks = [Regression.build({**fields, "features": round(g * n)}).theory().total for g in gamma]
             series.append(Series(label=f"fixed point, {words}", x=gamma, y=risks, role="theory"))
     return Figure(
         name="correlated",

@@ -7,6 +7,7 @@ between them. The minimum is the vertex of the parabola in log(p) through the le
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ def _measured(config: SecondDescent, traces: np.ndarray) -> Measurements:
     risk = config.snr * (1 - 1 / gamma) + traces
     rise = float((risk - np.minimum.accumulate(risk)).max()) / config.snr
     place = vertex(gamma, risk)
-    inner = {} if np.isnan(place) else {"minimum": place}
+    inner: dict[str, Any] = {} if np.isnan(place) else {"minimum": place}
     return Measurements.of(risk=Curve(gamma, risk), rise=rise, at_largest=float(risk[-1]) / config.snr, **inner)
 
 

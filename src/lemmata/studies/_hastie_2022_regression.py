@@ -7,7 +7,7 @@ over `directions` truths, uniform on their sphere, and over `draws` samples a se
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -66,7 +66,8 @@ class Regression(Config):
         share = {"all": strong / self.features, "strong": 1.0, "weak": 0.0}[self.signal]
         signal = [self.snr * share, self.snr * (1 - share)]
         kept = slice(2 if weak else 1)
-        return Population([1.0, self.weak][kept], [strong, weak][kept], signal[kept], noise=1.0)
+        values, counts = np.array([1.0, self.weak]), np.array([strong, weak])
+        return Population(values[kept], counts[kept], np.array(signal)[kept], noise=1.0)
 
     def theory(self) -> Risk:
         """The limiting risk, of the general fixed point."""
@@ -131,7 +132,9 @@ def measured(config: Regression, risks: Sequence[ConditionalRisk]) -> Measuremen
     theory, risk = config.theory(), bias + variance
     gamma = config.features / config.n
     isotropic = isotropic_risk(gamma, config.snr)
-    best = {"log2_best_ridge": float(np.log2(best_ridge(risks, config.unit)))} if config.weak == 1 else {}
+    best: dict[str, Any] = (
+        {"log2_best_ridge": float(np.log2(best_ridge(risks, config.unit)))} if config.weak == 1 else {}
+    )
     return Measurements.of(
         gamma=gamma, risk=risk, log_risk=float(np.log(risk)), bias=bias, variance=variance,
         predicted=theory.total, deviation=risk / theory.total - 1, stated_error=theory.relative_error,

@@ -107,7 +107,7 @@ def _measured(config: Frontier, biases: np.ndarray, variances: np.ndarray) -> Me
         ratios.append(size**2 / C)
     logs = np.log(config.budgets)
     return Measurements.of(
-        frontier=Curve(config.budgets, best), size=Curve(config.budgets, sizes),
+        frontier=Curve(config.budgets, np.array(best)), size=Curve(config.budgets, np.array(sizes)),
         loss_exponent=np.polyfit(logs, np.log(best), 1)[0], size_exponent=np.polyfit(logs, np.log(sizes), 1)[0],
         ratio=float(np.exp(np.mean(np.log(ratios)))),
     )  # fmt: skip

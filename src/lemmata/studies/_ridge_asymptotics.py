@@ -41,7 +41,7 @@ class Population:
     fractions: a spectrum given by a density. Raises `InvalidInput` for shapes that differ or a variance that is not
     positive.
 
-    >>> Population([1.0], [400], [5.0]).features
+    >>> Population(np.ones(1), np.array([400]), np.array([5.0])).features
     400.0
     """
 
@@ -90,7 +90,7 @@ class Risk:
 def effective_ridge(population: Population, n: float, ridge: float = 0.0) -> float:
     """The root kappa >= ridge of n ridge / kappa + df1(kappa) = n, whose left side falls from infinity to 0.
 
-    >>> round(effective_ridge(Population([1.0], [400], [5.0]), 200), 12)
+    >>> round(effective_ridge(Population(np.ones(1), np.array([400]), np.array([5.0])), 200), 12)
     1.0
     """
     v, counts = population.variances, population.counts
@@ -109,7 +109,7 @@ def effective_ridge(population: Population, n: float, ridge: float = 0.0) -> flo
 def ridge_risk(population: Population, n: float, ridge: float = 0.0) -> Risk:
     """The limiting excess risk of ridge regression on n samples; infinite where n = df2.
 
-    >>> over, under = Population([1.0], [400], [5.0]), Population([1.0], [100], [5.0])
+    >>> over, under = (Population(np.ones(1), np.array([p]), np.array([5.0])) for p in (400, 100))
     >>> round(ridge_risk(over, 200).total, 12), round(ridge_risk(under, 200).total, 12)
     (3.5, 1.0)
     """
