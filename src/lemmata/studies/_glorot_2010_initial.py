@@ -70,12 +70,17 @@ def measure_jacobians(configs: Sequence[Initial]) -> list[Measurements]:
 
 
 def _drawn(config: Initial) -> tuple[nn.Module, Tensor, Tensor, list[int]]:
-    example = Examples(config.data, config.seed, test=OBSERVED)
+    example = _examples(config.data, config.seed)
     net = network(
         example.inputs, config.widths, example.classes, activation=config.activation,
         initialisation=config.initialisation, seed=config.seed, gain=config.gain,
     )  # fmt: skip
     return net, example.x_test, example.y_test, [example.inputs, *config.widths, example.classes]
+
+
+@cache
+def _examples(data: Name, seed: int) -> Examples:
+    return Examples(data, seed, test=OBSERVED)
 
 
 def _passed(config: Initial) -> tuple[propagation.Signals, Tensor, list[int], dict[str, Curve]]:

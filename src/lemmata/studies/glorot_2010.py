@@ -67,7 +67,7 @@ variances = study.experiment(
     config=Initial,
     sweep={"activation": ["tanh", "softsign", "sigmoid"], "initialisation": ["standard", "normalised"]},
     seeds={"smoke": 3, "laptop": 5, "paper": 20},
-    scales={"smoke": {"width": 150, "activation": ["tanh"]}},
+    scales={"smoke": {"width": 250, "activation": ["tanh"]}},
     vectorised=("seed", "theory"),
     data=lambda config: source(config.data),
 )
@@ -273,7 +273,7 @@ digits = study.experiment(
         {"data": ["mnist-5k"], "units": ["sigmoid"]},
     ],
     seeds={"smoke": 3, "laptop": 6},
-    scales={"smoke": {"steps": 400, "width": 24}, "laptop": {"steps": 1500}},
+    scales={"smoke": {"steps": 800, "width": 24}, "laptop": {"steps": 1500}},
     vectorised=("seed", "units", "initialisation"),
     data=lambda config: source(config.data),
 )
