@@ -25,7 +25,7 @@ import math
 from lemmata.studies import _power_2022_figures as figures
 from lemmata.studies._power_2022_training import Table, run
 from lemmata.study import Paper, Study
-from lemmata.study.kinds import difference, exact, trend, value
+from lemmata.study.kinds import difference, reached, trend, value
 
 study = Study(
     "power-2022",
@@ -47,7 +47,7 @@ sums = study.experiment(
     "sums",
     config=Table,
     sweep=[{"fraction": [0.6, 0.7, 0.8]}, {"weight_decay": [0.0]}],
-    seeds={"smoke": 3, "laptop": 5, "paper": 5},
+    seeds={"smoke": 2, "laptop": 5, "paper": 5},
     scales={"smoke": {"p": 11, "steps": 300, "width": 64}, "paper": PAPER},
     vectorised=("seed", "weight_decay"),
 )
@@ -62,10 +62,11 @@ sums.claim(
     "the network finds the cells it has not seen",
     name="generalises",
     where="abstract: from chance to perfect generalisation",
-    kind=exact(of="best", at_least=0.95),
+    kind=reached(of="others", threshold=0.95, rising=True),
     select=FEWEST,
     quoted="generalisation, well past the point of overfitting",
-    note="95 % of the other cells within 10,000 steps, in every run",
+    within=(0, 10_000),
+    note="95 % of the other cells within 10,000 steps",
 ).control("no weight decay", weight_decay=0.0).control("20 % of the cells", fraction=0.2)
 
 sums.claim(
