@@ -203,3 +203,18 @@ def test_errors_of_the_mean_are_those_of_its_draws():
     beyond = _errors_of_mean(torch.tensor(draws), draws.mean(0), {"curve": (np.array([5.0, 2.0]), 0.1)})
     assert beyond == {"errors_off_curve": pytest.approx((1.0 - 0.2) / (1.0 / np.sqrt(3)), rel=1e-12)}
     assert _errors_of_mean(torch.tensor(draws[:1]), draws[0], {"curve": (draws[0], 0.1)}) == {}
+
+
+CONTRADICTED = {"own-setting-best-risk", "two-layer-guarded", "two-layer-improvement"}
+
+
+@pytest.mark.slow
+def test_laptop_scale_has_the_verdicts_that_are_documented(tmp_path):
+    """Theorem 1 is too far from its conditions in its own figure; the two-layer figure is an instability."""
+    found = laboratory.run(study, scale="laptop", store=tmp_path / "store")
+    for verdict in found.verdicts:
+        name = verdict.claim.name
+        wanted = "contradicted" if name in CONTRADICTED else "reproduced"
+        assert verdict.outcome.value == wanted, (name, verdict.reason)
+        assert all(control.outcome.value == "refuted" for control in verdict.controls), name
+    assert len(found.verdicts) == 24
