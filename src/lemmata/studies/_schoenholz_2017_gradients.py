@@ -14,7 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lemmata.propagation import mean_field
+from lemmata.propagation.activations import nonlinearity
+from lemmata.propagation.duals import diagonal
 from lemmata.study import Config, Curve, Measurements
 
 GRID = np.geomspace(1.0, 3.2, 9)
@@ -32,8 +33,7 @@ class Gradients(Config):
 
 def send_back(configs: Sequence[Gradients]) -> list[Measurements]:
     """The growth of squared gradients a layer, against the weight variance; the theory once for all seeds."""
-    fields = [mean_field("tanh", float(sw), configs[0].bias_variance) for sw in GRID]
-    q, expected = (np.array([getattr(found, name) for found in fields]) for name in ("q", "chi_1"))
+    q, expected = fixed_points(GRID, configs[0].bias_variance)
     return [_measured(config, q, expected) for config in configs]
 
 
@@ -69,6 +69,19 @@ def log_growth(config: Gradients, sw: Tensor, q: Tensor) -> Tensor:
     for G, slope in zip(reversed(weights), reversed(slopes[:-1]), strict=True):
         back = gain * (back @ G) * slope
     return (back.square().sum(2) / last).mean(0).log() / config.depth
+
+
+def fixed_points(weights: np.ndarray, bias: float) -> tuple[np.ndarray, np.ndarray]:
+    """Variance q and growth chi_1 at the fixed point for each weight variance: `mean_field` without correlations.
+
+    By Newton's method from above, where the variance map of tanh, which is concave, is below the diagonal.
+    """
+    phi, sw = nonlinearity("tanh"), torch.tensor(weights, dtype=torch.float64)
+    q = sw + bias
+    for _ in range(12):
+        at = diagonal(phi, q)
+        q = q - (sw * at.square + bias - q) / (sw * at.derivative - 1)
+    return q.numpy(), (sw * diagonal(phi, q).square_slope).numpy()
 
 
 def crossing(x: np.ndarray, y: np.ndarray) -> float:

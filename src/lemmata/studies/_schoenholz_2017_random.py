@@ -18,7 +18,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lemmata.propagation import MeanField, mean_field
+from lemmata.errors import InvalidInput
+from lemmata.propagation import MeanField, edge_of_chaos, mean_field
 from lemmata.propagation.duals import covariance
 from lemmata.study import Config, Curve, Measurements
 
@@ -44,23 +45,14 @@ class Maps(Ensemble):
     theory_bias: float | None = Field(default=None, description="sigma_b^2 of the theory, if it is another")
 
 
-class Decay(Ensemble):
-    """Distance of two inputs that are nearly alike."""
+class Decay(Config):
+    """Distance of two inputs that are nearly alike, in networks so far below the edge of chaos."""
 
-    weight_variance: float | None = Field(default=None, description="sigma_w^2, unless `below` says it")  # type: ignore[assignment]
-    below: float | None = Field(default=None, description="sigma_w^2 below the edge of chaos at sigma_b^2 = edge_of")
-    edge_of: float = 0.05
+    below: float = Field(default=0.4609546, gt=0, description="edge of chaos minus sigma_w^2; default: 1.3")
+    edge_of: float = Field(default=0.05, ge=0, description="sigma_b^2 of which the edge is meant")
+    bias_variance: float = Field(default=0.05, ge=0)
     width: int = Field(default=10_000, ge=2)
-    networks: int = Field(default=8, ge=2)
-
-    @property
-    def variance(self) -> float:
-        """sigma_w^2."""
-        from lemmata.propagation import edge_of_chaos
-
-        if self.weight_variance is not None:
-            return self.weight_variance
-        return edge_of_chaos("tanh", self.edge_of) - (0.1 if self.below is None else self.below)
+    networks: int = Field(default=8, ge=2, description="of one seed")
 
 
 class Dropped(Ensemble):
@@ -75,7 +67,7 @@ class Dropped(Ensemble):
 class Pair:
     """Pre-activations z of one input and their distance d to those of another, (networks, N) each."""
 
-    def __init__(self, config: Ensemble, q: float, q_other: float, c: float, *, random: torch.Generator):
+    def __init__(self, config: Ensemble | Decay, q: float, q_other: float, c: float, *, random: torch.Generator):
         self.config, self.random = config, random
         self.z, self.d = self._drawn(
             *(torch.full((config.networks,), v, dtype=torch.float64) for v in _distances(q, q_other, c))
@@ -110,7 +102,7 @@ def _distances(q: float, q_other: float, c: float) -> tuple[float, float, float]
     return q, cross - q, q + q_other - 2 * cross
 
 
-def _generator(config: Ensemble, stream: int) -> torch.Generator:
+def _generator(config: Config, stream: int) -> torch.Generator:
     return torch.Generator().manual_seed(1000 * config.seed + stream)
 
 
@@ -162,24 +154,24 @@ def _errors(found: Tensor, expected: Tensor) -> tuple[float, float]:
 def follow_decay(configs: Sequence[Decay]) -> list[Measurements]:
     """Fit exp(-l / xi) to the mean 1 - c of the networks over three depth scales of theory."""
     first = configs[0]
-    theory = mean_field("tanh", first.variance, first.bias_variance)
+    theory = mean_field("tanh", edge_of_chaos("tanh", first.edge_of) - first.below, first.bias_variance)
     if theory.phase != "ordered":
-        return [Measurements.of(status="diverged") for _ in configs]
-    return [_decayed(config, theory, first.variance) for config in configs]
+        raise InvalidInput(f"below = {first.below}: in chaos at sigma_b^2 = {first.bias_variance}; take a larger one")
+    return [_decayed(config, theory) for config in configs]
 
 
-def _decayed(config: Decay, theory: MeanField, sw: float) -> Measurements:
+def _decayed(config: Decay, theory: MeanField) -> Measurements:
     pair = Pair(config, theory.q, theory.q, 1 - ALIKE, random=_generator(config, 2))
     depth = max(4, round(TERMS * theory.xi_c))
     apart = [pair.d.square().mean() / (2 * theory.q)]
     for _ in range(depth):
-        pair.layer(sw)
+        pair.layer(theory.weight_variance)
         apart.append(pair.d.square().mean() / (2 * theory.q))
     logs = torch.stack(apart).log().numpy()
     layers = np.arange(depth + 1)
     xi = -1 / float(np.polyfit(layers, logs, 1)[0])
     return Measurements.of(
-        xi=xi, log_xi=np.log(xi) if xi > 0 else np.nan, theory_xi=theory.xi_c, sw=sw,
+        xi=xi, log_xi=np.log(xi) if xi > 0 else np.nan, theory_xi=theory.xi_c, sw=theory.weight_variance,
         apart=Curve(layers / theory.xi_c, np.exp(logs - logs[0])),
     )  # fmt: skip
 

@@ -36,7 +36,15 @@ class Depths(Config):
 
 
 def train_depths(configs: Sequence[Depths]) -> list[Measurements]:
-    """Train all members at all weight variances of the grid at once."""
+    """Train all members at all weight variances of the grid at once, those that differ in the theory alone once."""
+    networks = [config.model_copy(update={"theory_bias": None}) for config in configs]
+    distinct = list(dict.fromkeys(networks))
+    rows = dict(zip(distinct, _accuracies(distinct), strict=True))
+    return [_measured(config, rows[trained]) for config, trained in zip(configs, networks, strict=True)]
+
+
+def _accuracies(configs: Sequence[Depths]) -> np.ndarray:
+    """Accuracy on the training set after training: (members, weight variances)."""
     first = configs[0]
     whole = data.load("digits")
     x = whole.x.flatten(1)
@@ -46,8 +54,7 @@ def train_depths(configs: Sequence[Depths]) -> list[Measurements]:
         optimiser=training.SGD(lr=first.step_size), epochs=first.epochs, batch_size=first.batch,
         seeds=[config.seed for config in configs for _ in GRID], train_at=training.last_epoch,
     )  # fmt: skip
-    right = (1 - result.final["train_error"]).nan_to_num(CHANCE).numpy().reshape(len(configs), len(GRID))
-    return [_measured(config, row) for config, row in zip(configs, right, strict=True)]
+    return (1 - result.final["train_error"]).nan_to_num(CHANCE).numpy().reshape(len(configs), len(GRID))
 
 
 def network(config: Depths, weight_variance: float) -> nn.Module:

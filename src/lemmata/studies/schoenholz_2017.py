@@ -82,14 +82,16 @@ maps.claim(
     kind=exact(of="deviation", at_most=5.0),
     quoted="recursions of q and c",
     note="largest deviation of the mean of networks from theory, over layers and both quantities, in standard errors",
-).control("the theory of another bias variance", theory_bias=0.1).control(
-    "networks of width 5, as many units in all", width=5, networks=12_800
+).control("the theory of another bias variance", weight_variance=1.3, theory_bias=0.1).control(
+    "networks of width 5, as many units in all", weight_variance=1.3, width=5, networks=12_800
 )
+
+BELOW = {sw: round(1.7609546 - sw, 7) for sw in (1.0, 1.3, 1.6, 1.7)}  # the edge at sigma_b^2 = 0.05
 
 decay = study.experiment(
     "decay",
     config=Decay,
-    sweep=[{"weight_variance": [1.0, 1.3, 1.6, 1.7]}, {"below": [0.1, 0.2, 0.4]}],
+    sweep={"below": list(BELOW.values())},
     seeds={"smoke": 3, "laptop": 5, "paper": 10},
     scales={"smoke": {"width": 500, "networks": 4}},
     vectorised=("seed",),
@@ -109,7 +111,7 @@ for sw, (xi, words, setting, moved) in SCALES.items():
         name=f"xi-{sw:g}".replace(".", "-"),
         where="the section on depth scales",
         kind=value(of="log_xi"),
-        select={"weight_variance": sw},
+        select={"below": BELOW[sw], "edge_of": 0.05},
         paper=log(xi),
         quoted=f"xi_c = -1/log chi_1 = {xi:g} layers",
         margin=0.1,
@@ -121,11 +123,11 @@ decay.claim(
     name="xi-diverges",
     where="abstract: “one of these depth scales diverges”",
     kind=scaling(of="xi", over="below", null=None),
-    select={"below": [0.1, 0.2, 0.4], "edge_of": 0.05},
+    select={"below": [BELOW[1.3], BELOW[1.6], BELOW[1.7]], "edge_of": 0.05},
     paper=-1.0,
     quoted="1/xi_c falls to 0 linearly: exponent -1",
     margin=0.25,
-    note="against the distance of sigma_w^2 from the edge; theory has -1.12 over these distances",
+    note="against the distance of sigma_w^2 from the edge; theory has -1.12 over these three",
 ).control("the distance taken from the edge of another bias variance", bias_variance=0.1)
 
 dropout = study.experiment(
@@ -186,7 +188,7 @@ gradients.claim(
     quoted="|grad|^2 grows by chi_1 a layer",
     note="largest |log chi - log chi_1| over the grid, in units of its deviation (5 / (N L networks))^(1/2) = 0.010: "
     "squares of gradients vary by about 5/N a layer, relatively",
-).control("networks of width 10, as many units in all", width=10, networks=240)
+).control("networks of width 5, as many units in all", width=5, networks=480)
 
 # ---- training --------------------------------------------------------------------------------------------------------
 
@@ -194,13 +196,13 @@ DEEPEST = 48
 training = study.experiment(
     "training",
     config=Depths,
-    sweep=[{"depth": [12, 16, 24, 32, DEEPEST]}, {"depth": [16], "bias_variance": [0.3]}],
+    sweep=[{"depth": [12, 16, 24, DEEPEST]}, {"depth": [16], "bias_variance": [0.3]}],
     seeds={"smoke": 3, "laptop": 5, "paper": 10},
     scales={
-        "smoke": {"width": 32, "n": 256},
+        "smoke": {"width": 32, "n": 384},
         "paper": {"depth": [12, 16, 24, 32, DEEPEST, 96], "width": 300, "epochs": 8},
     },
-    vectorised=("seed",),
+    vectorised=("seed", "theory_bias"),
     data="digits",
 )
 training.trial(train_depths)
@@ -211,7 +213,7 @@ training.claim(
     name="trainable-depth",
     where="the figures of training accuracy over depth and weight variance",
     kind=scaling(of="xi", over="depth", null=None),
-    select={"bias_variance": 0.05, "depth": [12, 16, 24, 32, DEEPEST]},
+    select={"bias_variance": 0.05, "depth": [12, 16, 24, DEEPEST]},
     paper=1.0,
     quoted="a multiple of xi_c: exponent 1",
     margin=0.25,
@@ -248,4 +250,4 @@ training.claim(
     kind=exact(of="lowest", at_most=0.2),
     select={"depth": DEEPEST, "bias_variance": 0.05},
     note="accuracy on the training set at sigma_w^2 = 0.8 (xi_c = 2.4), 48 layers; chance is 0.1",
-).control("four layers", depth=4)
+).control("two layers", depth=2)
