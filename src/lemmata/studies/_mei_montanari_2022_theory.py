@@ -69,7 +69,7 @@ def limiting_risk(
     `signal` is |beta|^2 and `noise` the variance of the labels' noise.
 
     >>> round(limiting_risk(2.0, 3.0, 0.01, mu1=0.5, mu_rest=0.3, signal=1.0, noise=0.2)[0], 6)
-    0.448706
+    0.559963
     """
     spectrum, unexplained = population(psi1, d, mu1, mu_rest, signal=signal, noise=noise)
     found = ridge_risk(spectrum, psi2 * d, psi1 * ridge)
