@@ -93,7 +93,7 @@ def dropout(table) -> Figure:
 
 def gradients(table) -> Figure:
     """Growth of squared gradients against the weight variance, for every bias variance."""
-    own = table[table.width == table[~table.control].width.max()]
+    own = table[table.theory_bias.isna()]
     series, lines = [], []
     for bias, rows in own.groupby("bias_variance"):
         series.append(_points(f"σ_b² = {bias:g}", rows, y="growth"))

@@ -29,11 +29,15 @@ class Gradients(Config):
     width: int = Field(default=300, ge=2)
     depth: int = Field(default=20, ge=1)
     networks: int = Field(default=8, ge=1)
+    theory_bias: float | None = Field(default=None, description="sigma_b^2 of the theory, if it is another")
 
 
 def send_back(configs: Sequence[Gradients]) -> list[Measurements]:
     """The growth of squared gradients a layer, against the weight variance; the theory once for all seeds."""
-    q, expected = fixed_points(GRID, configs[0].bias_variance)
+    first = configs[0]
+    q, expected = fixed_points(GRID, first.bias_variance)
+    if first.theory_bias is not None:
+        expected = fixed_points(GRID, first.theory_bias)[1]
     return [_measured(config, q, expected) for config in configs]
 
 

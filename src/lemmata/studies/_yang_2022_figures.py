@@ -44,7 +44,7 @@ def _coordinates(table, *, theory: bool) -> list[Panel]:
             series = [_relative(own, layer) for layer in LAYERS]
             for power in POWERS.get((rule, kind), POWERS["mup"]) if theory else ():
                 series.append(Series(label=_power(power), x=ends, y=(ends / ends[0]) ** power, role="theory"))
-            y = Axis(label="change, relative to the narrowest", log=True)
+            y = Axis(label="change, relative to the narrowest", log=True, limits=(0.2, 100.0))
             panels.append(Panel(x=Axis(label="width n", log=True), y=y, series=series, title=f"{words}, {name}"))
     return panels
 

@@ -188,7 +188,7 @@ gradients.claim(
     quoted="|grad|^2 grows by chi_1 a layer",
     note="largest |log chi - log chi_1| over the grid, in units of its deviation (5 / (N L networks))^(1/2) = 0.010: "
     "squares of gradients vary by about 5/N a layer, relatively",
-).control("networks of width 5, as many units in all", width=5, networks=480)
+).control("the theory of another bias variance", theory_bias=0.3)
 
 # ---- training --------------------------------------------------------------------------------------------------------
 
