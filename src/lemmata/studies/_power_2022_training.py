@@ -33,7 +33,7 @@ class Table(Config):
     width: int = Field(default=128, ge=1)
     lr: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1.0, ge=0, description="of AdamW: weights shrink by lr times this each step")
-    steps: int = Field(default=10_000, ge=EVERY)
+    steps: int = Field(default=8000, ge=EVERY)
 
 
 class Block(nn.Module):
