@@ -219,6 +219,8 @@ def test_what_is_recorded_of_activations(trained):
         assert list(one.curves["error"].x) == list(training.moments(40))
         others = min(one.curves[f"mean_{k}"].y[-1] for k in (1, 2, 3, 4))
         assert one.scalars["top_below"] == pytest.approx(others - one.curves["mean_5"].y[-1])
+        between = one.curves["percentile_1"].y - one.curves["percentile_5"].y
+        assert one.scalars["spread"] == pytest.approx(between[-1] - between[0], abs=1e-6)
         assert one.scalars["final_error"] == pytest.approx(one.curves["error"].y[-4:].mean())
 
 

@@ -176,7 +176,8 @@ def _measured(
     }
     if config.depth > 1:
         quantities["top_below"] = mean[-1, :-1].min() - mean[-1, -1]
-        quantities["spread"] = percentile[-1, 0] - percentile[-1, -1]
+        spread = percentile[:, 0] - percentile[:, -1]
+        quantities["spread"] = spread[-1] - spread[0]
     middle, width = (EDGES[1:] + EDGES[:-1]) / 2, EDGES[1] - EDGES[0]
     for layer, values in enumerate(hidden):
         quantities[f"mean_{layer + 1}"] = Curve(checks, mean[:, layer])

@@ -252,7 +252,7 @@ shapes.claim(
     where="Figure 3",
     kind=ordering(of="spread", over="units", order=("softsign", "tanh")),
     select={**STANDARD, "units": ["softsign", "tanh"]},
-    note="98th percentile of |activation| at the end, first layer minus fifth",
+    note="98th percentile of |activation|, first layer minus fifth: how much this grows during training",
 ).control("normalised initialisation", initialisation="normalised")
 
 shapes.claim(
