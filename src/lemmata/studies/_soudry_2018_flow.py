@@ -78,7 +78,7 @@ def integrate(z: np.ndarray, loss: Loss, moments: np.ndarray) -> np.ndarray:
         velocity, (0.0, moments[-1]), start, method="DOP853", t_eval=moments, events=moving, rtol=TOLERANCE,
         atol=TOLERANCE,
     )  # fmt: skip
-    ends = path.y_events[0] if path.y_events else ()
+    ends = np.asarray((path.y_events or [[]])[0])
     rest = np.repeat((ends[0] if len(ends) else start)[:, None], len(moments) - path.y.shape[1], axis=1)
     return np.moveaxis(np.hstack([path.y, rest]).reshape(members, d, -1), 1, 2)
 
