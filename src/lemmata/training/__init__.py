@@ -2,6 +2,7 @@
 
 from lemmata.training.epochs import epochs_at, every, every_epoch, last_epoch, log_epochs
 from lemmata.training.loop import train
+from lemmata.training.mimic_targets import mimic_targets, offset_share
 from lemmata.training.optimisers import GD, SGD, Adam
 from lemmata.training.probes import Probe, WeightProbe
 from lemmata.training.recipe import Batch, Course, Recipe
@@ -30,5 +31,7 @@ __all__ = [
     "inverse_sqrt",
     "last_epoch",
     "log_epochs",
+    "mimic_targets",
+    "offset_share",
     "train",
 ]
