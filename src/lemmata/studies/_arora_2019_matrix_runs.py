@@ -28,8 +28,7 @@ from lemmata.studies._arora_2019_matrix_completion import (
     least_nuclear_norm,
     small_layers,
 )
-from lemmata.studies._deep_linear import layer_gradients, prefixes
-from lemmata.studies._saxe_2014_networks import orthonormal
+from lemmata.studies._deep_linear import layer_gradients, orthonormal, prefixes
 from lemmata.study import Config, Curve, Measurements
 
 RATES = {1: 0.3, 2: 0.1, 3: 0.06, 4: 0.03}  # step sizes by depth; deeper, the curvature is larger

@@ -1,4 +1,4 @@
-"""Deep linear networks W_N ... W_1, many at once: their product and its gradients.
+"""Deep linear networks W_N ... W_1, many at once: frames to build them of, their product and its gradients.
 
 With G = d loss / d (W_N ... W_1), layer l has the gradient (W_N ... W_{l+1})^T G (W_{l-1} ... W_1)^T. From the products
 from the right and a running product from the left this takes 4 (N - 1) matrix products for all layers together.
@@ -7,7 +7,18 @@ from the right and a running product from the left this takes 4 (N - 1) matrix p
 from collections.abc import Sequence
 from itertools import accumulate
 
+import torch
 from torch import Tensor
+
+
+def orthonormal(n: int, random: torch.Generator) -> Tensor:
+    """A random orthogonal matrix (n, n), float64.
+
+    >>> Q = orthonormal(3, torch.Generator().manual_seed(0))
+    >>> torch.allclose(Q @ Q.T, torch.eye(3, dtype=torch.float64))
+    True
+    """
+    return torch.linalg.qr(torch.randn(n, n, generator=random, dtype=torch.float64))[0]
 
 
 def prefixes(layers: Sequence[Tensor]) -> list[Tensor]:

@@ -12,8 +12,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from lemmata.studies._deep_linear import layer_gradients, prefixes
-from lemmata.studies._saxe_2014_networks import orthonormal
+from lemmata.studies._deep_linear import layer_gradients, orthonormal, prefixes
 from lemmata.study import Config, Measurements
 
 WIDTH, OUTPUTS = 16, 4

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from lemmata.studies import _saxe_2014_theory as theory
-from lemmata.studies._deep_linear import layer_gradients, prefixes
+from lemmata.studies._deep_linear import layer_gradients, orthonormal, prefixes
 from lemmata.study import Config, Curve, Measurements
 
 WIDTH = 8  # inputs and outputs
@@ -115,11 +115,6 @@ def draw(config: Network) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
     spread = torch.tensor(np.geomspace(4.0, 0.25, WIDTH))
     moment = torch.eye(WIDTH, dtype=torch.float64) if config.white else axes * spread @ axes.mT
     return layers, U, V, moment
-
-
-def orthonormal(n: int, random: torch.Generator) -> Tensor:
-    """A random orthogonal matrix (n, n), float64."""
-    return torch.linalg.qr(torch.randn(n, n, generator=random, dtype=torch.float64))[0]
 
 
 def descend(configs: Sequence[Network], layers: list[Tensor], U: Tensor, V: Tensor, moment: Tensor) -> Tensor:
