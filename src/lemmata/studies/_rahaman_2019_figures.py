@@ -46,15 +46,15 @@ def order(table) -> Figure:
     panels = [
         Panel(x=FREQUENCY, y=Axis(label="steps until learned", log=True), series=_medians(named)),
         Panel(x=FREQUENCY, y=Axis(label="left of it after a move of the weights"), series=_moves(named)),
-        Panel(x=FREQUENCY, y=Axis(label="eigenvalue of the tangent kernel", log=True), series=_kernels(named)),
+        Panel(x=FREQUENCY, y=Axis(label="tangent kernel at frequency k", log=True), series=_kernels(named)),
     ]
     return Figure(
         name="order",
         title="The order of frequencies, and what the kernel says before the first step",
         caption=f"Left: steps until {LEARNED:.0%} are learned, median over seeds and each seed (those that never learn "
         "a frequency are not drawn). Middle: mean over random moves of the weights by a tenth of their length. Right: "
-        "eigenvalues of the tangent kernel at the start, over that of the lowest frequency; k^-2 is the law of a "
-        "kernel with a kink in one dimension.",
+        "the tangent kernel at the start on windowed sinusoids, over that of the lowest frequency; k^-2 is the law of "
+        "a kernel with a kink in one dimension.",
         panels=panels,
     )
 

@@ -8,6 +8,7 @@ All networks of a block take their steps together, full batch, by Adam.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Literal
 
 import numpy as np
@@ -38,6 +39,7 @@ class Sinusoids(Config):
     features: int = Field(default=64, ge=1, description="Fourier features, a sine and a cosine each")
     width: int = Field(default=128, ge=1)
     depth: int = Field(default=4, ge=1, description="hidden layers")
+    activation: Literal["relu", "tanh"] = "relu"
     lr: float = Field(default=1e-3, gt=0)
     steps: int = Field(default=2000, ge=EVERY)
     perturbation: float = Field(default=0.1, gt=0, description="length of a move of the trained weights, in theirs")
@@ -59,7 +61,8 @@ def draw(config: Sinusoids) -> tuple[Tensor, Tensor, nn.Module]:
     if config.bandwidth:
         turns = 2 * np.pi * np.outer(x, config.bandwidth * random.standard_normal(config.features))
         inputs = np.hstack([np.sin(turns), np.cos(turns)])
-    net = nets.mlp(inputs.shape[1], [config.width] * config.depth, 1, seed=config.seed)
+    widths = [config.width] * config.depth
+    net = nets.mlp(inputs.shape[1], widths, 1, activation=config.activation, seed=config.seed)
     return torch.tensor(inputs, dtype=torch.float32), torch.tensor(y[:, None], dtype=torch.float32), net
 
 
@@ -128,27 +131,31 @@ def measured(
     k = config.frequencies.astype(float)
     reached = share >= LEARNED
     first = np.where(reached.any(0), steps[np.argmax(reached, 0)].astype(float), np.inf)
-    eigenvalue = kernel_spectrum(drawn[2], drawn[0], config.frequencies)
+    high = np.arange(4, max(config.n // 5, 8) + 1, 2)
+    kernel = kernel_spectrum(drawn[2], drawn[0], high)
     return Measurements.of(
         "ok",
         order=spearman(k, first),
         order_of_moves=spearman(k, kept),
-        kernel_exponent=float(np.polyfit(np.log(k), np.log(eigenvalue), 1)[0]),
+        kernel_exponent=float(np.polyfit(np.log(high), np.log(kernel), 1)[0]),
         learned=int(reached.any(0).sum()),
         final_loss=float(loss[-1]),
         first=Curve(k, first),
         retained=Curve(k, kept),
-        kernel=Curve(k, eigenvalue / eigenvalue[0]),
+        kernel=Curve(high.astype(float), kernel / kernel[0]),
         **{f"share_{i}": Curve(steps, share[:, i]) for i in range(config.count)},
     )
 
 
 def kernel_spectrum(net: nn.Module, x: Tensor, k: np.ndarray) -> np.ndarray:
-    """v^H K v of the tangent kernel K of a network on its points, v the Fourier vectors of unit length: (K,).
+    """v^H K v of the tangent kernel K of a network on its points, in float64: (K,).
 
-    Under gradient flow on the mean squared error what is left of frequency k falls at a rate in proportion to it, as
-    far as Fourier vectors are eigenvectors and the kernel stays as it was.
+    v is the Fourier vector of frequency k under a Hann window, of unit length. Without the window the two ends of the
+    interval, where the kernel is not periodic, would give k^-2 to every kernel, the smoothest included: sums of
+    exp(2 pi i k x) over a smooth function fall as its jump over k. Under the window that is k^-6.
     """
-    K = kernels.empirical_ntk(net, x, outputs="trace").values.double().numpy()
-    v = np.exp(2j * np.pi * np.outer(np.arange(len(K)), k) / len(K)) / np.sqrt(len(K))
+    K = kernels.empirical_ntk(deepcopy(net).double(), x.double(), outputs="trace").values.numpy()
+    turns = 2 * np.pi * np.arange(len(K))[:, None] / len(K)
+    v = (1 - np.cos(turns + np.pi / len(K))) * np.exp(1j * turns * k)
+    v /= np.linalg.norm(v, axis=0)
     return np.einsum("ik,ij,jk->k", v.conj(), K, v).real
