@@ -21,7 +21,7 @@ from lemmata.study import Config
 from lemmata.training import SGD, Probe, epochs_at, train
 
 POOL, VALIDATION, TEST = 1500, 1000, 2000
-UNSEEN = 2**31  # the seed of validation and test set, beyond those of training sets
+PURPOSES = ("signals", "labels", "weights", "order")  # one independent stream of random numbers each
 MARKS = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 50, 70, 100, 140, 200, 280, 400)
 CURVES = ("train_error", "train_loss", "validation_loss", "test_loss", "test_error")
 
@@ -66,20 +66,24 @@ class History(NamedTuple):
 def histories(configs: Sequence[Perceptrons], *, n: int, width: int) -> list[History]:
     """Train every member's network on its first n samples, each training once, and follow it over the epochs."""
     unique = {config.training: config for config in configs}
-    x, y = (torch.stack(part) for part in zip(*(_samples(c, n) for c in unique.values()), strict=True))
+    x, y = (torch.stack(part) for part in zip(*(samples(c, n) for c in unique.values()), strict=True))
     longest = max(config.epochs for config in configs)
     at = epochs_at([*(mark for mark in MARKS if mark < longest), longest])
-    held = {part: Probe(*_unseen(part), metric="cross_entropy", at=at) for part in ("validation", "test")}
+    unseen = {
+        part: [torch.stack(tensors) for tensors in zip(*(held_out(c, part) for c in unique.values()), strict=True)]
+        for part in ("validation", "test")
+    }
     result = train(
-        [nets.mlp(x.shape[2], [width, width], 10, seed=c.seed) for c in unique.values()], x, y,
+        [nets.mlp(x.shape[2], [width, width], 10, seed=seed_of(c.seed, "weights")) for c in unique.values()], x, y,
         optimiser=SGD(
             lr=configs[0].step_size, momentum=configs[0].momentum,
             weight_decay=[config.weight_decay for config in unique.values()],
         ),
-        batch_size=configs[0].batch, epochs=longest, seeds=[c.seed for c in unique.values()], train_at=at,
+        batch_size=configs[0].batch, epochs=longest, seeds=[seed_of(c.seed, "order") for c in unique.values()],
+        train_at=at,
         probes={
-            **{f"{part}_loss": probe for part, probe in held.items()},
-            "test_error": Probe(*_unseen("test"), metric="error", at=at),
+            **{f"{part}_loss": Probe(*both, metric="cross_entropy", at=at) for part, both in unseen.items()},
+            "test_error": Probe(*unseen["test"], metric="error", at=at),
         },
     )  # fmt: skip
     epochs = np.asarray(result.curves["test_loss"][0])
@@ -90,21 +94,26 @@ def histories(configs: Sequence[Perceptrons], *, n: int, width: int) -> list[His
     return [of[config.training] for config in configs]
 
 
-def _samples(config: Perceptrons, n: int) -> tuple[Tensor, Tensor]:
+def seed_of(seed: int, purpose: str) -> int:
+    """A seed for one purpose, independent of the others'."""
+    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
+
+
+def samples(config: Perceptrons, n: int) -> tuple[Tensor, Tensor]:
     """The first n of a seed's samples, (n, 40) and (n,), some labels wrong; nested in n and in the label noise."""
-    x, y = _pool(config.seed, POOL)
-    generator = torch.Generator().manual_seed(config.seed)
-    return x[:n], corrupt_labels(y, config.label_noise, 10, generator=generator, how="other")[:n]
+    x, y = _signals(config.seed)
+    generator = torch.Generator().manual_seed(seed_of(config.seed, "labels"))
+    return x[:n], corrupt_labels(y[:POOL], config.label_noise, 10, generator=generator, how="other")[:n]
 
 
-def _unseen(part: str) -> tuple[Tensor, Tensor]:
-    """Validation or test set, the same for all seeds."""
-    x, y = _pool(UNSEEN, VALIDATION + TEST)
-    chosen = slice(None, VALIDATION) if part == "validation" else slice(VALIDATION, None)
+def held_out(config: Perceptrons, part: str) -> tuple[Tensor, Tensor]:
+    """Validation or test set of a seed, with true labels: they are not shared, so that seeds are independent."""
+    x, y = _signals(config.seed)
+    chosen = slice(POOL, POOL + VALIDATION) if part == "validation" else slice(POOL + VALIDATION, None)
     return x[chosen], y[chosen]
 
 
 @cache
-def _pool(seed: int, size: int) -> tuple[Tensor, Tensor]:
-    x, y = mnist1d.generate(size, seed=seed)
+def _signals(seed: int) -> tuple[Tensor, Tensor]:
+    x, y = mnist1d.generate(POOL + VALIDATION + TEST, seed=seed_of(seed, "signals"))
     return torch.tensor(x, dtype=torch.float32), torch.tensor(y)

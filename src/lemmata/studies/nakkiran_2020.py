@@ -9,23 +9,29 @@ larger one; so the peak is met when the width grows, when time goes on, and, fro
 added, which can hurt. Wrong labels raise the peak; early stopping and weight decay, well chosen, remove it.
 
 Laptop scale. MNIST-1D, n = 500, 15 % of the labels replaced by another class; perceptrons 40-h-h-10, h = 2 to 100; SGD,
-step size 0.03, momentum 0.9, batches of 50, 400 epochs; 2,000 test signals, and 1,000 others on which early stopping
-chooses its epoch. The paper's networks are residual and convolutional ones on CIFAR-10 and CIFAR-100, and transformers;
-its numbers are not at hand to be checked, so that all claims are about directions and places. The quantity is the
-test cross-entropy, which has a large peak in perceptrons; in the test error it is faint.
+step size 0.03, momentum 0.9, batches of 50, 400 epochs; 2,000 test signals of each seed, and 1,000 others on which
+early stopping chooses its epoch. The paper's networks are residual and convolutional ones on CIFAR-10 and CIFAR-100,
+and transformers; its numbers are not at hand to be checked, so that all claims are about directions and places. The
+quantity is the test cross-entropy, which has a large peak in perceptrons; in the test error it is faint.
 
 Places. Where the threshold is, is predicted by the training error alone, in pilot runs of seeds 100 and 101: it reaches
-0 at h = 14 (n = 500), 24 to 32 (n = 1,000), and 24 (n = 500, 100 epochs); at h = 10 and 14 the largest n that is
-fitted is 250 and 500. Margins are a step of the grids, which are even in their logarithm. The test losses of these runs
-had been seen too, when heights were set: a peak counts if it is a quarter above both sides. Beside the fixed places,
-each seed's peak is compared with its own threshold.
+0 at h = 14 (n = 500) and 24 (n = 500, 100 epochs); at h = 10 and 14 the largest n that is fitted is 250 and 500.
+Margins are a step of the grids, which are even in their logarithm. The test losses of these runs had been seen too,
+when heights were set: a peak counts if it is a quarter above both sides. Beside the fixed places, each seed's peak is
+compared with its own threshold.
 
 Over the epochs, a second descent of the test error is claimed as the paper states it, with the guard that the training
-loss does not rise. The pilot runs had one minimum. Convolutional networks with batch normalisation on the same data are
-another study's subject (heckel-2021-deep), where the noise of single epochs leaves it open.
+loss does not rise. The pilot runs had one minimum. In a first run the verdict was "direction only", which says nothing,
+since a bump is never below 0: the claim now has no direction. Convolutional networks with batch normalisation on the
+same data are another study's subject (heckel-2021-deep), where the noise of single epochs leaves it open.
 
-Seeds are independent draws of samples, wrong labels, initial weights and order. Five of them left open where the peak
-over the samples is, since the loss is nearly flat below it; it has twelve.
+Seeds are independent draws of samples, test signals, wrong labels, initial weights and order. Five of them left open
+where the peak over the samples is, since the loss is nearly flat below it; it has twelve.
+
+What a first run had besides, and was cut for time: twice the samples (the peak moved to h = 28, as predicted), weight
+decay 0.005 (whether it takes a third off the peak was left open, with 0.59 of the height), weight decay 0.02 over the
+samples (no peak), 30 % wrong labels in the place of 90 % (higher peaks than 15 % in every seed), and h = 6 and 48, n =
+1,400. That run had one test set for all seeds.
 """
 
 import math
@@ -89,8 +95,8 @@ widths = study.experiment(
     config=OverWidths,
     sweep=[
         {"epochs": [400, 100]},
-        {"label_noise": [0.0, 0.15, 0.3]},
-        {"weight_decay": [0.0, 0.005, 0.02]},
+        {"label_noise": [0.0, 0.15, 0.9]},
+        {"weight_decay": [0.0, 0.02]},
         {"stopping": ["none", "validation"]},
     ],
     seeds={"smoke": 3, "laptop": 5, "paper": 20},
@@ -112,7 +118,6 @@ peak = widths.claim(
     margin=STEP,
     note="the largest bump of the log test loss, at least log 1.25",
 )
-peak.control("twice the samples", moves="the peak", to=log2(28), n=1000)
 peak.control("a quarter of the training time", moves="the peak", to=log2(24), epochs=100)
 peak.control(SIMPLY_DECAYED, DECAYED)
 peak.control(SIMPLY_STOPPED, STOPPED)
@@ -142,8 +147,8 @@ widths.claim(
     name="noise-raises-peak",
     where="label noise",
     kind=trend(of="height", over="label_noise"),
-    select={**PLAIN, "label_noise": [0.0, 0.15, 0.3]},
-    note="height of the bump of the test loss, in nats",
+    select={**PLAIN, "label_noise": [0.0, 0.15, 0.9]},
+    note="height of the bump of the test loss, in nats; with 90 % of them wrong, labels mean nothing",
 ).control(SIMPLY_STOPPED, STOPPED)
 widths.claim(
     "beyond the threshold the test error falls below all it has before",
@@ -154,18 +159,9 @@ widths.claim(
     within=(-math.inf, 0.0),
     note="test error at h = 100 less the least error below the threshold",
 ).control("labels that mean nothing", label_noise=0.9)
-widths.claim(
-    "some weight decay makes the peak lower: at most two thirds of its height over both sides",
-    name="decay-shrinks",
-    where="regularisation",
-    kind=difference(of="log_height", over="weight_decay", between=(0.0, 0.005)),
-    select={**PLAIN, "weight_decay": [0.0, 0.005]},
-    within=(-math.inf, round(math.log(2 / 3), 3)),
-    note="difference of the heights of the log test loss, at most log 2/3",
-).control(SIMPLY_STOPPED, STOPPED)
 for name, words, fields in (
-    ("decay-removes", "more weight decay removes it", DECAYED),
-    ("stopping-removes", "early stopping removes it", STOPPED),
+    ("decay-removes", "weight decay removes the peak", DECAYED),
+    ("stopping-removes", "early stopping removes it, too", STOPPED),
 ):
     widths.claim(
         words,
@@ -200,7 +196,6 @@ more = samples.claim(
     note="margin: a step of the grid of n",
 )
 more.control("a wider network, h = 14", moves="the peak", to=log2(500), width=14)
-more.control(SIMPLY_DECAYED, DECAYED)
 more.control(SIMPLY_STOPPED, STOPPED)
 samples.claim(
     "the peak of each seed is at its own effective model complexity",
@@ -212,7 +207,7 @@ samples.claim(
     quoted="where n is the complexity",
     margin=0.5,
     note="log2 of n at the peak less that of the largest n fitted to 1 %",
-).control(SIMPLY_DECAYED, DECAYED).control(SIMPLY_STOPPED, STOPPED)
+).control(SIMPLY_STOPPED, STOPPED)
 samples.claim(
     "so that four times the samples hurt",
     name="samples-hurt",
@@ -221,7 +216,7 @@ samples.claim(
     select=PLAIN,
     within=(0.0, math.inf),
     note="log test loss with 250 samples less that with 60",
-).control(SIMPLY_DECAYED, DECAYED).control(SIMPLY_STOPPED, STOPPED)
+).control(SIMPLY_STOPPED, STOPPED)
 
 # ---- over the epochs -------------------------------------------------------------------------------------------------
 
@@ -239,10 +234,11 @@ epochs.claim(
     "over the epochs the test error of a wide network falls, rises and falls again",
     name="epoch-wise",
     where="epoch-wise double descent",
-    kind=shape.double_descent(of="test_error", height=0.015, smooth=3, guard="train_loss", tolerance=0.05),
+    kind=value(of="error_bump", null=None),
     select=PLAIN,
-    note="height: one and a half standard errors of an error of 0.7 on 2,000 signals; a bump is never below 0, so that "
-    "its direction says nothing",
+    within=(0.015, math.inf),
+    note="height of the peak of the error, smoothed over three, above both sides; 0 where the training loss rises; at "
+    "least one and a half standard errors of an error of 0.7 on 2,000 signals",
 ).control("true labels", label_noise=0.0)
 epochs.claim(
     "its loss rises once it fits the samples, and stays above its least value",
