@@ -110,6 +110,23 @@ def test_no_two_different_lessons_are_taken_for_one():
     assert len({learner(**fields).lesson for fields in DIFFERENT}) == len(DIFFERENT)
 
 
+def test_what_is_added_to_outputs_takes_no_training_of_its_own(classroom: Classroom):
+    back, without = (learner(removed=r, seed=1) for r in ("output means, added back", "output means"))
+    assert back.lesson != without.lesson
+    assert back.training == without.training == without.lesson
+    assert torch.equal(classroom.targets(back), classroom.targets(without))
+    found = classroom.students([back.lesson, without.lesson])
+    assert found[back.lesson] != found[without.lesson]
+
+
+def test_the_student_of_the_labelled_inputs_alone_is_the_shallow_teacher(classroom: Classroom):
+    """Trained by itself, 50 test signals: float32 may move one of them."""
+    config = learner(learner="SNN", times=1, seed=1).lesson
+    net = classroom.fit([classroom.targets(config)], [1], "cross_entropy").model(0)
+    own = accuracy(net(classroom.x_test), classroom.y_test)
+    assert classroom.students([config])[config] == pytest.approx(own, abs=0.021)
+
+
 def test_a_member_does_not_depend_on_its_company():
     """Alone and among others; float32 over 20 steps: single test signals of 50 may change sides."""
     configs = [learner(learner=name, seed=2) for name in ("CNN", "SNN", "SNN-MIMIC")] + [learner(teacher="DNN", seed=2)]
@@ -149,6 +166,13 @@ def test_losses_are_read_off_the_curves():
     assert found.scalars["loss_by_flops"] == by_flops.y[3]
     assert by_flops.x[0] == pytest.approx(6e-9 * 200 * (10 * 804 + 200))
     assert found.scalars["seconds_per_update"] > 0
+
+
+def test_the_free_student_is_one_for_all_ranks():
+    configs = [Factored(n=100, hidden=10, epochs=1, factored=f, rank=r) for f in (False, True) for r in (5, 10)]
+    found = factoring.train_factored(configs)
+    assert found[0] is found[1]
+    assert found[2].scalars["loss_by_updates"] != found[3].scalars["loss_by_updates"]
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------

@@ -36,9 +36,14 @@ class Factored(Config):
 
 
 def train_factored(configs: Sequence[Factored]) -> list[Measurements]:
-    """Train the students of a seed one after the other, since their seconds are measured."""
+    """Train a seed's students one after the other, since their seconds are measured; one free one for all ranks."""
     taught = lesson(configs[0])
-    return [_measured(config, taught) for config in configs]
+    found: dict[int | None, Measurements] = {}
+    for config in configs:
+        rank = config.rank if config.factored else None
+        if rank not in found:
+            found[rank] = _measured(config, taught)
+    return [found[config.rank if config.factored else None] for config in configs]
 
 
 def student(config: Factored) -> nn.Sequential:

@@ -68,6 +68,12 @@ class Learner(Config):
             changed |= {"teacher": "CNN", "ensemble": Learner.model_fields["ensemble"].default}
         return self.model_copy(update=changed)
 
+    @property
+    def training(self) -> "Learner":
+        """The lesson as far as the student's weights depend on it: not on what is added to its outputs."""
+        back = self.removed == "output means, added back"
+        return self.lesson.model_copy(update={"removed": "output means"}) if back else self.lesson
+
 
 def teach(configs: Sequence[Learner]) -> list[Measurements]:
     """Train all members of a seed, and measure each on fresh signals."""
@@ -137,19 +143,23 @@ class Classroom:
 
     def students(self, lessons: Iterable[Learner]) -> dict[Learner, float]:
         """Test accuracies of shallow networks, trained together by loss."""
-        lessons = sorted(lessons, key=repr)
         found: dict[Learner, float] = {}
-        for loss, those in (
-            ("cross_entropy", [c for c in lessons if c.learner != "SNN-MIMIC"]),
-            ("mse", [c for c in lessons if c.learner == "SNN-MIMIC"]),
-        ):
-            if those:
-                result = self.fit([self.targets(c) for c in those], [c.times for c in those], loss)
-                for i, config in enumerate(those):
-                    outputs = evaluated(result.model(i), self.x_test)
-                    if config.removed == "output means, added back":
-                        outputs = outputs + self.mimicked(config).mean(0)
-                    found[config] = accuracy(outputs, self.y_test)
+        groups: dict[str, list[Learner]] = {"cross_entropy": [], "mse": []}
+        for config in sorted(lessons, key=repr):
+            if config.learner == "SNN" and config.times == 1:
+                found[config] = accuracy(self.shallow[1], self.y_test)
+            else:
+                groups["mse" if config.learner == "SNN-MIMIC" else "cross_entropy"].append(config)
+        for loss, those in groups.items():
+            trained = list(dict.fromkeys(config.training for config in those))
+            if not trained:
+                continue
+            result = self.fit([self.targets(c) for c in trained], [c.times for c in trained], loss)
+            for config in those:
+                outputs = evaluated(result.model(trained.index(config.training)), self.x_test)
+                if config.removed == "output means, added back":
+                    outputs = outputs + self.mimicked(config).mean(0)
+                found[config] = accuracy(outputs, self.y_test)
         return found
 
     def targets(self, config: Learner) -> Tensor:
