@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lemmata import laboratory
+from lemmata.errors import InvalidInput
 from lemmata.figures import static
 from lemmata.studies import _hastie_2022_minimum as minimum
 from lemmata.studies import _hastie_2022_regression as regression
@@ -130,6 +131,9 @@ def test_near_theory_has_a_component_a_level_with_its_own_margin():
         ("off at p = 10", -0.1, 0.1), ("off at p = 20", -0.2, 0.2),
     ]  # fmt: skip
     assert parts[1].samples == pytest.approx([0.02, 0.03, 0.04])
+    table = pd.DataFrame([*rows, *({"seed": s, "p": 30, "off": 0.5, "error": np.inf} for s in (0, 1, 2))])
+    with pytest.raises(InvalidInput, match=r"infinite at p = \[30.0\]"):
+        near_theory(of="off", over="p", within="error").components(table, None, (-np.inf, np.inf))
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------

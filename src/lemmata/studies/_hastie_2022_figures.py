@@ -46,7 +46,7 @@ def second_descents(table) -> Figure:
         series.append(Series(label=f"limit, SNR = {snr:g}", x=gamma, y=formula, role="theory"))
         if snr > 1:
             place = predicted_minimum(snr)
-            references.append(Reference(label=f"minimum, SNR = {snr:g}", value=place, axis="x"))
+            references.append(Reference(label="minimum, √SNR / (√SNR − 1)", value=place, axis="x"))
     y = Axis(label="risk / null risk", log=True, limits=(0.5, 3.0))
     return Figure(
         name="second-descent",

@@ -15,7 +15,9 @@ is df1 = n, and kappa = 0 when there are no more features than samples. For v = 
 
 What is left out is of relative order 1 / (n - df2), the inverse of the samples that are left for the noise: for
 Gaussian features with p < n the mean over samples is noise^2 p / (n - p - 1), and `relative_error` is three times
-1 / (n - df2). It fails at n = df2, where the risk has no mean. Cost: a few dozen sums over the spectrum.
+1 / (n - df2). That is an order and no bound: a bias that a few directions make is further off, and differs from sample
+to sample (`kaplan_2020`, source 5). It fails at n = df2, where the risk has no mean. Cost: a few dozen sums over the
+spectrum.
 
 Sources: Hastie, Montanari, Rosset, Tibshirani (2022), arXiv:1903.08560, for features x = S^(1/2) z with independent z;
 Dobriban and Wager (2018), arXiv:1507.03003, for ridge regression with random coefficients.

@@ -1,7 +1,9 @@
 """A kind of claim for curves that theory gives: at every level of a sweep, the relative deviation is within its error.
 
 The error is stated beforehand, level by level, and recorded beside the deviation. Each level is a component of its own,
-so that the claim is about the largest deviation: it holds only if it is shown at all of them.
+so that the claim is about the largest deviation: it holds only if it is shown at all of them. No correction for several
+levels is needed, since all have to hold; the samples of a level are the seeds. Where the limit is infinite nothing is
+stated, and the level cannot be part of a claim.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lemmata.errors import InvalidInput
 from lemmata.study.kinds.component import Component, by_seed, component, numeric_levels
 
 if TYPE_CHECKING:
@@ -32,11 +35,14 @@ class near_theory:  # noqa: N801  (a constructor read as a word, as the other ki
     within: str
 
     def components(self, table: pd.DataFrame, paper: float | None, region: tuple[float, float]) -> list[Component]:
-        """One component a level."""
+        """One component a level. Raises `InvalidInput` for an infinite error, which every deviation would keep."""
         deviations = by_seed(table, self.of, self.over)
         errors = by_seed(table, self.within, self.over)
         levels = numeric_levels(deviations, self.over, fewest=1)
         stated = [float(np.nanmax(errors[column].astype(float))) for column in deviations.columns]
+        if np.isinf(stated).any():
+            vacuous = levels[np.isinf(stated)].tolist()
+            raise InvalidInput(f"{self.within} is infinite at {self.over} = {vacuous}: leave these levels out")
         return [
             component(f"{self.of} at {self.over} = {level:g}", deviations[column], (-error, error))
             for level, column, error in zip(levels, deviations.columns, stated, strict=True)

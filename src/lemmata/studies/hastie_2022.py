@@ -20,12 +20,16 @@ is *shown* to be within it at every aspect ratio. At gamma = 1 the risk has no m
 more than a factor of 2 above both sides. Universality is refuted where it does not reach: if each sample has a random
 length, its features are not independent.
 
-Choices. All margins were set from the formulas. Pilots (6 seeds) decided the number of draws.
+Choices. All margins were set from the formulas. Pilots (6 seeds) decided the number of draws, 5; it was lowered to 3,
+with fewer aspect ratios beside the main curve, to make the study cheaper. A claim that the alignment of signal and
+covariance matters was dropped after it was void: it compared the two at gamma = 2, where their limits happen to meet,
+so that it held for equal features too. The fixed point is tested for either alignment instead. The claim of the null
+risk, which asked for no more than a risk above it, was given an upper end: twice the distance of the limit.
 
 Seeds are independent samples and truths.
 """
 
-from math import inf, log, log2
+from math import log, log2
 
 from lemmata.studies import _hastie_2022_figures as figures
 from lemmata.studies._hastie_2022_minimum import SecondDescent, measure_descents, predicted_minimum
@@ -130,7 +134,7 @@ curve.claim(
     paper=log2(0.4),
     quoted="log2(gamma / SNR) = -1.32",
     margin=0.25,
-    note="margin: a quarter of a factor of 2; from the risk given X, averaged over 16 truths and 5 samples",
+    note="margin: a quarter of a factor of 2; from the risk given X, averaged over 16 truths and 3 samples a seed",
 ).control("an SNR of 1 moves it", moves="its logarithm", to=1.0, snr=1.0)
 curve.claim(
     "with it the risk is that of theory, at the threshold as elsewhere",
@@ -208,6 +212,6 @@ descent.claim(
     where="limiting risk, isotropic features, SNR <= 1",
     kind=value(of="at_largest"),
     select={"snr": 0.5},
-    within=(1.0, inf),
-    note="at gamma = 12: no interpolator is better than no predictor; the limit there is 1.098",
+    within=(1.0, 1.2),
+    note="at gamma = 12, in units of the null risk; the limit there is 1.098, the upper end twice as far from 1",
 ).control("an SNR of 5", snr=5.0)
