@@ -278,6 +278,16 @@ def test_what_has_no_expectation_is_refused():
         expected_spectrum(3, "tanh", 1.0, 0.1, weights="orthogonl")  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="q = 0"):
         expected_spectrum(3, "tanh", 1.0)
+    with pytest.raises(InvalidInput, match="bias_variance = -1"):
+        expected_spectrum(3, "tanh", 1.0, -1.0, q=1.0)
+    with pytest.raises(InvalidInput, match="slope 0"):
+        expected_spectrum(3, torch.sign, 1.0, q=1.0)
+    for points in (-1.0, [0.0, 1.0], [math.nan], "one", [[1.0]]):
+        with pytest.raises(InvalidInput, match="points above 0"):
+            expected_spectrum(2, "relu", 1.0).density(points)  # type: ignore[arg-type]
+    for share in (-1.0, math.nan, [0.1], 1.0):
+        with pytest.raises(InvalidInput, match="saturation"):
+            expected_variances([10, 10], 1.0, saturation=share)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="depth"):
         expected_spectrum(0, "tanh", 1.0, q=1.0)
     with pytest.raises(UnknownName, match="activation"):

@@ -135,3 +135,15 @@ def test_activations_that_cannot_be_used_are_refused():
         mean_field(torch.exp, 3.0)
     with pytest.raises(InvalidInput, match="give a name"):
         mean_field(3, 1.0)  # type: ignore[arg-type]
+
+
+def test_nonlinearities_that_are_none_are_refused_when_they_are_made():
+    with pytest.raises(InvalidInput, match="give a function"):
+        Nonlinearity("three", 3)  # type: ignore[arg-type]
+    for kinks in (1.0, ("one",), (math.nan,)):
+        with pytest.raises(InvalidInput, match="kink"):
+            Nonlinearity("tanh", torch.tanh, kinks=kinks)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="steepest"):
+        Nonlinearity("tanh", torch.tanh, steepest=0.0)
+    with pytest.raises(UnknownName, match="closed form"):
+        Nonlinearity("tanh", torch.tanh, closed_form="tahn")

@@ -207,6 +207,54 @@ def test_what_has_no_jacobian_is_refused():
         layer_jacobians(Sideways(), torch.ones(3, 2, 2))  # the two samples after the first, by chance as many as rows
 
 
+class Extractor(nn.Module):
+    """A part that records no graph, and samples that are overwritten."""
+
+    def __init__(self, overwrites=False, records=True):
+        super().__init__()
+        self.below, self.above = nn.Linear(3, 3).double(), nn.Linear(3, 2).double()
+        self.overwrites, self.records = overwrites, records
+
+    def forward(self, x):
+        if self.overwrites:
+            x -= 1
+        with torch.set_grad_enabled(self.records):
+            h = torch.tanh(self.below(x))
+        return self.above(h)
+
+
+def test_layers_without_a_graph_are_not_taken_for_linear_ones():
+    """Under no_grad no activation is seen: the Jacobian would be W, without phi'."""
+    model, x = Extractor(records=False), draw(4, 3)
+    with pytest.raises(InvalidInput, match="'below' runs without a graph"):
+        layer_jacobians(model, x)
+    assert layer_jacobians(model, x, layers=["above"]).names == ("above",)
+    for measure in (layer_jacobians, input_output_jacobian):
+        with torch.inference_mode(), pytest.raises(InvalidInput, match="inference_mode"):
+            measure(Extractor(), x)
+
+
+def test_samples_that_the_model_overwrites_stay_as_they_are():
+    x = draw(4, 3)
+    for measure in (layer_jacobians, input_output_jacobian):
+        torch.manual_seed(0)
+        model, kept = Extractor(overwrites=True), x.clone()
+        found = measure(model, kept)
+        assert torch.equal(kept, x)
+        model.overwrites = False
+        moved = measure(model, x - 1)
+        pairs = zip(found.values, moved.values, strict=True)
+        assert all(torch.allclose(one, other) for one, other in pairs)
+
+
+def test_a_model_that_fails_is_named_with_its_samples():
+    for measure in (layer_jacobians, input_output_jacobian):
+        with pytest.raises(InvalidInput, match=r"the model fails on samples \(1, 5\)"):
+            measure(mlp(3, [4], 2, seed=0), torch.ones(2, 5))
+    with pytest.raises(InvalidInput, match="bytes of"):
+        layer_jacobians(nn.Sequential(nn.Linear(3, 4), nn.Tanh()), torch.ones(2, 3), memory=10)
+
+
 class Sideways(nn.Module):
     """Samples along the second axis inside."""
 

@@ -109,6 +109,27 @@ def test_growth_is_found_from_any_start():
     assert mean_field("tanh", 2.0, 0.1, start=9e14).q == pytest.approx(mean_field("tanh", 2.0, 0.1).q, rel=1e-9)
 
 
+@pytest.mark.parametrize("bias", [0.1, 3.0])
+def test_growth_by_the_bias_alone_has_no_end(bias):
+    """ReLU at 2 adds sigma_b^2 a layer; V(q) / q rounds to 1 far out, where no fixed point is."""
+    found = mean_field("relu", 2.0, bias)
+    assert (found.q, found.phase) == (math.inf, "critical")
+
+
+def test_fixed_points_just_off_the_edge_stay_found():
+    """Tanh: V(q) = sigma_w^2 (q - 2 q^2 + ...), so that q = (sigma_w^2 - 1) / 2 to first order."""
+    assert mean_field("tanh", 1 + 1e-8).q == pytest.approx(5e-9, rel=1e-6)
+
+
+def test_slopes_that_are_0_or_never_critical_have_no_edge():
+    """Softplus has E phi^2 > q E phi'^2 at every q, so that chi_1 = 1 would want sigma_b^2 < 0."""
+    for bias in (0.0, 0.1, 3.0):
+        with pytest.raises(InvalidInput, match="none at any other"):
+            edge_of_chaos("softplus", bias)
+    with pytest.raises(InvalidInput, match="its slope is 0"):
+        edge_of_chaos(torch.sign, 0.1)
+
+
 def test_two_fixed_points_are_told_apart_by_the_start():
     """Sigma_w^2 = 2.05 with GELU and no bias: small variances die out, large ones grow without bound."""
     small, large = mean_field("gelu", 2.05, start=1.0), mean_field("gelu", 2.05, start=1e4)
@@ -146,6 +167,10 @@ def test_what_has_no_answer_is_refused():
         mean_field("tanh", 1.0, start=0.0)
     with pytest.raises(InvalidInput, match="no correlation map"):
         mean_field("tanh", 0.5).correlation_map(0.5)
+    with pytest.raises(InvalidInput, match="q = 1j"):
+        mean_field("tanh", 0.5).variance_map(1j)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="c = 'half'"):
+        mean_field("tanh", 2.0).correlation_map("half")  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="between -1 and 1"):
         mean_field("tanh", 2.0).correlation_map(1.5)
     with pytest.raises(InvalidInput, match="at least 0"):

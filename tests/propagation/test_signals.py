@@ -320,6 +320,45 @@ def test_what_cannot_be_measured_is_refused():
         signals(torch.tanh, (x, y))  # type: ignore[arg-type]
 
 
+class Awkward(nn.Module):
+    """What a model's own code may do."""
+
+    def __init__(self, does):
+        super().__init__()
+        self.below, self.above, self.does = nn.Linear(3, 3), nn.Linear(3, 2), does
+
+    def forward(self, x):
+        if self.does == "overwrite":
+            x -= 1
+        with torch.set_grad_enabled(self.does != "record nothing"):
+            h = torch.sigmoid(self.below(x.view(4, 3) if self.does == "count" else x))
+        if self.does == "double":
+            h *= 2
+        return self.above(h).detach() if self.does == "detach" else self.above(h)
+
+
+@pytest.mark.parametrize(("does", "about"), [
+    ("overwrite", "overwrites its samples"), ("record nothing", "'below' runs without a graph"),
+    ("count", r"fails on samples \(1, 3\)"), ("double", "cannot be differentiated"), ("detach", "without detach"),
+])  # fmt: skip
+def test_what_the_models_own_code_makes_unmeasurable_is_said(does, about):
+    with pytest.raises(InvalidInput, match=about):
+        signals(Awkward(does), (torch.ones(4, 3), torch.tensor([0, 1, 0, 1])))
+
+
+def test_inference_mode_is_refused():
+    """Everything would be recorded as if there were no activation."""
+    data = (torch.ones(4, 3), torch.tensor([0, 1, 0, 1]))
+    with torch.inference_mode(), pytest.raises(InvalidInput, match="inference_mode"):
+        signals(Awkward("nothing"), data)
+
+
+def test_samples_made_in_inference_mode_are_samples():
+    with torch.inference_mode():
+        x = torch.ones(4, 3)
+    assert signals(Awkward("nothing"), (x, torch.tensor([0, 1, 0, 1]))).activations == ("sigmoid", None)
+
+
 class TestSignals(InstrumentConformance):
     """The promises of any instrument."""
 

@@ -18,8 +18,8 @@ NAMES: dict[Any, str] = {
         "relu": (functional.relu, functional.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_),
         "relu6": (functional.relu6,),
         "leaky-relu": (functional.leaky_relu, functional.leaky_relu_),
-        "prelu": (functional.prelu, torch.prelu),
-        "rrelu": (functional.rrelu, functional.rrelu_),
+        "prelu": (functional.prelu, torch.prelu, Tensor.prelu),
+        "rrelu": (functional.rrelu, functional.rrelu_, torch.rrelu, torch.rrelu_),
         "threshold": (functional.threshold, torch.threshold, torch.threshold_),
         "tanh": (torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_, functional.tanh),
         "hard-tanh": (functional.hardtanh, functional.hardtanh_),
@@ -36,13 +36,13 @@ NAMES: dict[Any, str] = {
         "mish": (functional.mish,),
         "softplus": (functional.softplus,),
         "elu": (functional.elu, functional.elu_),
-        "selu": (functional.selu, functional.selu_),
-        "celu": (functional.celu, functional.celu_),
+        "selu": (functional.selu, functional.selu_, torch.selu, torch.selu_),
+        "celu": (functional.celu, functional.celu_, torch.celu, torch.celu_),
         "sin": (torch.sin, torch.sin_, Tensor.sin, Tensor.sin_),
         "cos": (torch.cos, torch.cos_, Tensor.cos, Tensor.cos_),
         "tanhshrink": (functional.tanhshrink,),
         "softshrink": (functional.softshrink,),
-        "hardshrink": (functional.hardshrink,),
+        "hardshrink": (functional.hardshrink, torch.hardshrink, Tensor.hardshrink),
     }.items()
     for function in functions
 }  # fmt: skip

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lemmata.errors import InvalidInput, UnknownName
+from lemmata.given import require_callable, require_number
+from lemmata.kernels.analytic.activations import NAMED as CLOSED
 
 Elementwise = Callable[[Tensor], Tensor]
 
@@ -35,6 +37,17 @@ class Nonlinearity:
     kinks: tuple[float, ...] = ()
     steepest: float = 1.0
     closed_form: str | None = None  # the name of its dual in `lemmata.kernels.analytic`, where that is closed
+
+    def __post_init__(self) -> None:
+        require_callable(self.function, "function of a Nonlinearity")
+        if self.derivative is not None:
+            require_callable(self.derivative, "derivative of a Nonlinearity")
+        if not isinstance(self.kinks, tuple) or not all(math.isfinite(require_number(k, "a kink")) for k in self.kinks):
+            raise InvalidInput(f"kinks = {self.kinks!r}; give a tuple of finite points, as (-1.0, 1.0)")
+        if not 0 < require_number(self.steepest, "steepest") < math.inf:
+            raise InvalidInput(f"steepest = {self.steepest}; the largest |phi'| is positive and finite")
+        if self.closed_form is not None and self.closed_form not in CLOSED:
+            raise UnknownName("closed form", self.closed_form, CLOSED)
 
     def __call__(self, u: Tensor) -> Tensor:
         """phi(u)."""

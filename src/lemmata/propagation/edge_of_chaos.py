@@ -47,8 +47,12 @@ def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: f
         return 1 / _square_slope(phi, 0.0)
     grid = torch.logspace(math.log10(SMALLEST), math.log10(LARGEST), 401, dtype=torch.float64)
     reached: list[Tensor] = []
+    slopes: list[Tensor] = []
     for block in grid.unfold(0, 9, 8):  # as far as is needed only
         at = diagonal(phi, block)
+        if not bool((at.square_slope > 0).all()):
+            raise InvalidInput(f"{phi.name} has no edge of chaos: its slope is 0, and with it chi_1")
+        slopes.append(at.square_slope)
         reached.append(block - at.square / at.square_slope)
         above = reached[-1] > wanted
         turned = (above[1:] != above[:-1]).nonzero()
@@ -57,12 +61,13 @@ def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: f
             q = brentq(lambda q: _bias(phi, q) - wanted, *block[place : place + 2].tolist(), xtol=1e-300, rtol=1e-14)
             return 1 / _square_slope(phi, float(q))
     low, high = float(torch.cat(reached).min()), float(torch.cat(reached).max())
-    if high < 1e-6:  # E phi'^2 does not depend on q
+    constants = torch.cat(slopes)
+    if float(constants.max() - constants.min()) < 1e-9 * float(constants.max()):  # E phi'^2 does not depend on q
         return 1 / _square_slope(phi, 1.0)
-    raise InvalidInput(
-        f"{phi.name} has no edge of chaos at bias_variance = {wanted}; "
-        f"there is one from {max(low, 0.0):.3g} to {high:.3g}"
+    instead = (
+        f"there is one from {max(low, 0.0):.3g} to {high:.3g}" if high > 0 else "there is none at any other either"
     )
+    raise InvalidInput(f"{phi.name} has no edge of chaos at bias_variance = {wanted}; {instead}")
 
 
 def _bias(phi: Nonlinearity, q: float) -> float:

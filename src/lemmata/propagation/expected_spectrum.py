@@ -94,7 +94,13 @@ class ExpectedSpectrum:
         """
         from lemmata.propagation.free_density import free_density
 
-        return free_density(self, np.asarray(squares, dtype=float))
+        try:
+            points = np.atleast_1d(np.asarray(squares, dtype=float))
+        except (TypeError, ValueError, OverflowError):
+            raise InvalidInput(f"squares = {squares!r}; give points above 0, an array of real numbers") from None
+        if points.ndim != 1 or not (np.isfinite(points) & (points > 0)).all():
+            raise InvalidInput("the density is at points above 0: give finite numbers along one axis")
+        return free_density(self, points)
 
     def plot(self) -> Figure:
         """Draw the density of the singular values."""
@@ -132,12 +138,16 @@ def expected_spectrum(
         variance = 1.0 if phi.name in ("linear", "relu") else found.q
     else:
         variance = require_number(q, "q")
+        if not 0 <= require_number(bias_variance, "bias_variance") < math.inf:
+            raise InvalidInput(f"bias_variance = {bias_variance}; a variance is finite and at least 0")
     if not 0 < variance < math.inf:
         raise InvalidInput(f"q = {variance}; give the variance of the pre-activations as a positive number, q=")
     sw = require_number(weight_variance, "weight_variance")
     if not 0 < sw < math.inf:
         raise InvalidInput(f"weight_variance = {sw}; give a positive number")
     slopes, shares = _law(phi, variance)
+    if not slopes.max() > 0:
+        raise InvalidInput(f"{phi.name} has slope 0, and with it every singular value; there is no spectrum")
     mu = np.array([shares @ slopes**k for k in range(1, terms + 1)])
     moments = sw ** (layers * np.arange(1, terms + 1)) * _moments(mu, layers, weights)
     largest = sw**layers * _largest(slopes, shares, layers, weights)

@@ -102,6 +102,8 @@ def expected_variances(
     n = tuple(require_whole(width, f"widths[{place}]") for place, width in enumerate(widths))
     sw, phi = _of_layers(weight_variance, len(n) - 1), nonlinearity(activation)
     sb = _variance(bias_variance, "bias_variance")
+    if not 0 < require_number(saturation, "saturation") < 1:
+        raise InvalidInput(f"saturation = {saturation}; a share of the steepest slope, between 0 and 1: take 0.1")
     squares, q, means, slopes, saturated = [_variance(input_square, "input_square")], [], [], [], []
     for each in sw:
         q.append(each * squares[-1] + sb)

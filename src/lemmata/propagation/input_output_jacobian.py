@@ -25,7 +25,7 @@ from lemmata.modes import Mode
 from lemmata.objective import Objective
 from lemmata.propagation.expected_spectrum import ExpectedSpectrum
 from lemmata.propagation.inputs import read_inputs
-from lemmata.propagation.passage import Passage, weight_layers
+from lemmata.propagation.passage import Passage, forward, weight_layers
 from lemmata.propagation.sample_axis import entries_by_sample
 from lemmata.propagation.sample_jacobians import sample_jacobians, singular_values
 from lemmata.short_repr import short_repr
@@ -113,10 +113,10 @@ def input_output_jacobian(
 def _outputs(model: nn.Module, x: Tensor, layer: str | None) -> Tensor:
     with torch.enable_grad():
         if layer is None:
-            outputs = model(x)
+            outputs = forward(lambda: model(x.clone()), x)  # which it may overwrite
         else:
             with Passage(weight_layers(model, [layer]), weight_layers(model)) as passage:
-                model(x)
+                forward(lambda: model(x.clone()), x)
             if not passage.calls:
                 raise InvalidInput(f"layer {layer!r} was not called; there is nothing to differentiate")
             call = passage.calls[0]

@@ -27,9 +27,9 @@ from lemmata.given import require_whole
 from lemmata.modes import Mode
 from lemmata.objective import Objective
 from lemmata.propagation.inputs import chosen_layers, read_inputs
-from lemmata.propagation.passage import Call, Passage, weight_layers
+from lemmata.propagation.passage import Call, Passage, forward, require_recorded, weight_layers
 from lemmata.propagation.sample_axis import entries_by_sample
-from lemmata.propagation.sample_jacobians import sample_jacobians, singular_values
+from lemmata.propagation.sample_jacobians import require_room, sample_jacobians, singular_values
 from lemmata.short_repr import short_repr
 
 STRUCTURE, AUTOGRAD = "diag(phi') W", "automatic differentiation"
@@ -151,12 +151,8 @@ def _watched(model: nn.Module, chosen: dict[str, nn.Module], everywhere: dict[st
     """The calls of one batch, in a graph that begins at the parameters and the samples."""
     theta = {name: p.detach().requires_grad_() for name, p in model.named_parameters() if p.is_floating_point()}
     with torch.enable_grad(), Passage(chosen, everywhere) as passage:
-        torch.func.functional_call(model, theta, (x,))
-    for call in passage.calls:
-        if not bool(call.output.isfinite().all()):
-            raise InvalidInput(
-                f"layer {call.name!r} gives NaN or infinity; check its weights and the scale of the data"
-            )
+        forward(lambda: torch.func.functional_call(model, theta, (x.clone(),)), x)  # which it may overwrite
+    require_recorded(passage.calls)
     return passage.calls
 
 
@@ -172,6 +168,7 @@ def _of_call(call: Call, samples: int, memory: int) -> _Found:
         values = singular_values(weight.detach()).expand(samples, -1)
         return _Found(None, values, shape, STRUCTURE, _flops(shape))
     if structured and call.direct and call.slope is not None and isinstance(weight, Tensor):
+        require_room((samples, *shape), a.element_size(), memory, what)
         J, way = call.slope[:, :, None] * weight.detach(), STRUCTURE
     else:
         J, way = sample_jacobians(outputs, a, samples, memory, what), AUTOGRAD

@@ -89,7 +89,7 @@ class MeanField:
         >>> mean_field("relu", 2.0).variance_map(3.0)
         tensor(3., dtype=torch.float64)
         """
-        q = torch.as_tensor(q, dtype=torch.float64)
+        q = _numbers(q, "q")
         if not bool(((q >= 0) & q.isfinite()).all()):
             raise InvalidInput("variances are finite and at least 0")
         return self.weight_variance * square(self.activation, q.reshape(-1)).reshape(q.shape) + self.bias_variance
@@ -102,7 +102,7 @@ class MeanField:
         >>> round(mean_field("erf", 4.0, 0.1).correlation_map(1.0).item(), 9)
         1.0
         """
-        c = torch.as_tensor(c, dtype=torch.float64)
+        c = _numbers(c, "c")
         if not bool((c.abs() <= 1).all()):
             raise InvalidInput("correlations lie between -1 and 1")
         if not 0 < self.q < math.inf:
@@ -174,6 +174,13 @@ def _variance(value: object, name: str) -> float:
     return number
 
 
+def _numbers(values: object, name: str) -> Tensor:
+    try:
+        return torch.as_tensor(values, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise InvalidInput(f"{name} = {values!r}; give a real number, or a tensor of them") from None
+
+
 def _depth_scale(factor: float) -> float:
     size = abs(factor)
     if math.isnan(size) or size > 1 + 1e-7:
@@ -198,7 +205,10 @@ def _fixed_variance(V: Callable[[Tensor], Tensor], start: float) -> float:
         turned = ((V(block) / block - 1) * math.copysign(1, first) <= 0).nonzero()
         if len(turned):
             place = int(turned[0])
-            return float(brentq(growth, *sorted(block[place - 1 : place + 1].tolist()), xtol=1e-300, rtol=1e-14))
+            q = float(brentq(growth, *sorted(block[place - 1 : place + 1].tolist()), xtol=1e-300, rtol=1e-14))
+            beyond = q * (1 + math.copysign(1e-3, first))
+            if growth(beyond) * math.copysign(1, first) < -EVEN / 1000:  # else V(q) / q nears 1 and rounding made it so
+                return q
     return math.inf if first > 0 else 0.0
 
 

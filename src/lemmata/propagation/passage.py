@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
 
-from lemmata.errors import InvalidInput, UnknownName
+from lemmata.errors import InvalidInput, LemmataError, UnknownName
 from lemmata.propagation.activation_calls import STEEPEST, name_of
 
 
@@ -157,6 +157,40 @@ class Passage(TorchFunctionMode):
         out = func(*args, **kwargs)
         call.activated = out.clone()  # the model may go on to overwrite it
         return out
+
+
+def forward(run: Callable[[], Any], x: Tensor) -> Any:
+    """Run the model's own code on samples x; what it raises becomes `InvalidInput`, as do passes without a graph.
+
+    >>> forward(lambda: nn.Linear(2, 1)(torch.ones(3, 4)), torch.ones(3, 4))
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: the model fails on samples (3, 4) in torch.float32: RuntimeError mat1 and mat2 shapes \
+cannot be multiplied (3x4 and 2x1)
+    """
+    if torch.is_inference_mode_enabled():
+        raise InvalidInput("torch.inference_mode keeps no graph, whatever is asked for; call this outside of it")
+    try:
+        return run()
+    except LemmataError:
+        raise
+    except Exception as failed:
+        raise InvalidInput(
+            f"the model fails on samples {tuple(x.shape)} in {x.dtype}: {type(failed).__name__} {failed}"
+        ) from failed
+
+
+def require_recorded(calls: Sequence[Call]) -> None:
+    """Refuse layers whose outputs are not finite, or hang on nothing that can be differentiated by."""
+    for call in calls:
+        if not bool(call.output.isfinite().all()):
+            raise InvalidInput(
+                f"layer {call.name!r} gives NaN or infinity; check its weights and the scale of the data"
+            )
+        if not call.output.requires_grad:
+            raise InvalidInput(
+                f"layer {call.name!r} runs without a graph (under torch.no_grad in the model's own code, say), so that "
+                "neither its activation nor its gradient can be seen; leave it out by layers="
+            )
 
 
 def steepest(call: Call) -> float:

@@ -22,12 +22,7 @@ def sample_jacobians(outputs: Tensor, inputs: Tensor, samples: int, memory: int,
     axis, and where the Jacobians alone would take more.
     """
     rows, columns = entries_by_sample(outputs, samples, what), entries_by_sample(inputs, samples, what)
-    size = samples * rows * columns * outputs.element_size()
-    if size > memory:
-        raise InvalidInput(
-            f"{what}: Jacobians of {rows} x {columns} for {samples} samples take {size:.3g} bytes of {memory:.3g}; "
-            "give fewer samples, leave the layer out by layers=, or allow more memory="
-        )
+    require_room((samples, rows, columns), outputs.element_size(), memory, what)
     block = max(1, min(rows, memory // max(1, 8 * (outputs.numel() + inputs.numel()) * outputs.element_size())))
     with torch.enable_grad():
         flat = outputs.reshape(samples, rows)
@@ -37,6 +32,16 @@ def sample_jacobians(outputs: Tensor, inputs: Tensor, samples: int, memory: int,
         unit[torch.arange(len(part)), :, part] = 1
         found.append(_pulled(flat, inputs, unit).reshape(len(part), samples, columns))
     return torch.cat(found).transpose(0, 1)
+
+
+def require_room(shape: tuple[int, int, int], size: int, memory: int, what: str) -> None:
+    """Refuse Jacobians (samples, rows, columns) of entries of `size` bytes that take more than `memory` bytes."""
+    samples, rows, columns = shape
+    if samples * rows * columns * size > memory:
+        raise InvalidInput(
+            f"{what}: Jacobians of {rows} x {columns} for {samples} samples take {samples * rows * columns * size:.3g} "
+            f"bytes of {memory:.3g}; give fewer samples, leave the layer out by layers=, or allow more memory="
+        )
 
 
 def singular_values(J: Tensor) -> Tensor:

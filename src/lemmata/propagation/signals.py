@@ -34,7 +34,15 @@ from lemmata.given import require_number
 from lemmata.modes import Mode
 from lemmata.objective import Loss, Objective
 from lemmata.propagation.moments import Moments, Tally
-from lemmata.propagation.passage import Call, Passage, owners, steepest, weight_layers
+from lemmata.propagation.passage import (
+    Call,
+    Passage,
+    forward,
+    owners,
+    require_recorded,
+    steepest,
+    weight_layers,
+)
 from lemmata.propagation.sample_axis import entries_by_sample
 from lemmata.propagation.weight_gradients import weight_gradient_moments
 from lemmata.short_repr import short_repr
@@ -154,7 +162,7 @@ def _rows_of_one(
     if objective.mode == "train" or len(x) == 1:
         return {}
     with torch.no_grad(), Passage(chosen, everywhere) as passage:
-        objective.model(x[:1])
+        forward(lambda: objective.model(x[:1].clone()), x[:1])
     return {call.name: len(call.output) for call in passage.calls if call.output.ndim}
 
 
@@ -172,18 +180,26 @@ def _passed(
     }
     with torch.enable_grad():
         with Passage(chosen, everywhere) as passage:
-            z = torch.func.functional_call(objective.model, theta, (x,))
+            own = x.clone()
+            version = own._version  # of a tensor made in inference mode not 0
+            z = forward(lambda: torch.func.functional_call(objective.model, theta, (own,)), x)
+        if own._version > version:
+            raise InvalidInput("the model overwrites its samples in place, so that no two passes see the same; let it "
+                               "work on a copy, x = x.clone()")  # fmt: skip
         total = objective.loss(z, y) * len(x)
-        outputs = [call.output for call in passage.calls]
-        if not outputs:
+        if not passage.calls:
             return []
-        gradients = torch.autograd.grad(total, outputs, allow_unused=True, materialize_grads=True)
-    for call in passage.calls:
-        if not bool(call.output.isfinite().all()):
-            raise InvalidInput(
-                f"layer {call.name!r} gives NaN or infinity; check its weights and the scale of the data"
-            )
-    return list(zip(passage.calls, gradients, strict=True))
+        require_recorded(passage.calls)
+        return list(zip(passage.calls, _gradients(total, passage.calls), strict=True))
+
+
+def _gradients(total: Tensor, calls: Sequence[Call]) -> Sequence[Tensor]:
+    if not total.requires_grad:
+        raise InvalidInput("the loss hangs on nothing that can be differentiated; compute it by torch, without detach")
+    try:
+        return torch.autograd.grad(total, [call.output for call in calls], allow_unused=True, materialize_grads=True)
+    except RuntimeError as failed:  # something that the backward pass needs was overwritten in place
+        raise InvalidInput(f"the loss cannot be differentiated: {failed}") from failed
 
 
 class _Layer:
