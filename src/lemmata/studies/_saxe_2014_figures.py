@@ -121,7 +121,7 @@ def initialisations(table) -> Figure:
     panel = Panel(x=Axis(label="layers N", log=True), y=y, series=series)
     return Figure(
         name="initialisations",
-        title="Orthogonal weights learn at one speed at any depth, Gaussian ones do not",
+        title="Orthogonal weights learn as fast at any depth, others do not",
         caption="Steps at the best of six step sizes c/N: mean over draws with its 95 % interval. Depths at which some "
         "draw did not arrive are left out.",
         panels=[panel],

@@ -28,6 +28,7 @@ class Initialisation(Config):
     initial: Literal["orthogonal", "gaussian"] = Field(
         default="orthogonal", description="the law of the initial weights"
     )
+    gain: float = Field(default=1.0, gt=0, description="multiplies the weights of every layer")
     most: int = Field(default=1000, ge=1, description="steps at most")
 
 
@@ -63,4 +64,4 @@ def _draw(config: Initialisation) -> tuple[list[torch.Tensor], torch.Tensor]:
         layers = [orthonormal(WIDTH, random) for _ in range(config.depth)]
     else:
         layers = [torch.randn(WIDTH, WIDTH, generator=random).double() / WIDTH**0.5 for _ in range(config.depth)]
-    return [*layers[:-1], layers[-1][:OUTPUTS]], target
+    return [config.gain * layer for layer in (*layers[:-1], layers[-1][:OUTPUTS])], target
