@@ -27,13 +27,17 @@ class Local(Config):
     dimensions: int = Field(default=12, ge=3, description="eigenvalues, m")
     method: Literal["non-uniform", "rotation", "plain"] = Field(default="non-uniform", description="whose derivative")
     r_max: float = Field(default=0.9, gt=0, description="root of the largest penalty; the least is 0.1")
+    tie: bool = Field(default=False, description="eigenvalue k + 1 all but equal to eigenvalue k, 1e-9 below it")
     spacing: float | None = Field(default=None, description="neighbouring penalties this far apart, from 0.01 on")
 
     @property
     def spectrum(self) -> np.ndarray:
         """Eigenvalues falling from about 5 to about 1.25, (m,)."""
         low, high = np.random.default_rng(self.seed).uniform([1.0, 4.0], [1.5, 6.0])
-        return np.linspace(high, low, self.dimensions)
+        e = np.linspace(high, low, self.dimensions)
+        if self.tie:
+            e[self.k] = e[self.k - 1] * (1 - 1e-9)
+        return e
 
     @property
     def penalty(self) -> np.ndarray:
@@ -54,11 +58,10 @@ def conditioning(configs: Sequence[Local]) -> list[Measurements]:
             rates = field_rates(e, config.k, config.method)
         rates = rates[rates > NOTHING * rates.max()]
         gap = (e[:-1] - e[1:])[: config.k - 1].min() / 2
-        bound = closed.flattest_rotation(e, config.penalty)
         results.append(
             Measurements.of(
                 condition=rates.max() / rates.min(), least=rates.min(), off_half_gap=abs(rates.min() / gap - 1),
-                over_rotation=rates.min() / bound,
+                rotation_share=closed.share_of_rotation(e, config.penalty),
             )
         )  # fmt: skip
     return results

@@ -113,7 +113,7 @@ def dead_units(table) -> Figure:
 
 def condition_numbers(table) -> Figure:
     """Condition numbers by the number of units."""
-    own = table[table.spacing.isna()]
+    own = table[table.spacing.isna() & ~table.tie]
     series = [
         Series.over_seeds(LABELS[method], own[own.method == method], x="k", y="condition")
         for method in ("non-uniform", "rotation")

@@ -20,10 +20,22 @@ the subspace distance is 2/20 = 0.1 there, which is where the paper's curve of n
 to the rank of the decoder, descent is there after 2,500 steps; a distance that takes the directions of dying units for
 part of the range shows it later, when rounding has the better of them. With r up to 0.7 nothing is lost.
 
+The eigenvalues are those of 5,000 digits; the 18th, 0.668, is above its penalty, 0.666, by very little, so that for all
+60,000 it may be two or three units: the paper scale says.
+
 Numbers of Figure 2 were read off the authors' image files, which is good to about 0.02; those of Figure 4 likewise.
 Thresholds: values of Figure 2 with 0.05 (uniform), and with 0.15 where runs differ by 0.1 between seeds (non-uniform:
-pilots of three seeds had given 0.42 to 0.53). The exponent 2.04 is that between Figure 4's 100 and 11,000 steps. The
-condition number and the rate of the rotation-augmented gradient are exact; the exponents' bounds are ours.
+pilots of three seeds had given 0.42 to 0.53, and ten give 0.50, which is behind the paper's 0.39). The exponent 2.04 is
+that between Figure 4's 100 and 11,000 steps. The condition number and the rate of the rotation-augmented gradient are
+exact; the exponents' bounds are ours.
+
+Choices after runs had been seen. Five seeds left the claims on non-uniform L2 and on the order of methods open: there
+are ten, and the latter was written anew, without nested dropout, whose place beside the rotation-augmented gradient
+changes from seed to seed, and with a gap of 0.1. Controls on isotropic data are cut off at 3,000 steps. The closed form
+was contradicted after 6,000 steps by one run that had not converged: there are 15,000. The control of the exponent of
+Figure 4 was nested dropout, and is the rotation-augmented gradient; it was open with five seeds, and there are ten.
+That the least eigenvalue is below the curvature of a rotation had been claimed, which no Hessian can fail: it is now
+that its eigenvector is one.
 
 Seeds are initial weights; for condition numbers they are spectra.
 """
@@ -258,7 +270,7 @@ local = study.experiment(
     config=Local,
     sweep=[{"k": UNITS, "method": ["non-uniform", "rotation"]}],
     seeds={"smoke": 3, "laptop": 10, "paper": 50},
-    vectorised=("seed", "k", "method", "r_max", "spacing", "dimensions"),
+    vectorised=("seed", "k", "method", "r_max", "spacing", "tie", "dimensions"),
 )
 local.trial(conditioning)
 local.figure(figures.condition_numbers)
@@ -274,14 +286,13 @@ local.claim(
 ).control("the rotation-augmented gradient", method="rotation").control("penalties 0.05 apart at any k", spacing=0.05)
 
 local.claim(
-    "rotations are what is flat: the least eigenvalue is below the curvature along every one",
+    "rotations are what is flat",
     name="flat-rotations",
-    where="closed form (ours)",
-    kind=exact(of="over_rotation", at_most=1.0),
+    where="conditioning of the Hessian at the optimum; closed form (ours)",
+    kind=exact(of="rotation_share", at_least=0.95),
     select={"method": "non-uniform"},
-    quoted="2 (lambda_b - lambda_a) (w_a^2 - w_b^2) / (w_a^2 + w_b^2)",
-    note="least eigenvalue over the least curvature along a rotation of two units, in every run",
-).control("the rotation-augmented gradient", method="rotation")
+    note="cos^2 of the eigenvector of the least eigenvalue with a rotation of two units, at every k, in every run",
+).control("eigenvalue k + 1 all but equal to eigenvalue k: it is the subspace that is undetermined", tie=True)
 
 local.claim(
     "the rotation-augmented gradient is as well conditioned with ten units as with two",
@@ -311,7 +322,7 @@ speed = study.experiment(
     "speed",
     config=Speed,
     sweep={"k": [2, 5, 10, 20], "method": ["non-uniform", "dropout", "rotation"]},
-    seeds={"smoke": 3, "laptop": 5, "paper": 20},
+    seeds={"smoke": 3, "laptop": 10, "paper": 20},
     scales={"smoke": {"steps": 2500, "k": [2, 5, 20]}},
     vectorised=("seed", "method", "filled", "r_min", "threshold"),
 )
