@@ -23,6 +23,12 @@ certified gap; the pilot had 0.5 %. The gap of 0.2 between depths (a factor of 1
 Depth 2 was conjectured to minimise the nuclear norm (Gunasekar and others 2017). The paper finds it close where entries
 are many, and different where they are few; so it is here: claimed is that with 60 % of the entries both recover.
 
+Choices after runs had been seen. The bound on the motion of singular values was made tighter, from 0.01 to 0.001 (it is
+kept to 2e-5). That the least nuclear norm is certified was a claim, and had no control: it is a test now. A seed has
+three problems and not five, and descent 4,000 steps and not 6,000, for time; only with 15 and 25 % of the entries is
+some of it not done by then. In the control of rank 4 the effective rank is not 4 but 3.8, since four singular values
+of one matrix are less alike (3.73 to 3.94 in nine of ten matrices).
+
 Seeds are matrices, masks and weights: 12 of them, since with 8 one control (the effective rank of the least nuclear
 norm) was left undecided.
 """
@@ -131,13 +137,13 @@ completion.claim(
     paper=2.0,
     margin=0.25,
     quoted="rank 2",
-    note="margin: two singular values of one matrix differ by a factor of 1.5 or so, which is 0.1",
+    note="margin: two singular values of one matrix differ by a factor of 1.4 or so, which is 0.03, of 2.5 at most",
 ).control("rank 4 from 60 % of the entries", moves="the effective rank", to=3.8, rank=4, share=MANY).control(
     "the least nuclear norm", depth=0
 ).control(LARGE, alpha=1.0)
 
 completion.claim(
-    "with most entries seen, two factors and the nuclear norm do as well",
+    "with most entries seen, two factors and the nuclear norm recover it as three do",
     name="many-entries",
     where="figures on matrix completion: many observations",
     kind=exact(of="error", at_most=0.05),
