@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -67,7 +68,7 @@ def images(config: Digits) -> Images:
 
     The images of a smaller n are part of those of a larger.
     """
-    part = _whole(config.data).split(config.n, config.test, seed=config.seed)
+    part = _whole(config.data).split(config.n, config.test, seed=_seed(config.seed, 2))
     assert part.x_test is not None
     assert part.y_test is not None
     mean = part.x.mean(0)
@@ -80,8 +81,12 @@ def _whole(name: str) -> Dataset:
 
 
 def stream(seed: int, purpose: int) -> torch.Generator:
-    """The random numbers of a seed for one purpose: 0 the features, 1 the wrong labels."""
-    return torch.Generator().manual_seed(2 * seed + purpose)
+    """The random numbers of a seed for one purpose: 0 the features, 1 the wrong labels, 2 the images."""
+    return torch.Generator().manual_seed(_seed(seed, purpose))
+
+
+def _seed(seed: int, purpose: int) -> int:
+    return int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0])
 
 
 def feature_map(config: Digits, shown: Images) -> Draw:

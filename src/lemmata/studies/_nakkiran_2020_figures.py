@@ -43,12 +43,13 @@ def _usual(table: Any) -> tuple[int, int]:
 
 
 def widths(table: Any) -> Figure:
-    """Test loss, training and test error against the width; another training time beside it."""
+    """Test loss, training and test error against the width; other times and numbers of samples beside it."""
     n, longest = _usual(table)
     base = _rows(table, n=n, epochs=longest)
     cases = {
         f"n = {n}, {longest} epochs": base,
         f"n = {n}, 100 epochs": _rows(table, n=n, epochs=100) if longest != 100 else table[:0],
+        f"n = 1000, {longest} epochs": _rows(table, n=1000, epochs=longest),
     }
     marks = [mark for label, rows in cases.items() for mark in _threshold(rows, f"threshold, {label}")]
     errors = _lines("test_error", {"test": base}) + _lines("train_error", {"training": base})
@@ -60,7 +61,7 @@ def widths(table: Any) -> Figure:
         name="widths",
         title="The test loss peaks where training just fits its samples",
         caption=CAPTION + "The threshold is the width from which on the training error is at most 1 %, its mean over "
-        "seeds. After a quarter of the time it is wider, and the peak with it.",
+        "seeds. With twice the samples, or a quarter of the time, it is wider, and the peak with it.",
         panels=panels,
     )
 
@@ -70,7 +71,7 @@ def regularised(table: Any) -> Figure:
     n, longest = _usual(table)
     at = {"n": n, "epochs": longest}
     noises = {f"{100 * noise:g} % wrong labels": _rows(table, label_noise=noise, **at) for noise in (0.0, 0.15, 0.9)}
-    decays = {f"weight decay {decay:g}": _rows(table, weight_decay=decay, **at) for decay in (0.0, 0.02)}
+    decays = {f"weight decay {decay:g}": _rows(table, weight_decay=decay, **at) for decay in (0.0, 0.005, 0.02)}
     stops = {"last epoch": _rows(table, **at), "early stopping": _rows(table, stopping="validation", **at)}
     mark = _threshold(_rows(table, **at), "threshold")
     panels = [

@@ -24,7 +24,8 @@ sides. Locations count to the spacing of the grid there, 10 of 400. Two pilot se
 were set; the peaks there were 50 points and more, factors of 100 and more, and 10 and more. The paper's numbers are not
 at hand to be checked, and none is shown: all claims are about directions and places.
 
-Seeds are independent draws of images, features and wrong labels.
+Seeds are independent draws of images, features and wrong labels. The images are drawn from the same 5,000, so that two
+seeds have some in common, and what varies between seeds does not tell how far other digits would be from these.
 """
 
 import math

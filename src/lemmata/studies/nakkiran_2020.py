@@ -15,10 +15,10 @@ and transformers; its numbers are not at hand to be checked, so that all claims 
 quantity is the test cross-entropy, which has a large peak in perceptrons; in the test error it is faint.
 
 Places. Where the threshold is, is predicted by the training error alone, in pilot runs of seeds 100 and 101: it reaches
-0 at h = 14 (n = 500) and 24 (n = 500, 100 epochs); at h = 10 and 14 the largest n that is fitted is 250 and 500.
-Margins are a step of the grids, which are even in their logarithm. The test losses of these runs had been seen too,
-when heights were set: a peak counts if it is a quarter above both sides. Beside the fixed places, each seed's peak is
-compared with its own threshold.
+0 at h = 14 (n = 500), 24 to 32 (n = 1,000) and 24 (n = 500, 100 epochs); at h = 10 and 14 the largest n that is fitted
+is 250 and 500. Margins are a step of the grids, which are even in their logarithm. The test losses of these runs had
+been seen too, when heights were set: a peak counts if it is a quarter above both sides. Beside the fixed places, each
+seed's peak is compared with its own threshold.
 
 Over the epochs, a second descent of the test error is claimed as the paper states it, with the guard that the training
 loss does not rise. The pilot runs had one minimum. In a first run the verdict was "direction only", which says nothing,
@@ -28,10 +28,9 @@ same data are another study's subject (heckel-2021-deep), where the noise of sin
 Seeds are independent draws of samples, test signals, wrong labels, initial weights and order. Five of them left open
 where the peak over the samples is, since the loss is nearly flat below it; it has twelve.
 
-What a first run had besides, and was cut for time: twice the samples (the peak moved to h = 28, as predicted), weight
-decay 0.005 (whether it takes a third off the peak was left open, with 0.59 of the height), weight decay 0.02 over the
-samples (no peak), 30 % wrong labels in the place of 90 % (higher peaks than 15 % in every seed), and h = 6 and 48, n =
-1,400. That run had one test set for all seeds.
+What a first run had besides, and was cut for time: weight decay 0.02 over the samples (no peak), 30 % wrong labels in
+the place of 90 % (higher peaks than 15 % in every seed), and h = 6 and 48, n = 1,400. That run had one test set for all
+seeds.
 """
 
 import math
@@ -96,7 +95,7 @@ widths = study.experiment(
     sweep=[
         {"epochs": [400, 100]},
         {"label_noise": [0.0, 0.15, 0.9]},
-        {"weight_decay": [0.0, 0.02]},
+        {"weight_decay": [0.0, 0.005, 0.02]},
         {"stopping": ["none", "validation"]},
     ],
     seeds={"smoke": 3, "laptop": 5, "paper": 20},
@@ -118,6 +117,7 @@ peak = widths.claim(
     margin=STEP,
     note="the largest bump of the log test loss, at least log 1.25",
 )
+peak.control("twice the samples", moves="the peak", to=log2(28), n=1000)
 peak.control("a quarter of the training time", moves="the peak", to=log2(24), epochs=100)
 peak.control(SIMPLY_DECAYED, DECAYED)
 peak.control(SIMPLY_STOPPED, STOPPED)
@@ -159,9 +159,18 @@ widths.claim(
     within=(-math.inf, 0.0),
     note="test error at h = 100 less the least error below the threshold",
 ).control("labels that mean nothing", label_noise=0.9)
+widths.claim(
+    "some weight decay makes the peak lower: at most two thirds of its height over both sides",
+    name="decay-shrinks",
+    where="regularisation",
+    kind=difference(of="log_height", over="weight_decay", between=(0.0, 0.005)),
+    select={**PLAIN, "weight_decay": [0.0, 0.005]},
+    within=(-math.inf, round(math.log(2 / 3), 3)),
+    note="difference of the heights of the log test loss, at most log 2/3",
+).control(SIMPLY_STOPPED, STOPPED)
 for name, words, fields in (
-    ("decay-removes", "weight decay removes the peak", DECAYED),
-    ("stopping-removes", "early stopping removes it, too", STOPPED),
+    ("decay-removes", "more weight decay removes it", DECAYED),
+    ("stopping-removes", "early stopping removes it", STOPPED),
 ):
     widths.claim(
         words,
