@@ -72,7 +72,7 @@ def _audited(two_layer: Experiment) -> None:
     two_layer.claim(
         "that double descent is a superposition of bias-variance trade-offs: it comes while the training loss falls",
         name="two-layer-guarded",
-        where="section 3, Fig. 3 (same step size)",
+        where="Fig. 3 (same step size)",
         kind=shape.double_descent(of="risk", height=0.05, guard="train_loss"),
         select=PUBLISHED_RUN,
         note="the guard: full-batch descent at a stable step never raises the training loss",

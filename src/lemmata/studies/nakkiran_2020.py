@@ -16,9 +16,9 @@ quantity is the test cross-entropy, which has a large peak in perceptrons; in th
 
 Places. Where the threshold is, is predicted by the training error alone, in pilot runs of seeds 100 and 101: it reaches
 0 at h = 14 (n = 500), 24 to 32 (n = 1,000) and 24 (n = 500, 100 epochs); at h = 10 and 14 the largest n that is fitted
-is 250 and 500. Margins are a step of the grids, which are even in their logarithm. The test losses of these runs had
-been seen too, when heights were set: a peak counts if it is a quarter above both sides. Beside the fixed places, each
-seed's peak is compared with its own threshold.
+is 250 and 500. Margins are a step of the grids, which are even in their logarithm there. The test losses of these runs
+had been seen too, when heights were set: a peak counts if it is a quarter above both sides. Beside the fixed places,
+each seed's peak is compared with its own threshold.
 
 Over the epochs, a second descent of the test error is claimed as the paper states it, with the guard that the training
 loss does not rise. The pilot runs had one minimum. In a first run the verdict was "direction only", which says nothing,
