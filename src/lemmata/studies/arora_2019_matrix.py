@@ -137,7 +137,7 @@ completion.claim(
     paper=2.0,
     margin=0.25,
     quoted="rank 2",
-    note="margin: two singular values of one matrix differ by a factor of 1.4 or so, which is 0.03, of 2.5 at most",
+    note="margin: two singular values of one matrix differ by a factor of 1.4 or so, which takes off 0.03; of 3, 0.25",
 ).control("rank 4 from 60 % of the entries", moves="the effective rank", to=3.8, rank=4, share=MANY).control(
     "the least nuclear norm", depth=0
 ).control(LARGE, alpha=1.0)
