@@ -97,7 +97,7 @@ def deviations(table) -> Figure:
         title="Distance from the limit",
         caption="Relative deviation of the mean loss from the fixed point: mean over seeds with its 95 % interval, "
         "each seed the mean of 1,024 / n samples. The band is the error stated beforehand, 3 / (n − df₂). Losses of a "
-        "large b hang on few features: they differ most from sample to sample, and b = 5 is beyond that error. The claims "
-        "are for b = 0.5 and 1.",
+        "large b hang on few features: they differ most from sample to sample, and b = 5 is beyond that error. The "
+        "claims are for b = 0.5 and 1.",
         panels=[panel],
     )
