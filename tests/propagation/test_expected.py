@@ -148,6 +148,27 @@ def test_wide_networks_have_the_variances(name, variance, bias):
         assert bool(((each.mean(0) - wanted[what]).abs() < allowed).all()), what
 
 
+def test_circular_convolutions_have_the_variances_of_their_channels():
+    """3 x 3 kernels, 8 draws: signals and gradients within 5 standard errors and depth / (9 channels) of theory."""
+    channels, draws, rows = [24, 40, 16], 8, {"preactivation": [], "gradient": []}
+    draw = torch.Generator().manual_seed(2)
+    for _ in range(draws):
+        layers = []
+        for n_in, n_out in pairwise(channels):
+            layers += [nn.Conv2d(n_in, n_out, 3, padding=1, padding_mode="circular", bias=False).double(), nn.Tanh()]
+            nn.init.normal_(layers[-2].weight, std=math.sqrt(1.3 / (9 * n_in)), generator=draw)
+        x, g = (torch.randn(1, c, 5, 5, generator=draw, dtype=torch.float64) for c in (channels[0], channels[-1]))
+        x = x / x.square().mean().sqrt()
+        found = signals(nn.Sequential(*layers[:-1]), (x, g), loss=lambda z, g: (z * g).sum() / len(z))
+        rows["preactivation"].append(found.preactivation.square)
+        rows["gradient"].append(found.gradient.square)
+    theory = expected_variances(channels, 1.3, "tanh")
+    for what, parts in rows.items():
+        each, wanted = torch.stack(parts), getattr(theory, what)
+        allowed = 5 * each.std(0) / math.sqrt(draws) + wanted * 2 / (9 * 24)
+        assert bool(((each.mean(0) - wanted).abs() < allowed).all()), what
+
+
 def test_wide_networks_have_the_mean_singular_values():
     """Tanh, normalised initialisation, width 150, 8 draws: within 5 standard errors and 1 / n."""
     each = []
