@@ -112,7 +112,7 @@ main.claim(
     where="discussion of the formula: optimum at psi1 -> infinity",
     kind=ordering(of="risk", over="features", order=(1500, 1000, 700, 100, 30)),
     select={**PLAIN, "features": [1500, 1000, 700, 100, 30]},
-    note="of all N < n the limit is least at 126, 0.705; it is 0.722 at 100 and 0.121 at 1,500",
+    note="of all N < n the limit is least at 127, 0.705; it is 0.722 at 100 and 0.121 at 1,500",
 ).control("more noise than signal: SNR 1/5", snr=0.2)
 main.claim(
     "beyond the peak the risk only falls",
