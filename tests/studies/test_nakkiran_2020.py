@@ -175,14 +175,18 @@ def test_smoke_run_is_never_void_and_draws(tmp_path):
     assert "<svg" in str(static.render(drawn[0]))
 
 
-OTHER = {"epoch-wise": Outcome.CONTRADICTED}
+OTHER = {
+    "epoch-wise": Outcome.CONTRADICTED,
+    "peak-follows-threshold": Outcome.INCONCLUSIVE,
+    "noise-raises-peak": Outcome.INCONCLUSIVE,
+}
 
 
 @pytest.mark.slow
 def test_laptop_scale_has_the_verdicts_that_are_documented(tmp_path):
-    """All reproduced but one: perceptrons have no second descent in time."""
+    """All reproduced but three: perceptrons have no second descent in time; five seeds leave two claims open."""
     found = laboratory.run(study, scale="laptop", store=tmp_path / "store")
-    assert len(found.verdicts) == 13
+    assert len(found.verdicts) == 14
     for verdict in found.verdicts:
         name = verdict.claim.name
         assert verdict.outcome is OTHER.get(name, Outcome.REPRODUCED), (name, verdict.reason)
