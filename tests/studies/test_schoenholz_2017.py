@@ -123,6 +123,15 @@ def test_growth_is_that_of_automatic_differentiation():
     assert found.item() == pytest.approx(float((gradient.square().sum() / back.square().sum()).log()) / 3, rel=1e-10)
 
 
+def test_a_layer_spreads_squared_gradients_as_theory_says():
+    """|b'|^2 = sum of phi'(z)^2 g^2 over 50 units in 20,000 draws: a relative variance to 5 standard errors, 7 %."""
+    q, units, draws = 1.5, 50, 20_000
+    z, g = torch.randn(2, draws, units, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    squares = ((1 - torch.tanh(q**0.5 * z).square()) * g).square().sum(1)
+    found = units * float(squares.var() / squares.mean() ** 2)
+    assert found == pytest.approx(float(gradients.relative_variance(np.array([q]))[0]), rel=0.07)
+
+
 def test_fixed_points_are_those_of_mean_field():
     """Ordered and near the edge, to 1e-9: twelve steps of a method that converges quadratically."""
     weights = np.array([1.0, 1.1])
@@ -134,7 +143,7 @@ def test_fixed_points_are_those_of_mean_field():
 
 
 @given(at=st.floats(0.05, 0.95), slope=st.floats(0.1, 5.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_crossings_of_lines_are_found(at: float, slope: float):
     x = np.linspace(0, 1, 7)
     assert gradients.crossing(x, slope * (x - at)) == pytest.approx(at, abs=1e-9)
@@ -185,9 +194,6 @@ def test_what_is_read_off_accuracies():
 # ---- verdicts --------------------------------------------------------------------------------------------------------
 
 
-CHEAP = ["maps", "dropout", "gradients"]
-
-
 def smoke(folder, only):
     found = laboratory.run(schoenholz_2017.study, scale="smoke", store=folder, only=only)
     assert found.outcome is not None
@@ -201,13 +207,13 @@ def smoke(folder, only):
 
 
 def test_no_cheap_claim_is_void_at_smoke_scale_and_figures_draw(tmp_path):
-    outcomes = smoke(tmp_path, CHEAP)
+    outcomes = smoke(tmp_path, ["maps", "gradients"])
     assert outcomes["maps"] is outcomes["growth"] is Outcome.REPRODUCED, outcomes
 
 
 @pytest.mark.slow
 def test_nor_is_any_other_claim_void_at_smoke_scale(tmp_path):
-    smoke(tmp_path, ["decay", "training"])
+    smoke(tmp_path, ["decay", "dropout", "training"])
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_members_do_not_see_each_other():
 
 
 @given(vertex=st.floats(-7.5, -3.5), bend=st.floats(0.05, 3.0), height=st.floats(-3.0, 1.0), lost=st.integers(0, 2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_vertex_of_a_parabola_is_found(vertex: float, bend: float, height: float, lost: int):
     grid = np.arange(-10, 0)
     losses = np.exp(height + bend * (grid - vertex) ** 2)
@@ -93,6 +93,7 @@ def test_a_loss_lowest_at_the_end_of_the_grid_is_put_there():
     assert parts.lowest(grid, np.where(grid == -4, 1.0, np.nan)) == -4
 
 
+@pytest.mark.slow
 def test_powers_of_the_width_are_those_of_theory():
     """From width 128 to 1,024, three seeds, to 0.25, which tells powers apart: corrections are of order n^(-1/2)."""
     expected = {"adam": (0, 1, 1.5), "sgd": (-0.5, 0.5, 1)}
