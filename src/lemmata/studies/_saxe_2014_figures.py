@@ -111,7 +111,7 @@ def depths(table) -> Figure:
 
 def initialisations(table) -> Figure:
     """Learning times by depth from random orthogonal and scaled Gaussian weights."""
-    own, series = table[table.most == table.most.max()], []
+    own, series = table[(table.most == table.most.max()) & (table.gain == 1)], []
     for label, name in (("orthogonal", "orthogonal"), ("Gaussian, variance 1/width", "gaussian")):
         rows = own[own.initial == name]
         rows = rows.groupby("depth").filter(lambda some: bool(np.isfinite(some.steps).all()))
