@@ -26,7 +26,7 @@ def four_steps(table) -> Figure:
     """The same after four steps of an ordinary size."""
     return Figure(
         name="four-steps",
-        title="Nor do four ordinary steps",
+        title="In muP four ordinary steps, too, change each layer by as much at every width",
         caption="Root mean square change of the pre-activations after four steps of Adam (step size 2⁻⁷) and of SGD "
         "(0.1), relative to the mean of the narrowest networks; mean over seeds with its 95 % interval.",
         panels=_coordinates(table[table.steps > 1], theory=False),

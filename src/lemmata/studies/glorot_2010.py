@@ -306,7 +306,7 @@ digits.claim(
 ).control("one hidden layer", depth=1)
 
 digits.claim(
-    "on digits, sigmoid units are the worst",
+    "on digits, sigmoid units are worse than tanh units",
     name="digits-sigmoid-worst",
     where="Table 1, MNIST, rows Tanh and Sigmoid",
     kind=ordering(of="final_error", over="units", order=("tanh", "sigmoid"), gap=0.1),
@@ -338,7 +338,7 @@ photographs.claim(
 ).control("one hidden layer", depth=1)
 
 photographs.claim(
-    "on CIFAR-10, sigmoid units are the worst",
+    "on CIFAR-10, sigmoid units are worse than softsign units",
     name="cifar-sigmoid-worst",
     where="Table 1, CIFAR-10, rows Softsign and Sigmoid",
     kind=ordering(of="final_error", over="units", order=("softsign", "sigmoid")),
