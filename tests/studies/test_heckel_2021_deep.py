@@ -131,13 +131,13 @@ def test_smoke_run_is_never_void_and_draws(tmp_path):
 
 @pytest.mark.slow
 def test_laptop_scale_has_the_verdicts_that_are_documented(tmp_path):
-    """The bump is there, and its cure; it is not more than noise makes, and the order of best errors is left open."""
+    """Five seeds, each with its own test signals, leave every claim open."""
     found = laboratory.run(study, scale="laptop", store=tmp_path / "store")
     outcomes = {verdict.claim.name: verdict.outcome for verdict in found.verdicts}
     assert outcomes == {
-        "signals-bump": Outcome.REPRODUCED,
+        "signals-bump": Outcome.INCONCLUSIVE,
         "signals-double-descent": Outcome.INCONCLUSIVE,
-        "signals-elimination": Outcome.REPRODUCED,
+        "signals-elimination": Outcome.INCONCLUSIVE,
         "signals-best-error": Outcome.INCONCLUSIVE,
     }
     for verdict in found.verdicts:
