@@ -132,10 +132,7 @@ def verdicts(tmp_path_factory):
     return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables["lines"]
 
 
-REPRODUCED = [
-    "no-obstacle", "approximately-convex", "barrier-between-solutions", "barrier-to-permuted-copy",
-    "barrier-in-the-middle", "far-weights-rise",
-]  # fmt: skip
+REPRODUCED = ["no-obstacle", "approximately-convex", "barrier-between-solutions", "barrier-to-permuted-copy"]
 
 
 @pytest.mark.parametrize("name", REPRODUCED)
@@ -145,12 +142,24 @@ def test_reproduced_at_smoke_scale_with_every_control_refuted(verdicts, name):
     assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
 
 
-def test_lines_from_unrelated_weights_are_nearly_monotone(verdicts):
-    own = verdicts[1].query("control == False and line == 'unrelated'")
-    assert (own["rise"] < 0.01).all()
-    assert (own["rise"] < 1e-3).mean() > 0.9
+def test_no_claim_is_void_and_no_control_passes_at_smoke_scale(verdicts):
+    for name, verdict in verdicts[0].items():
+        assert verdict.outcome is not Outcome.VOID, name
+        assert all(control.outcome is not ControlOutcome.PASSED for control in verdict.controls), name
 
 
 def test_figures_are_drawn(verdicts):
     for draw in goodfellow.interpolation.figures:
         assert static.render(draw(verdicts[1]), None).startswith("<svg")
+
+
+CONTRADICTED = {"approximately-convex-relu", "unrelated-initialisation"}
+
+
+@pytest.mark.slow
+def test_every_claim_at_laptop_scale(tmp_path):
+    found = laboratory.run(goodfellow.study, scale="laptop", store=tmp_path)
+    for verdict in found.verdicts:
+        expected = Outcome.CONTRADICTED if verdict.claim.name in CONTRADICTED else Outcome.REPRODUCED
+        assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name

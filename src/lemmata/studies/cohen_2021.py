@@ -70,8 +70,8 @@ digits = study.experiment(
         {"step_size": STEPS, "dynamics": ["descent", "flow"]},
         *({name: [setting] for name, setting in rule.items()} for rule in (POLYAK, NESTEROV)),
     ],
-    seeds={"smoke": 3, "laptop": 5},
-    scales={"smoke": {"n": 100, "time": 300.0, "measurements": 12}},
+    seeds={"smoke": 2, "laptop": 5},
+    scales={"smoke": {"n": 60, "time": 60.0, "measurements": 8, "network.width": 24}},
     vectorised=("seed",),
     data=lambda config: config.data,
 )

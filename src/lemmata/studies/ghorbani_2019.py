@@ -49,7 +49,7 @@ CIFAR = {
     "data": "cifar10", "n": 50_000, "network.kind": "resnet", "network.depth": 32, "training.batch": 128,
     "training.epochs": 128,
 }  # fmt: skip
-SMOKE = {"n": 200, "network.width": 16, "network.depth": 3, "training.epochs": 4, "training.batch": 25}
+SMOKE = {"n": 100, "network.width": 8, "network.depth": 2, "training.epochs": 2, "training.batch": 25}
 
 study = Study(
     "ghorbani-2019",
@@ -72,7 +72,7 @@ spectra = study.experiment(
     "spectra",
     config=Spectrum,
     sweep={"normalisation": ["none", "batch"]},
-    seeds={"smoke": 3, "laptop": 6, "paper": 5},
+    seeds={"smoke": 2, "laptop": 6, "paper": 5},
     scales={"smoke": SMOKE, "paper": CIFAR},
     vectorised=("seed",),
     block=3,
@@ -162,7 +162,7 @@ accuracy = study.experiment(
     "accuracy",
     config=Accuracy,
     seeds={"smoke": 3, "laptop": 6, "paper": 10},
-    scales={"smoke": {"width": 8, "n": 200}},
+    scales={"smoke": {"width": 6, "n": 100, "epochs": 2, "probes": 5}},
     vectorised=("seed",),
     block=3,
 )

@@ -62,8 +62,8 @@ OPTIMISERS = [
 ]
 ADAM_STEPS = [0.0003, 0.001, 0.003, 0.01, 0.03]
 SMALL = {
-    "n": 300, "pool": 4, "network.width": 50, "network.activation": ["relu", "maxout"], "training.batch": 30,
-    "training.fitted": 0.02, "training.epochs": 150, "points": 21,
+    "n": 100, "pool": 4, "network.width": 24, "network.activation": ["relu", "maxout"], "training.batch": 50,
+    "training.fitted": 0.02, "training.epochs": 40, "points": 11,
 }  # fmt: skip
 MNIST = {"data": "mnist", "pool": 1, "n": 60_000, "network.width": 400, "training.batch": 100, "training.epochs": 100}
 
@@ -78,7 +78,7 @@ interpolation = study.experiment(
         },
         {"network.activation": ["relu", "maxout"], "training.optimiser": ["adam"], "training.step_size": ADAM_STEPS},
     ],
-    seeds={"smoke": 5, "laptop": 5, "paper": 5},
+    seeds={"smoke": 3, "laptop": 5, "paper": 5},
     scales={"smoke": SMALL, "paper": MNIST},
     vectorised=("seed", "line", "reach"),
     block=24,

@@ -55,7 +55,7 @@ proofs = study.experiment(
     config=Proof,
     sweep=[{"t": list(LENGTHS)}, {"t": [3, 7, 15, 31], "order": ["longest first"]}],
     seeds=once,
-    scales={"smoke": {"t": [3, 7, 31]}},
+    scales={"smoke": {"t": [3, 7, 15]}},
 )
 proofs.trial(prove)
 proofs.figure(figures.patterns)
@@ -169,7 +169,7 @@ real = study.experiment(
     config=Digits,
     sweep={"t": [0, 1, *LENGTHS]},
     seeds={"smoke": 3, "laptop": 5, "paper": 10},
-    scales={"smoke": {"n": 100, "iterations": 127}, "paper": {"data": "mnist", "n": 20_000}},
+    scales={"smoke": {"n": 100, "iterations": 127, "t": [0, 1, 3, 31, 127]}, "paper": {"data": "mnist", "n": 20_000}},
     vectorised=("seed", "t"),
     block=8,
     data=lambda config: config.data,

@@ -59,8 +59,8 @@ PAPER_GAP = 0.0022  # Table 2, F1: 98.03 % right with small batches, 97.81 % wit
 
 MNIST = {"data": "mnist", "pool": 1, "n": 60_000, "n_test": 10_000, "width": 512, "small": 256 / 60_000}
 SMOKE = {
-    "n": 200, "n_test": 300, "pool": 4, "width": 24, "depth": 2, "small": 0.08, "large": 0.4, "fitted": 0.1,
-    "subspace": 20,
+    "n": 100, "n_test": 100, "pool": 4, "width": 12, "depth": 1, "small": 0.08, "large": 0.4, "fitted": 0.1,
+    "epochs": 30, "subspace": 4,
 }  # fmt: skip
 
 study = Study(
@@ -83,7 +83,7 @@ study = Study(
     "arXiv:1703.04933.",
     config=Pair,
     sweep=[{"norm": [True, False]}, {"norm": [True], "shrink": [1.0, 10.0]}],
-    seeds={"smoke": 3, "laptop": 8, "paper": 5},
+    seeds={"smoke": 2, "laptop": 8, "paper": 5},
     scales={"smoke": SMOKE, "paper": MNIST},
     vectorised=("seed", "shrink"),
     data=lambda config: config.data,

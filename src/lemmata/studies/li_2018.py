@@ -67,7 +67,7 @@ depth = study.experiment(
     sweep={"shortcuts": [True, False]},
     seeds={"smoke": 2, "laptop": 8, "paper": 5},
     scales={
-        "smoke": {"depth": 14, "n": 200, "epochs": 2, "images": 50, "planes": 1, "points": 7, "n_test": 300},
+        "smoke": {"depth": 14, "n": 100, "epochs": 2, "images": 30, "planes": 1, "points": 5, "n_test": 100},
         "paper": {
             "data": "cifar10", "n": 50_000, "n_test": 9_900, "pool": 1, "depth": 56, "channels": 16, "epochs": 300,
             "batch": 128, "images": 1000, "planes": 1, "points": 25,
@@ -131,7 +131,7 @@ batch = study.experiment(
     sweep={"decayed": [False, True]},
     seeds={"smoke": 2, "laptop": 8, "paper": 5},
     scales={
-        "smoke": {"n": 200, "large": 200, "epochs": 8, "samples": 100, "n_test": 300},
+        "smoke": {"n": 200, "large": 200, "epochs": 4, "samples": 50, "n_test": 100},
         "paper": {
             "data": "cifar10", "network": "vgg9", "n": 50_000, "n_test": 9_900, "pool": 1, "small": 128, "large": 8192,
             "epochs": 300, "weight_decay": 5e-4,
