@@ -275,3 +275,13 @@ def test_figures_of_the_logs_are_drawn(tmp_path):
         ("mnist-logs", figures.published_leads),
     ):  # fmt: skip
         assert static.render(draw(found.tables[name]), None).startswith("<svg")
+
+
+@pytest.mark.slow
+def test_every_claim_about_our_own_networks_at_laptop_scale(tmp_path):
+    found = laboratory.run(cohen.study, scale="laptop", only=["digits", "linear"], store=tmp_path)
+    asked = [verdict for verdict in found.verdicts if verdict.claim.experiment in ("digits", "linear")]
+    assert len(asked) == 8
+    for verdict in asked:
+        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name

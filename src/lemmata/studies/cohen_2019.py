@@ -80,11 +80,11 @@ digits = study.experiment(
     "digits",
     config=Smoothing,
     sweep=[{"noise": [sigma], "sigma": [sigma]} for sigma in SIGMAS] + [{"noise": [0.0], "sigma": [1.0]}],
-    seeds={"smoke": 3, "laptop": 5, "paper": 5},
+    seeds={"smoke": 2, "laptop": 5, "paper": 5},
     scales={
         "smoke": {
-            "n_train": 400, "images": 10, "samples": 100, "few": 30, "many": 100, "attacked": 3, "channels": 4,
-            "training.epochs": 8, "training.batch": 20,
+            "n_train": 300, "images": 5, "samples": 60, "few": 20, "many": 60, "attacked": 2, "channels": 2,
+            "hidden": 16, "training.epochs": 6, "training.batch": 20,
         },
         "paper": {
             "data": "mnist", "n_train": 60_000, "images": 500, "channels": 32, "hidden": 256, "samples": 100_000,

@@ -73,8 +73,8 @@ CIFAR = {
     "training.step_decay": 0.95, "training.batch": 128, "training.fitted": 0.01,
 }  # fmt: skip
 SMOKE = {
-    "n": 300, "n_test": 1000, "n_validation": 300, "pool": 4, "network.width": 128, "training.batch": 25,
-    "training.fitted": 0.02,
+    "n": 200, "n_test": 400, "n_validation": 200, "pool": 4, "network.width": 128, "training.batch": 25,
+    "training.epochs": 80, "training.fitted": 0.02,
 }  # fmt: skip
 VECTORISED = ("seed", "labels", "corruption", "inputs", "regulariser", "training.weight_decay")
 NOISE = ["random", "gaussian"]  # inputs that keep nothing of the image
@@ -390,7 +390,7 @@ kernel = study.experiment(
     "kernel",
     config=Kernel,
     sweep=[{"n": SIZES}, {"n": SIZES[-1:], "labels": ["random"]}],
-    scales={"smoke": {"n": [SIZES[0], SIZES[-1]]}},
+    scales={"smoke": {"n": [200, 400]}},
     data="mnist-5k",
 )
 kernel.trial(solve_kernel_systems)
