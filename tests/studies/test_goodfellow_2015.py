@@ -163,3 +163,7 @@ def test_every_claim_at_laptop_scale(tmp_path):
         expected = Outcome.CONTRADICTED if verdict.claim.name in CONTRADICTED else Outcome.REPRODUCED
         assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
         assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+    # lines from unrelated weights are nearly monotone
+    own = found.tables["lines"].query("control == False and line == 'unrelated'")
+    assert (own["rise"] < 0.01).all()
+    assert (own["rise"] < 1e-3).mean() > 0.9

@@ -100,3 +100,11 @@ def test_the_study_at_the_smoke_scale(tmp_path):
     for name, experiment in grimmer.study.experiments.items():
         for figure in experiment.figures:
             assert "<svg" in str(static.render(figure(run.tables[name])))
+
+
+@pytest.mark.slow
+def test_every_claim_at_laptop_scale(tmp_path):
+    found = laboratory.run(grimmer.study, scale="laptop", store=tmp_path)
+    for verdict in found.verdicts:
+        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name

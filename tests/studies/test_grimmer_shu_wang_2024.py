@@ -98,3 +98,11 @@ def test_figures_are_drawn(verdicts):
     for experiment in study.study.experiments.values():
         for draw in experiment.figures:
             assert static.render(draw(verdicts[1][experiment.name])).startswith("<svg")
+
+
+@pytest.mark.slow
+def test_every_claim_at_laptop_scale(tmp_path):
+    found = laboratory.run(study.study, scale="laptop", store=tmp_path)
+    for verdict in found.verdicts:
+        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
