@@ -239,7 +239,14 @@ def test_layers_can_be_chosen_and_activations_stay_theirs():
         signals(model, (x, y), layers="1")
 
 
-@pytest.mark.parametrize("function", sorted({f for f in NAMES if not f.__name__.endswith("_")}, key=str), ids=str)
+def spelled(function) -> str:
+    """A name without an address, the same in every process that collects the tests."""
+    return f"{type(function).__name__} {function.__qualname__}"
+
+
+@pytest.mark.parametrize(
+    "function", sorted({f for f in NAMES if not f.__name__.endswith("_")}, key=spelled), ids=spelled
+)
 def test_every_function_is_seen_with_its_slope(function):
     """Over a wide grid no slope is beyond the steepest, and it is reached within 2 %."""
 
