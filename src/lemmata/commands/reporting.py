@@ -60,7 +60,8 @@ def _of_all(selection: Selection, topic: str | None, output: Path | None) -> Pat
         if recalled.plan.cached:
             own = default_path(name, selection.scale, "html", path.parent)
             page = own.name if own.exists() else ""
-            lines.append(Line(recalled.study, selection.scale, recalled.verdicts, page=page))
+            scale = f"{selection.scale}, in part" if recalled.plan.trials else selection.scale
+            lines.append(Line(recalled.study, scale, recalled.verdicts, page=page))
         else:
             lines.append(Line(study, "not run", ()))
     for name, error in broken.items():
