@@ -96,3 +96,16 @@ def test_what_makes_no_sense_is_refused_with_the_remedy(workplace, lemmata, word
     status, _, err = lemmata(*words)
     assert status == 2
     assert remedy in " ".join(err.split())
+
+
+def test_a_page_names_no_folder_of_the_machine_that_made_it(games, lemmata, monkeypatch):
+    monkeypatch.setenv("LEMMATA_DATA", str(games / "a-folder-of-mine"))
+    (games / "farthing.py").write_text(
+        COIN.format(name="farthing", scale="smoke", paper=0.5).replace(
+            'seeds={"smoke": 4})', 'seeds={"smoke": 4}, data="mnist")'
+        )
+    )
+    lemmata("run", *ALL)
+    page = (games / "lemmata-reports" / "index-smoke.html").read_text()
+    assert "the data set mnist was not at hand" in page
+    assert "a-folder-of-mine" not in page

@@ -61,7 +61,7 @@ def _of_all(selection: Selection, topic: str | None, output: Path | None) -> Pat
             own = default_path(name, selection.scale, "html", path.parent)
             page = own.name if own.exists() else ""
             scale = f"{selection.scale}, in part" if recalled.plan.trials else selection.scale
-            lines.append(Line(recalled.study, scale, recalled.verdicts, page=page))
+            lines.append(Line(recalled.study, scale, recalled.verdicts, page=page, absent=recalled.plan.missing))
         else:
             lines.append(Line(study, "not run", ()))
     for name, error in broken.items():

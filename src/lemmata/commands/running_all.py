@@ -38,7 +38,8 @@ def run_all(
         except LemmataError as error:
             broken[name] = str(error)
             continue
-        lines.append(Line(finished.study, selection.scale, finished.verdicts, page=path.name))
+        absent = finished.plan.missing
+        lines.append(Line(finished.study, selection.scale, finished.verdicts, page=path.name, absent=absent))
         tell_failures(finished, console)
         if finished.outcome.failed:
             broken[name] = f"{len(finished.outcome.failed)} trials failed"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from lemmata.plan.plan import Missing
 from lemmata.report import html
 from lemmata.report.badges import BADGES, Badge, badge
 from lemmata.study.study import Study
@@ -22,12 +23,17 @@ NONE = "–"  # where nothing is recorded, or nothing declared
 
 @dataclass(frozen=True)
 class Line:
-    """One study's line. `page` is the report of its own, relative to the overview, if there is one."""
+    """One study's line.
+
+    `page` is the report of its own, relative to the overview, if there is one. `absent` are the data that were missing:
+    their reasons name folders of the machine that made the page, which its readers have no use for.
+    """
 
     study: Study
     scale: str
     verdicts: Sequence[Verdict]
     page: str = ""
+    absent: Sequence[Missing] = ()
 
     @property
     def phenomenon(self) -> str:
@@ -53,9 +59,16 @@ class Line:
         return [(verdict, badge(verdict.outcome.value)) for verdict in self.verdicts]
 
     @property
-    def unsupported(self) -> list[Verdict]:
-        """The verdicts that want a reason: all but the reproduced."""
-        return [verdict for verdict in self.verdicts if verdict.outcome is not Outcome.REPRODUCED]
+    def unsupported(self) -> list[tuple[Verdict, str]]:
+        """The verdicts that want a reason, with it: all but the reproduced."""
+        wanting = [verdict for verdict in self.verdicts if verdict.outcome is not Outcome.REPRODUCED]
+        return [(verdict, self._reason(verdict)) for verdict in wanting]
+
+    def _reason(self, verdict: Verdict) -> str:
+        reason = verdict.reason
+        for gone in self.absent:
+            reason = reason.replace(gone.reason, f"the data set {gone.dataset} was not at hand")
+        return reason
 
 
 def write(lines: Iterable[Line], path: Path | str) -> Path:
@@ -80,8 +93,8 @@ def _texts(lines: Sequence[Line]) -> list[str]:
     """All prose in which a formula may stand."""
     prose = [text for line in lines for text in (line.study.title, line.study.question)]
     for verdict in (verdict for line in lines for verdict in line.verdicts):
-        prose += [verdict.claim.statement, verdict.claim.where, verdict.paper, verdict.reason]
-    return prose
+        prose += [verdict.claim.statement, verdict.claim.where, verdict.paper]
+    return prose + [reason for line in lines for _, reason in line.unsupported]
 
 
 def _cell(text: str) -> str:
