@@ -38,7 +38,8 @@ _PUBLIC = {
 }
 _MODULES = (
     "bernoulli", "bounds", "compare", "conformance", "curvature", "data", "descent", "errors", "figures", "kernels",
-    "kinds", "landscape", "linalg", "nets", "phantoms", "propagation", "regression", "robustness", "shape", "training",
+    "kinds", "landscape", "linalg", "nets", "phantoms", "propagation", "pruning", "regression", "robustness", "shape",
+    "training",
 )  # fmt: skip
 _ELSEWHERE = {"kinds": "lemmata.study.kinds", "shape": "lemmata.study.kinds.shape"}
 _PUBLIC |= {name: _ELSEWHERE.get(name, f"lemmata.{name}") for name in _MODULES}

@@ -1,5 +1,6 @@
 """Loss surfaces: along lines and over planes, around a minimum, between checkpoints and along a trajectory."""
 
+from lemmata.landscape import critical, paths, permutation, symmetry, teacher_student
 from lemmata.landscape.between import between
 from lemmata.landscape.convexity import Convexity, convexity
 from lemmata.landscape.directions import hessian_directions, random_directions
@@ -18,11 +19,16 @@ __all__ = [
     "Trajectory",
     "between",
     "convexity",
+    "critical",
     "hessian_directions",
     "line",
     "load_npz",
+    "paths",
+    "permutation",
     "project",
     "random_directions",
     "surface",
+    "symmetry",
+    "teacher_student",
     "trajectory",
 ]

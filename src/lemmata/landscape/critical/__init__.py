@@ -1,0 +1,1 @@
+"""Critical points of any objective: found, polished, certified, and called false where they are."""

@@ -1,0 +1,1 @@
+"""Pruning any model: winning tickets by iterative magnitude, their baselines, and the stability of training."""
