@@ -6,7 +6,7 @@ import torch
 
 from lemmata.curvature.sharpness.climb import Chart, climb
 from lemmata.errors import InvalidInput
-from lemmata.given import require_seed
+from lemmata.given import require_number, require_seed
 from lemmata.linalg import eigenpairs
 from lemmata.nets import initialise
 from lemmata.objective import Objective
@@ -41,3 +41,9 @@ def test_instruments_refuse_what_is_no_seed(seed):
         eigenpairs(torch.eye(3), 1, seed=seed)
     with pytest.raises(InvalidInput, match="seed = "):
         climb(Objective(layer, loss="mse", data=(x, x[:, :1])), Chart(torch.ones(3)), rho=0.1, steps=1, seed=seed)
+
+
+def test_a_number_beyond_float64_is_refused_by_name():
+    with pytest.raises(InvalidInput, match="^ridge is beyond the range of a float64"):
+        require_number(10**400, "ridge")
+    assert require_number(10**300, "ridge") == 1e300

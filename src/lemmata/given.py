@@ -39,7 +39,10 @@ def require_number(value: object, name: str) -> float:
     one = isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex() and not value.is_meta
     if isinstance(value, bool) or not (isinstance(value, Real) or one):
         raise InvalidInput(f"{name} = {value!r}; give one real number")
-    return float(value)  # type: ignore[arg-type]
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        raise InvalidInput(f"{name} is beyond the range of a float64, 1.8e308; give a smaller number") from None
 
 
 def require_model(value: object) -> nn.Module:

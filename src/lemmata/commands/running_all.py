@@ -38,6 +38,9 @@ def run_all(
         except LemmataError as error:
             broken[name] = str(error)
             continue
+        except Exception as error:  # of a study's own code, or a defect here: neither may cost the studies that follow
+            broken[name] = f"{type(error).__name__}: {error}"
+            continue
         absent = finished.plan.missing
         lines.append(Line(finished.study, selection.scale, finished.verdicts, page=path.name, absent=absent))
         tell_failures(finished, console)

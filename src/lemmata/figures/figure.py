@@ -158,6 +158,10 @@ class Figure:
     panels: Sequence[Panel]
     one_scale: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.panels:
+            raise InvalidInput(f"figure {self.name!r} has no panels: there is nothing to draw in it yet")
+
     def save(self, path: Path | str) -> Path:
         """Draw the figure by matplotlib into a file ending in .svg, .png or .pdf; returns the path."""
         from lemmata.figures.static import render

@@ -89,8 +89,7 @@ def _draw(figure: Figure, kind: str, title: bool) -> bytes:
     from matplotlib.figure import Figure as Canvas
 
     with matplotlib.rc_context(rules()):
-        square = len(figure.panels) == 4 and any(panel.fields for panel in figure.panels)
-        columns = 2 if square else min(len(figure.panels), 3)
+        columns = 2 if len(figure.panels) == 4 else min(len(figure.panels), 3)
         rows = -(-len(figure.panels) // columns)
         width, height = (5.8, 8.4, 10.2)[columns - 1], PANEL_HEIGHT * rows + 0.35
         canvas = Canvas(figsize=(width, height), dpi=200, layout="constrained")

@@ -160,7 +160,7 @@ def _hover(series: Series, few: np.ndarray, ticks: tuple[str, ...]) -> dict[str,
 
 
 def _place(place: int, figure: Figure) -> dict[str, list[float]]:
-    """The domain of a panel; room for a colour bar is left beside fields, four of which stand two by two."""
+    """The domain of a panel; four stand two by two, and beside fields room for a colour bar is left."""
     fields = any(panel.fields for panel in figure.panels)
     rows = _rows(figure)
     panels = len(figure.panels) // rows
@@ -177,7 +177,7 @@ def _place(place: int, figure: Figure) -> dict[str, list[float]]:
 
 
 def _rows(figure: Figure) -> int:
-    return 2 if len(figure.panels) == 4 and any(panel.fields for panel in figure.panels) else 1
+    return 2 if len(figure.panels) == 4 else 1
 
 
 def _axes(layout: dict[str, Any], panel: Panel, place: int, figure: Figure) -> None:

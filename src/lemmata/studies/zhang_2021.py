@@ -33,21 +33,11 @@ each claim. A number of the paper is quoted only where it is printed in its text
 Seeds are independent draws of split, corruption, initial weights and batches; the conditions of a seed share them.
 """
 
-from collections.abc import Sequence
-from typing import Literal
-
-import numpy as np
-import torch
-from pydantic import Field
-from torch.nn.functional import one_hot
-
-from lemmata import data
-from lemmata.data.corruption import random_labels
-from lemmata.kernels.regression import Gaussian, kernel_ridge
-from lemmata.regression import interpolating_net, misfit_by_units
 from lemmata.studies import _zhang_2021_figures as figures
+from lemmata.studies._zhang_2021_finite_sample import FiniteSample, build_interpolating_nets
+from lemmata.studies._zhang_2021_kernel import Kernel, solve_kernel_systems
 from lemmata.studies._zhang_2021_training import Randomisation, train_on_randomised
-from lemmata.study import Config, Curve, Measurements, Paper, Study
+from lemmata.study import Paper, Study
 from lemmata.study.kinds import difference, exact, ordering, ratio, trend, value
 
 study = Study(
@@ -282,41 +272,8 @@ for layers, right in ((1, 0.5051), (3, 0.5239)):
 
 # ---- Theorem 1 -------------------------------------------------------------------------------------------------------
 
-
-class FiniteSample(Config):
-    """Gaussian points with Gaussian values, and the network of Theorem 1."""
-
-    n: int = Field(default=1000, ge=1, description="points")
-    d: int = Field(default=50, ge=1, description="dimensions")
-    units: float = Field(default=1.0, ge=0, le=1, description="share of the n hidden units that is kept")
-
-
 theorem = study.experiment("theorem-1", config=FiniteSample)
-
-
-@theorem.trial
-def build_interpolating_nets(configs: Sequence[FiniteSample]) -> list[Measurements]:
-    """Build each network, and take units away from it."""
-    return [_built(config) for config in configs]
-
-
-def _built(config: FiniteSample) -> Measurements:
-    draw = torch.Generator().manual_seed(config.seed)
-    x = torch.randn(config.n, config.d, generator=draw, dtype=torch.float64)
-    y = torch.randn(config.n, generator=draw, dtype=torch.float64)
-    net = interpolating_net(x, y, generator=draw)
-    misfit = misfit_by_units(net, x, y, generator=draw)
-    kept = round(config.units * config.n)
-    largest = float((net(x) - y).abs().max()) if kept == config.n else float(misfit[kept])
-    return Measurements.of(
-        weights=net.weight_count,
-        tolerance=net.tolerance,
-        largest_error=largest,
-        error_over_tolerance=largest / net.tolerance,
-        units_needed=int((misfit <= net.tolerance).double().argmax()),
-        misfit=Curve(np.arange(config.n + 1), misfit.numpy()),
-    )
-
+theorem.trial(build_interpolating_nets)
 
 enough = theorem.claim(
     "a two-layer ReLU network with 2n + d weights takes any values on n points",
@@ -348,42 +305,6 @@ counted.control("twice the dimensions", moves="the number of weights", to=2100, 
 theorem.figure(figures.misfit_by_units)
 
 # ---- minimum-norm kernel interpolation -------------------------------------------------------------------------------
-
-
-class Kernel(Config):
-    """One solution of the kernel system."""
-
-    data: Literal["mnist-5k", "mnist"] = "mnist-5k"
-    n: int = Field(default=4000, ge=1, description="training digits; 60,000 is all of mnist, in its own order")
-    n_test: int = Field(default=1000, ge=1)
-    labels: Literal["true", "random"] = "true"
-    bandwidth: float = Field(default=5.0, gt=0, description="s, in pixels of a range of 1")
-    precision: Literal["float32", "float64"] = "float32"
-
-
-INTERPOLATES = 1e-3  # the residual, as a share of the largest target, above which a solution is refused
-
-
-def solve_kernel_systems(configs: Sequence[Kernel]) -> list[Measurements]:
-    """Solve one system after the other: each takes all the memory there is."""
-    return [_solved(config) for config in configs]
-
-
-def _solved(config: Kernel) -> Measurements:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    whole = data.load(config.data, dtype=getattr(torch, config.precision), device=device).flat()
-    part = whole if config.n == len(whole) else whole.split(config.n, config.n_test, seed=config.seed)
-    assert part.x_test is not None
-    y = part.y
-    if config.labels == "random":
-        y = random_labels(len(y), 10, generator=torch.Generator().manual_seed(config.seed)).to(device)
-    f = kernel_ridge(Gaussian(config.bandwidth), one_hot(y, 10), x=part.x, method="cholesky", tolerance=INTERPOLATES)
-    return Measurements.of(
-        train_error=(f(part.x).argmax(1) != y).double().mean(),
-        test_error=(f(part.x_test).argmax(1) != part.y_test).double().mean(),
-        residual=f.residual,
-    )
-
 
 SIZES = [500, 1000, 2000, 4000]
 kernel = study.experiment(
