@@ -44,6 +44,6 @@ def test_instruments_refuse_what_is_no_seed(seed):
 
 
 def test_a_number_beyond_float64_is_refused_by_name():
-    with pytest.raises(InvalidInput, match="^ridge is beyond the range of a float64"):
+    with pytest.raises(InvalidInput, match=r"^ridge is beyond the range of a float64"):
         require_number(10**400, "ridge")
     assert require_number(10**300, "ridge") == 1e300

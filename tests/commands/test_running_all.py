@@ -68,6 +68,16 @@ def test_a_study_that_breaks_stops_no_other_and_is_told(games, lemmata):
     assert (games / "lemmata-reports" / "penny-smoke.html").exists()
 
 
+def test_a_study_whose_own_code_fails_late_stops_no_other(games, lemmata):
+    florin = COIN.format(name="florin", scale="smoke", paper=0.2)
+    own = "class Bent(kinds.value):\n    def components(self, *given):\n        return [][0]\n\n\nstudy = Study("
+    (games / "florin.py").write_text(florin.replace("kind=kinds.value", "kind=Bent").replace("study = Study(", own))
+    status, out, _ = lemmata("run", *ALL)
+    assert status == 1
+    assert "florin: IndexError" in out
+    assert (games / "lemmata-reports" / "penny-smoke.html").exists()
+
+
 def test_the_page_of_all_is_made_from_records(games, lemmata):
     lemmata("run", "penny.py", "--scale", "smoke", "--engine", "serial")
     status, _, _ = lemmata("report", *ALL[:5], "--output", "shows.md")

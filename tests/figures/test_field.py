@@ -185,7 +185,7 @@ def test_equal_units_have_equal_lengths():
     assert np.ptp(columns) == pytest.approx(np.ptp(rows), rel=0.1)
 
 
-def test_four_panels_with_fields_stand_two_by_two():
+def test_four_panels_stand_two_by_two():
     image = Image.open(io.BytesIO(render(figure(*[field()] * 4), format="png")))
     assert image.size[0] < 1.3 * image.size[1]
 

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from lemmata.errors import InvalidInput
-from lemmata.figures import Axis, Series, mean_and_band
+from lemmata.figures import Axis, Figure, Series, mean_and_band
 from lemmata.study import Curve
 
 
@@ -66,3 +66,8 @@ def test_bad_series_are_refused_by_name(make, message):
 
 def test_units_stand_in_brackets():
     assert (Axis(label="time", unit="s").text, Axis(label="time").text) == ("time [s]", "time")
+
+
+def test_a_figure_without_panels_is_refused_by_name():
+    with pytest.raises(InvalidInput, match="'curves' has no panels"):
+        Figure(name="curves", title="Curves", caption="", panels=[])
