@@ -1,0 +1,160 @@
+"""Judging points: spectrum, index, flatness and certificate of each, dense where it can be had.
+
+Up to the dense limit the whole Hessian is made (2 P gradients a point) and decomposed. Eigenvalues of a symmetric
+matrix in floating point are those of one within a few eps |H|_F of it, and autograd's is symmetric to rounding, which is
+measured; the error is P eps |H|_F and what asymmetry there is. What lies within the error of zero is the kernel, where
+the error grows by l times the distance to the critical point, which the kernel determines in turn: three rounds do.
+
+Beyond the limit there are the k smallest and largest eigenvalues by Lanczos, each with its residual, and an index
+estimated by Lanczos quadrature; nothing certifies a distance there, since the smallest |lambda| lies inside.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lemmata.estimate import NotConverged
+from lemmata.landscape.critical.certificate import Certificate, kantorovich, lipschitz_estimate
+from lemmata.landscape.critical.field import Field
+from lemmata.landscape.critical.flatness import flatness, flatness_by_products
+from lemmata.landscape.critical.kinds import Flat, kinds
+from lemmata.landscape.critical.points import CriticalPoints
+from lemmata.landscape.critical.walk import Walk
+from lemmata.linalg.lanczos import Eigenpairs, eigenpairs
+from lemmata.linalg.operator import LinearOperator
+from lemmata.linalg.quadrature import lanczos_quadrature
+
+ROUNDS = 3
+EXTREMES = 4
+
+
+@dataclass(frozen=True)
+class Standards:
+    """How points are judged: see `search`."""
+
+    tolerance: float
+    resolution: float
+    flat: Flat
+    dense: int
+    lipschitz: float | None
+    certify: bool
+    generator: torch.Generator
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Of M points: eigenvalues (M, k), index (M,), flatness (M,), rounding (M,), and the coefficients of g or None."""
+
+    values: Tensor
+    index: Tensor | None
+    flatness: Tensor
+    rounding: Tensor
+    coefficients: Tensor | None
+
+
+def judge(field: Field, found: Walk, standards: Standards) -> CriticalPoints:
+    """Say of each point that a walk ended at what it is."""
+    dense = field.size <= standards.dense
+    spectra = _dense(field, found, standards) if dense else _extremes(field, found, standards)
+    certificate, error = _certificate(field, found.Y, spectra, standards)
+    norm = found.g.norm(dim=1)
+    below = (spectra.values < -error[:, None]).double().sum(1) / field.size
+    return CriticalPoints(
+        theta=found.Y,
+        loss=found.loss,
+        gradient_norm=norm,
+        index=below if spectra.index is None else spectra.index,
+        eigenvalues=spectra.values,
+        eigenvalue_error=error,
+        flatness=spectra.flatness,
+        kind=kinds(norm, spectra.values, error, spectra.flatness, tolerance=standards.tolerance, flat=standards.flat),
+        distance=certificate.distance,
+        slack=certificate.slack,
+        lipschitz=certificate.lipschitz,
+        steps=found.steps,
+        stalled=found.stalled,
+        history=found.history,
+        gradients=field.gradients,
+        tolerance=standards.tolerance,
+        objective=field.objective,
+    )
+
+
+def _dense(field: Field, found: Walk, standards: Standards) -> Spectra:
+    """From the Hessians themselves, as many at a time as fit."""
+    parts = []
+    room = max(1, field.memory // (32 * field.size**2))
+    for Y, g in zip(found.Y.split(room), found.g.split(room), strict=True):
+        H = field.hessians(Y)
+        asymmetry = (H - H.mT).flatten(1).norm(dim=1)
+        finite = H.isfinite().flatten(1).all(1)
+        values, vectors = torch.linalg.eigh(torch.where(finite[:, None, None], (H + H.mT) / 2, 0.0))
+        coefficients = (vectors.mT @ g[:, :, None])[..., 0]
+        rounding = field.size * torch.finfo(H.dtype).eps * values.norm(dim=1) + asymmetry
+        rounding = torch.where(finite, rounding, torch.inf)
+        parts.append((values, flatness(values, coefficients, resolution=standards.resolution), rounding, coefficients))
+    values, r, rounding, coefficients = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Spectra(values, None, r, rounding, coefficients)
+
+
+def _extremes(field: Field, found: Walk, standards: Standards) -> Spectra:
+    """From products: the extreme eigenvalues of one point after the other, and quadrature for the rest."""
+    values, residuals, index, frobenius = [], [], [], []
+    for y in found.Y:
+        H = _operator(field, y)
+        low, high = (_pairs(H, which, standards.generator) for which in ("smallest", "largest"))
+        values.append(torch.cat([low.values, high.values.flip(0)]))
+        residuals.append(torch.cat([low.residuals, high.residuals]).max())
+        rule = lanczos_quadrature(H, steps=60, probes=4, seed=standards.generator)
+        weight = rule.weights.mean(0) if rule.nodes.ndim == 1 else rule.weights / len(rule.weights)
+        index.append((weight * (rule.nodes < -float(residuals[-1]))).sum())
+        frobenius.append((weight * rule.nodes.square()).sum().mul(field.size).sqrt())
+    multiply = field.products(found.Y)
+    r = flatness_by_products(
+        multiply, found.g, torch.stack(frobenius).to(found.g), resolution=standards.resolution, most=2 * field.size
+    )
+    return Spectra(torch.stack(values), torch.stack(index).to(r), r, torch.stack(residuals).to(r), None)
+
+
+def _operator(field: Field, y: Tensor) -> LinearOperator:
+    products, zero = field.products(y[None]), torch.zeros(1, dtype=torch.long)
+
+    def apply(V: Tensor) -> Tensor:
+        return torch.cat([products(v[None], zero) for v in V.T]).T
+
+    return LinearOperator(apply, (field.size, field.size), symmetric=True, dtype=y.dtype, device=y.device, cost=2.0)
+
+
+def _pairs(H: LinearOperator, which: str, generator: torch.Generator) -> Eigenpairs:
+    """The extreme pairs, or the best there are: their residuals tell."""
+    try:
+        return eigenpairs(H, EXTREMES, which=which, tolerance=1e-6, seed=generator)
+    except NotConverged as refused:
+        return refused.best
+
+
+def _certificate(field: Field, Y: Tensor, spectra: Spectra, standards: Standards) -> tuple[Certificate, Tensor]:
+    """The certificates, and the error of the eigenvalues as those of the critical point."""
+    nothing = torch.full_like(spectra.rounding, torch.inf)
+    if spectra.coefficients is None or not standards.certify:
+        return Certificate(nothing, torch.zeros_like(nothing), nothing, nothing), spectra.rounding
+    if standards.lipschitz is None:
+        l = lipschitz_estimate(field, Y, generator=standards.generator)  # noqa: E741 - the Lipschitz constant
+    else:
+        l = torch.full_like(nothing, standards.lipschitz)  # noqa: E741
+    size, eps = spectra.values.abs(), torch.finfo(Y.dtype).eps
+    noise = 10 * eps * spectra.values.norm(dim=1) * (1 + Y.norm(dim=1))  # of g: its value at parameters rounded anew
+    error = spectra.rounding
+    kept, newton, beta = size > error[:, None], nothing, nothing
+    for _ in range(ROUNDS):
+        kept = size > error[:, None]
+        beta = torch.where(kept, 1 / torch.where(kept, size, 1.0), 0.0).amax(1)
+        step = torch.where(kept, spectra.coefficients / torch.where(kept, size, 1.0), 0.0)
+        newton = step.norm(dim=1) + beta * noise
+        error = spectra.rounding + 2 * l * newton
+    found = kantorovich(newton, beta, l)
+    certain = kept.any(1) & (kept.all(1) | (standards.flat == "symmetry")) & l.isfinite()
+    distance = torch.where(certain, found.distance, torch.inf)
+    slack = torch.where(certain, found.slack, 0.0)
+    return Certificate(distance, slack, newton, l), error
