@@ -38,8 +38,8 @@ def recomputed(
 ) -> State:
     """Give the state with the running statistics of the data at its weights; the model and the state stay as they are.
 
-    `state` is a model or parameters and buffers by name (what it leaves out, or None, is the model's own). `data` is (x, y) or
-    an iterable of such batches; the targets are not used. Batches are of at most `chunk` samples; with
+    `state` is a model or parameters and buffers by name (what it leaves out, or None, is the model's own). `data` is
+    (x, y) or an iterable of such batches; the targets are not used. Batches are of at most `chunk` samples; with
     ``statistics="batches"`` they matter, and each must have two values or more for every channel. Only layers of batch
     normalisation with running statistics are touched, all others are evaluated in evaluation mode. What comes back is
     a copy of the whole state; without such layers it is the state, and nothing is evaluated.

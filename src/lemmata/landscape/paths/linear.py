@@ -1,8 +1,8 @@
 """Straight lines between networks: theta(t) = (1 - t) a + t b, t from 0 to 1 (Goodfellow, Vinyals and Saxe, 2015).
 
 Two networks are linearly mode connected if the loss has no barrier on the line (Frankle, Dziugaite, Roy and Carbin,
-2020). Cost: 1/3 gradient a point. A barrier on the line says nothing of other paths: two orders of the same hidden units
-are one function and lie far apart (`lemmata.landscape.permutation`), and curves may go around it (`curve`).
+2020). Cost: 1/3 gradient a point. A barrier on the line says nothing of other paths: two orders of the same hidden
+units are one function and lie far apart (`lemmata.landscape.permutation`), and curves may go around it (`curve`).
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def linear(
     ``"mse"`` or a callable (outputs, targets) -> scalar, a mean over samples. The path is evaluated on `test` too if it
     is given. `known`, `progress` and Ctrl-C: as for `along`.
 
-    Nothing is random but the draws behind the barrier's interval, of a fixed seed. Raises `InvalidInput` for states that
-    do not fit or are not finite. Costs points / 3 gradients, twice that with statistics recomputed.
+    Nothing is random but the draws behind the barrier's interval, of a fixed seed. Raises `InvalidInput` for states
+    that do not fit or are not finite. Costs points / 3 gradients, twice that with statistics recomputed.
 
     >>> import torch
     >>> model, x = nn.Linear(1, 1, bias=False), torch.ones(2, 1)

@@ -1,9 +1,9 @@
 """The loss along any path of states, sample by sample.
 
-A path is a function t -> state on [0, 1]. At each point every sample's loss is kept, so that the barrier has an interval
-and paths over the same samples can be compared in pairs. Cost: one forward pass over the data a point, 1/3 gradient, and
-as much again where the statistics of batch normalisation are recomputed. Memory: `chunk` samples' activations, and
-points x samples numbers.
+A path is a function t -> state on [0, 1]. At each point every sample's loss is kept, so that the barrier has an
+interval and paths over the same samples can be compared in pairs. Cost: one forward pass over the data a point, 1/3
+gradient, and as much again where the statistics of batch normalisation are recomputed. Memory: `chunk` samples'
+activations, and points x samples numbers.
 """
 
 from __future__ import annotations
