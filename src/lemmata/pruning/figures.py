@@ -10,6 +10,7 @@ import numpy as np
 from lemmata.figures import Axis, Figure, Panel, Reference, Series, mean_and_band
 
 if TYPE_CHECKING:
+    from lemmata.pruning.instability import Instability
     from lemmata.pruning.tickets import Tickets
 
 LABELS = {
@@ -45,3 +46,25 @@ def _series(tickets: Tickets, name: str, dense: bool) -> Series:
     x = 100 * tickets.density.mean(1).numpy()
     role = "measured" if dense else "control"
     return Series(label=LABELS[tickets.kind], x=x, y=mean, low=low, high=high, seeds=values, role=role)
+
+
+def instability_curves(found: Instability) -> Figure:
+    """Instability against the step that both copies start from, and the error along the lines."""
+    values = found.instability.numpy().T
+    mean, low, high = mean_and_band(values)
+    at = np.array(found.steps, dtype=float)
+    curve = Series(label="instability", x=at, y=mean, low=low, high=high, seeds=values)
+    left = Panel(
+        x=Axis(label="step k from which both are trained"), y=Axis(label="largest error above the ends'"),
+        series=[curve], references=[Reference(label="stable", value=0.0, role="theory")],
+    )  # fmt: skip
+    series = []
+    for step, errors in zip(found.steps, found.error.numpy(), strict=True):
+        mean, low, high = mean_and_band(errors)
+        series.append(Series(label=f"k = {step}", x=found.t.numpy(), y=mean, low=low, high=high))
+    right = Panel(x=Axis(label="t, from one copy to the other"), y=Axis(label="test error"), series=series)
+    caption = (
+        f"{values.shape[0]} networks, two copies of each trained from step k to step {found.training_steps} with "
+        f"different data orders; {found.samples:,} test samples. Every network, mean, and its 95 % interval."
+    )
+    return Figure(name="instability", title="Instability", caption=caption, panels=[left, right])

@@ -7,7 +7,7 @@ Data orders come from the members' seeds and the number of the training, so that
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -76,8 +76,6 @@ class Setting:
         number: int,
         skip: int = 0,
         snapshots: Sequence[int] = (),
-        seeds: Sequence[int] | None = None,
-        progress: Callable[[int, int], object] | None = None,
     ) -> Trained:
         """Train from `starts`, (M, *shape) each, from step `skip` on, with `masks`, (M, *shape) each.
 
@@ -99,8 +97,8 @@ class Setting:
 
         result = train(
             models, self.x, self.y, optimiser=Pruned(self.optimiser, masks, skip, after), epochs=self.epochs,
-            loss=self.loss, batch_size=self.batch_size, seeds=derived(self.seeds if seeds is None else seeds, number),
-            schedule=self.schedule, train_at=last_epoch, progress=progress,
+            loss=self.loss, batch_size=self.batch_size, seeds=derived(self.seeds, number),
+            schedule=self.schedule, train_at=last_epoch,
         )  # fmt: skip
         return Trained(result.states, watch.trace(), result.diverged, taken)
 
@@ -127,8 +125,3 @@ def member(template: nn.Module, states: States, i: int) -> nn.Module:
         for name, tensor in states.items():
             own[name].copy_(tensor[i])
     return model
-
-
-def repeated(states: States, times: int) -> States:
-    """Members one after the other, `times` over: (times * M, *shape)."""
-    return {name: torch.cat([tensor] * times) for name, tensor in states.items()}
