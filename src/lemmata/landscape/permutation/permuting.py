@@ -16,6 +16,7 @@ from torch.utils import _pytree
 
 from lemmata.errors import InvalidInput
 from lemmata.given import require_seed
+from lemmata.landscape.permutation.ascent import permuted_axis
 from lemmata.landscape.permutation.specification import Block, Specification
 from lemmata.landscape.permutation.trace import Inputs, as_inputs
 
@@ -114,7 +115,10 @@ def at_old_place(spec: Specification, group: str, values: Tensor, permutations: 
         if name not in permutations:
             index.append(new)
             continue
-        within = [torch.arange(spec.groups[p].size).reshape(-1, *[1] * (len(outer) - outer.index(p) - 1)) for p in spec.groups[name].inside]
+        within = [
+            torch.arange(spec.groups[p].size).reshape(-1, *[1] * (len(outer) - outer.index(p) - 1))
+            for p in spec.groups[name].inside
+        ]
         index.append(permutations[name][(*within, new)])
     return values[tuple(index)] if index else values
 
@@ -140,25 +144,8 @@ def permuted_block(spec: Specification, block: Block, values: Tensor, permutatio
     order = sorted(range(len(groups)), key=lambda axis: len(spec.groups[groups[axis]].inside))
     for axis in order:
         if groups[axis] in permutations:
-            values = along(spec, groups, axis, values, permutations[groups[axis]])
+            values = permuted_axis(spec.groups, groups, axis, values, permutations[groups[axis]])
     return values
-
-
-def along(spec: Specification, groups: tuple[str, ...], axis: int, values: Tensor, permutation: Tensor) -> Tensor:
-    """An array permuted along one axis, by the copies that the other axes say."""
-    permutation = permutation.to(values.device)
-    if permutation.ndim == 1:
-        return values.index_select(axis, permutation)
-    return values.gather(axis, _spread(spec, groups, axis, permutation).expand(values.shape))
-
-
-def _spread(spec: Specification, groups: tuple[str, ...], axis: int, permutation: Tensor) -> Tensor:
-    """A permutation (c1, ..., ck, n) laid on the axes of an array: those of its outer groups, and its own."""
-    where = [groups.index(name) for name in spec.groups[groups[axis]].inside] + [axis]
-    shape = [1] * len(groups)
-    for at, n in zip(where, permutation.shape, strict=True):
-        shape[at] = n
-    return permutation.permute(sorted(range(len(where)), key=where.__getitem__)).reshape(shape)
 
 
 def state_of(state: State | nn.Module) -> dict[str, Tensor]:

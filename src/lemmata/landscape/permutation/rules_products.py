@@ -27,7 +27,9 @@ def matmul(call: Call) -> Layout:
 @rule("addmm", "baddbmm", "addmv")
 def addmm(call: Call) -> Layout:
     """beta c + alpha a b, c broadcast."""
-    names = ("mat", "vec") if call.name == "addmv" else (("mat1", "mat2") if call.name == "addmm" else ("batch1", "batch2"))
+    names = (
+        ("mat", "vec") if call.name == "addmv" else (("mat1", "mat2") if call.name == "addmm" else ("batch1", "batch2"))
+    )
     a, b = names
     made = _product(call, call.layout(a), call.layout(b), call.shape_of(a), call.shape_of(b))
     return broadcast(call, [made, call.layout("self")], [call.shape, call.shape_of("self")])

@@ -88,7 +88,9 @@ def cat(call: Call) -> Layout:
     nodes = [node for node in call["tensors"] if shape_of(node) != (0,)]
     layouts = [layout_of(node, call.layouts) for node in nodes]
     dim = call["dim"] % len(layouts[0])
-    unify_all(call, [(a, b) for own in layouts[1:] for i, (a, b) in enumerate(zip(layouts[0], own, strict=True)) if i != dim])
+    unify_all(
+        call, [(a, b) for own in layouts[1:] for i, (a, b) in enumerate(zip(layouts[0], own, strict=True)) if i != dim]
+    )
     made = list(layouts[0])
     made[dim] = Sum(tuple(own[dim] for own in layouts))
     return tuple(made)

@@ -68,13 +68,15 @@ class Specification:
     """The groups of a model's state by name, and the blocks of its tensors.
 
     `blocks` covers every tensor of the state of at least one axis once, except tied ones: `aliases` maps a name of the
-    state to the name whose tensor it is. `shapes` are those of all tensors.
+    state to the name whose tensor it is. `shapes` are those of all tensors, `buffers` the names of those that are no
+    parameters.
     """
 
     groups: Mapping[str, Group]
     blocks: tuple[Block, ...]
     shapes: Mapping[str, tuple[int, ...]]
     aliases: Mapping[str, str]
+    buffers: frozenset[str]
 
     @property
     def free(self) -> tuple[Group, ...]:
@@ -126,7 +128,7 @@ def specification(model: nn.Module, x: Inputs) -> Specification:
     groups, state, _ = infer(traced)
     blocks, named = _blocks(groups, state)
     shapes = {name: tuple(t.shape) for name, t in model.state_dict().items() if isinstance(t, Tensor)}
-    return Specification(named, tuple(blocks), shapes, traced.aliases)
+    return Specification(named, tuple(blocks), shapes, traced.aliases, frozenset(dict(model.named_buffers())))
 
 
 def infer(traced: Trace) -> tuple[Groups, dict[str, Layout], Layouts]:
@@ -177,7 +179,10 @@ def _pin_unused(groups: Groups, traced: Trace, layouts: Layouts, state: Mapping[
     read: set[int] = set()
     for node in traced.module.graph.nodes:
         if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
-            if RULES.get(node.target._schema.name.removeprefix("aten::"), pointwise).__module__ != rules_shapes.__name__:
+            if (
+                RULES.get(node.target._schema.name.removeprefix("aten::"), pointwise).__module__
+                != rules_shapes.__name__
+            ):
                 made = [layouts[given] for given in node.all_input_nodes if given in layouts]
                 layouts_read = [own for found in made for own in (found if isinstance(found, list) else [found])]
                 read.update(g for layout in layouts_read for term in layout for g in groups.leaves(term))
@@ -218,7 +223,11 @@ def _blocks(groups: Groups, state: Mapping[str, Layout]) -> tuple[list[Block], d
         for k, (factors, places) in enumerate(part):
             for g in factors:
                 whole = len(factors) == 1 and len(places) == groups.size(state[name][k])
-                label = f"{name}[{k}]" if whole else f"{name}[{k}]:{len([n for n in names.values() if n.startswith(f'{name}[{k}]')])}"
+                label = (
+                    f"{name}[{k}]"
+                    if whole
+                    else f"{name}[{k}]:{len([n for n in names.values() if n.startswith(f'{name}[{k}]')])}"
+                )
                 names.setdefault(g, label)
     named = {
         label: Group(label, groups.sizes[g], tuple(names[p] for p in groups.parents(g) if p in names), groups.pins[g])
