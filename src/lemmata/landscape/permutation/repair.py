@@ -139,14 +139,16 @@ def repair_merged(
     merged = _loaded(model, mixed(shares, stacked(states)) if state is None else state_of(model, state))
     chosen, skipped = _sites(merged, batches[0][0], layers)
     parts = [moments(copied, chosen, batches) for copied in copies]
-    target = {
-        name: Moments(*(sum(w * part[name][k] for w, part in zip(shares, parts, strict=True)) for k in (0, 1)))
-        for name in chosen
-    }
+    target = {name: _interpolated([part[name] for part in parts], shares) for name in chosen}
     before = moments(merged, chosen, batches)
     constant = _correct(merged, chosen, target, batches)
     passes = len(copies) + 2 + (1 if len(batches) == 1 else len(chosen))
     return Repaired(merged, before, moments(merged, chosen, batches), target, constant, skipped, passes)
+
+
+def _interpolated(ends: Sequence[Moments], shares: Sequence[float]) -> Moments:
+    weights = torch.tensor(shares, dtype=torch.float64).to(ends[0].mean.device)
+    return Moments(*(weights @ torch.stack(part) for part in zip(*ends, strict=True)))
 
 
 def _correct(model: nn.Module, layers: Sequence[str], target: Mapping[str, Moments], batches: Batches) -> int:
