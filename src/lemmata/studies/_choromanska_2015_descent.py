@@ -2,7 +2,7 @@
 
 A member is one Hamiltonian: `starts` random points of the sphere, from each of which gradient descent with momentum
 runs, all at once, until the gradient is small. For p = 3 a step costs 2 N^3 flops a start. Without couplings the
-Hamiltonian is N sum_i J_i s_i^3 (|s| = 1), whose minima are the s = -sign(J_i) e_i with energies -|J_i| a unit, at any N.
+Hamiltonian is N sum_i J_i s_i^3 (|s| = 1), whose minima are s = -sign(J_i) e_i with energies -|J_i| a unit, at any N.
 """
 
 from collections.abc import Sequence

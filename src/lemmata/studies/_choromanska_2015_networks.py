@@ -128,9 +128,8 @@ def digits(setting: Networks, seeds: Sequence[int]) -> tuple[Tensor, Tensor, Ten
 
 def _sample(setting: Networks, whole: Dataset, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     part = whole.split(setting.n, setting.n_test, seed=seed_of(seed, "split"))
-    assert part.x_test is not None and part.y_test is not None  # split makes them
-    small = [adaptive_avg_pool2d(images, setting.side).flatten(1) for images in (part.x, part.x_test)]
-    return small[0], part.y, small[1], part.y_test
+    x, x_test = (adaptive_avg_pool2d(images, setting.side).flatten(1) for images in (part.x, part.x_test))
+    return x, part.y, x_test, part.y_test
 
 
 def seed_of(seed: int, purpose: str, *which: int) -> int:

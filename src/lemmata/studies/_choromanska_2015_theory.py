@@ -70,19 +70,19 @@ def level_density(N: int, x: np.ndarray) -> np.ndarray:
     """The density of all N eigenvalues, times sqrt(N), at increasing x (T,); it integrates to N (Mehta, 2004).
 
     With phi_j the Hermite functions: sum of phi_j^2 for j < N, plus sqrt(N/2) phi_(N-1) times the integral of
-    sign(x - t) phi_N(t) / 2, plus phi_(N-1) over its integral where N is odd. The quadrature is the trapezium rule on
-    the points, which for Hermite functions on a range beyond their decay is right to rounding.
+    sign(x - t) phi_N(t) / 2, plus phi_(N-1) over its integral where N is odd. Quadratures are on the points, which
+    should be dense and reach beyond sqrt(2 N) + 6.
     """
+    from scipy.integrate import cumulative_simpson
+
     phi = np.zeros((N + 1, len(x)))
     phi[0] = pi**-0.25 * np.exp(-(x**2) / 2)
     phi[1] = sqrt(2.0) * x * phi[0]
     for j in range(1, N):
         phi[j + 1] = sqrt(2 / (j + 1)) * x * phi[j] - sqrt(j / (j + 1)) * phi[j - 1]
-    step = x[1] - x[0]
-    running = np.cumsum(phi[N]) * step - phi[N] * step / 2
-    signed = running - running[-1] / 2
-    density = (phi[:N] ** 2).sum(0) + sqrt(N / 2) * phi[N - 1] * signed
-    return density + (phi[N - 1] / (phi[N - 1].sum() * step) if N % 2 else 0.0)
+    running = cumulative_simpson(phi[N], x=x, initial=0.0)
+    density = (phi[:N] ** 2).sum(0) + sqrt(N / 2) * phi[N - 1] * (running - running[-1] / 2)
+    return density + (phi[N - 1] / np.trapezoid(phi[N - 1], x) if N % 2 else 0.0)
 
 
 @dataclass(frozen=True)
