@@ -13,9 +13,9 @@ large: a maximum prefers the point with the luckiest noise. The interval [low, h
                                    the maximum selects
 
 with m and s the mean and its standard error, c that of the studentised maximum of Gaussians with the correlations of
-the d_i. Both are asymptotic in the number of samples. The interval is about the sampling of examples only. If the ends were
-fitted on these very samples, they are no sample of the law for the ends' losses: take test samples, or read the value
-as the barrier of the training loss, which it is without any error.
+the d_i. Both are asymptotic in the number of samples. The interval is about the sampling of examples only. If the ends
+were fitted on these very samples, they are no sample of the law for the ends' losses: take test samples, or read the
+value as the barrier of the training loss, which it is without any error.
 """
 
 from dataclasses import dataclass, field
