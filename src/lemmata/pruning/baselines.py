@@ -39,7 +39,7 @@ def random_tickets(
         raise UnknownName("within", str(within), ("layer", "network"))
     chosen = _levels(tickets, levels)
     masks = [permuted(tickets.masks[level], _draws(tickets, level, seed), within) for level in chosen]
-    return _compared(tickets, "random", chosen, masks, starts=tickets.starts, skip=tickets.rewind)
+    return _compared(tickets, "random", chosen, masks, starts=tickets.starts, skip=tickets.rewind, draw=seed)
 
 
 def reinitialised(
@@ -116,12 +116,19 @@ def _draws(tickets: Tickets, level: int, seed: int) -> list[torch.Generator]:
 
 
 def _compared(
-    tickets: Tickets, kind: str, levels: Sequence[int], masks: Sequence[Masks], *, starts: States, skip: int
+    tickets: Tickets,
+    kind: str,
+    levels: Sequence[int],
+    masks: Sequence[Masks],
+    *,
+    starts: States,
+    skip: int,
+    draw: int = 0,
 ) -> Tickets:
     """Train every level in the setting of the tickets."""
     rounds = tuple(tickets.rounds[level] for level in levels)
     trained = [
-        tickets.setting.train(starts, own, number=FIRST[kind] + r, skip=skip)
+        tickets.setting.train(starts, own, number=FIRST[kind] + 1000 * draw + r, skip=skip)
         for own, r in zip(masks, rounds, strict=True)
     ]
     return replace(

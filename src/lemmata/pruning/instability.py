@@ -27,7 +27,7 @@ from lemmata.landscape import paths
 from lemmata.landscape.paths.path import BatchNorm
 from lemmata.landscape.samples import Interrupted
 from lemmata.pruning.masks import Masks, check_masks
-from lemmata.pruning.setting import Pair, Setting, States, member, stacked
+from lemmata.pruning.setting import Pair, Setting, States, member, of_member, stacked
 from lemmata.pruning.tickets import members_of
 from lemmata.training import Schedule
 from lemmata.training.losses import Loss
@@ -171,7 +171,7 @@ def lines_between(
     return [
         paths.linear(
             setting.template, member(setting.template, a, i), member(setting.template, b, i),
-            loss=setting.loss, data=test, points=points, batch_norm=batch_norm,
+            loss=setting.loss, data=of_member(test, i, len(setting.seeds)), points=points, batch_norm=batch_norm,
         )
         for i in range(len(setting.seeds))
     ]  # fmt: skip

@@ -67,6 +67,14 @@ def plain(model: nn.Module) -> nn.Module:
     whole = copy.deepcopy(model)
     for module in list(whole.modules()):
         if parametrize.is_parametrized(module):
-            for leaf in list(module.parametrizations):  # type: ignore[arg-type, union-attr]
-                parametrize.remove_parametrizations(module, leaf, leave_parametrized=True)
+            _make_ordinary(module)
     return whole
+
+
+def _make_ordinary(module: nn.Module) -> None:
+    """Take a module's parametrisations away; torch's own removal would take them from the class, and so from copies."""
+    values = {leaf: getattr(module, leaf).detach().clone() for leaf in module.parametrizations}  # type: ignore[union-attr]
+    module.__class__ = type(module).__bases__[0]
+    del module.parametrizations
+    for leaf, value in values.items():
+        module.register_parameter(leaf, nn.Parameter(value))

@@ -20,6 +20,7 @@ from lemmata.pruning.trace import Trace, Watch
 from lemmata.training import Schedule, last_epoch, train
 from lemmata.training.losses import Loss
 from lemmata.training.optimisers import Optimiser
+from lemmata.training.probes import Samples
 from lemmata.training.schedules import Factor
 from lemmata.training.streams import derived
 
@@ -60,7 +61,7 @@ class Setting:
     @property
     def steps_per_epoch(self) -> int:
         """Optimisation steps in an epoch."""
-        n = self.x.shape[1] if self.x.ndim > 2 and self.y.ndim == 2 and len(self.x) == len(self.seeds) else len(self.x)
+        n = Samples(self.x, self.y, len(self.seeds), name="data").n
         return 1 if self.batch_size is None else -(-n // min(self.batch_size, n))
 
     @property
@@ -101,6 +102,12 @@ class Setting:
             schedule=self.schedule, train_at=last_epoch,
         )  # fmt: skip
         return Trained(result.states, watch.trace(), result.diverged, taken)
+
+
+def of_member(pair: Pair, i: int, members: int) -> Pair:
+    """The samples of member i: its own, where x is (M, n, ...), or those that all share."""
+    samples = Samples(*pair, members, name="data")
+    return (samples.x if samples.x_shared else samples.x[i]), (samples.y if samples.y_shared else samples.y[i])
 
 
 def stacked(models: Sequence[nn.Module]) -> States:

@@ -154,12 +154,12 @@ def iterative_magnitude(
 
     `models` are M networks, which are not changed, or a function from a seed to one. `data` is (x, y) as for
     `lemmata.training.train`, whose are `optimiser`, `epochs`, `batch_size`, `loss`, `schedule` and `seeds` (of the data
-    orders; default ``range(M)``). `rounds` is how often to prune, or how many prunings to do at once after each
+    orders; default ``range(M)``); `rounds` is how often to prune, or how many prunings to do at once after each
     training: ``(3, 4)`` leaves after two trainings exactly as many weights as seven rounds leave. Each takes
     `share` of what is left in each layer, or of all with ``scope="global"``; `shares` gives layers another share:
     ``{"output": 0.1}``. `rewind` is the step k from which tickets are trained: on the batches from k on, with the step
-    sizes from k on, an optimiser that has just begun. Losses and accuracies on `validation` and `test` are measured
-    `every` so many steps (default: an epoch).
+    sizes from k on, an optimiser that has just begun. Losses and accuracies on `validation` and `test`, which all share
+    or each has its own of, are measured `every` so many steps (default: an epoch).
 
     Trained weights are kept of the first and the last level, or of all with `keep_weights`. `progress(done, trainings)`
     is called after each. Ctrl-C raises `lemmata.landscape.Interrupted`, whose `partial` is what is done; ``known=`` it,

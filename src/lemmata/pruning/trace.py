@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lemmata.errors import InvalidInput
 from lemmata.training.probes import Samples, measure
 
 if TYPE_CHECKING:
@@ -68,9 +67,6 @@ class Watch:
             name: None if pair is None else Samples(*pair, members, name=f"{name} data")
             for name, pair in (("validation", setting.validation), ("test", setting.test))
         }
-        for samples in self.sets.values():
-            if samples is not None and not (samples.x_shared and samples.y_shared):
-                raise InvalidInput(f"{samples.name}: one set for each member; give one that all share, x (n, ...)")
         self.table = torch.full((3, members, len(self.at)), torch.nan, dtype=torch.float64)
 
     def __call__(self, steps: int, ensemble: Ensemble, live: Tensor) -> None:
