@@ -18,9 +18,8 @@ def ticket_curves(table) -> Figure:
         ("test accuracy at the end", "accuracy", 100.0), ("test accuracy at early stopping", "early_accuracy", 100.0),
         ("step of the least validation loss", "stopping_step", 1.0),
     ):  # fmt: skip
-        series = [
-            _by_level(table[table.kind == kind], name, kind, factor) for kind in LABELS if (table.kind == kind).any()
-        ]
+        shown = [kind for kind in LABELS if (table.kind == kind).any()]
+        series = [_by_level(table[table.kind == kind], name, kind, factor) for kind in shown]
         references = []
         if name != "stopping_step" and mnist:
             series += [_paper("paper: ticket", IMP), _paper("paper: random", RANDOM)]

@@ -18,7 +18,7 @@ class Shares(Config):
 
 
 def shares_left(configs: Sequence[Shares]) -> list[Measurements]:
-    """Prune initial weights and count: the share in % of the weights, biases not counted, and the weights themselves."""
+    """Prune initial weights and count: the share in % of the weights, biases not counted, and how many they are."""
     return [_left(config) for config in configs]
 
 
