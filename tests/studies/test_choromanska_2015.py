@@ -226,7 +226,7 @@ def test_before_training_is_what_the_weights_say():
         model = networks.nets.mlp(
             100, [3], 10, initialisation=networks.unit_cube, seed=networks.stream(2, "weights", 3, i)
         )
-        losses.append(float(torch.nn.functional.cross_entropy(model(x_test[i]), y_test[i])))
+        losses.append(torch.nn.functional.cross_entropy(model(x_test[i]), y_test[i]).item())
     np.testing.assert_allclose(found.arrays["test_losses"], losses, rtol=1e-5)
 
 

@@ -1,0 +1,84 @@
+"""Three methods near two saddles of the plane in `dauphin_2014`, where every step is known in closed form.
+
+    classical    f = ratio x^2 - y^2         a step multiplies y by 1 + 1 / ratio (gradient descent, step size one over
+                                             the largest curvature), 2 (saddle-free), 0 (Newton, and x as well)
+    monkey       f = x^3 - 3 x y^2           the distance to the saddle by 1/2 (Newton), 3/2 (saddle-free, once it runs
+                                             down one of the three valleys)
+
+A member starts at a distance `start` from the saddle, in a direction of its seed's.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lemmata.studies._dauphin_2014_newton import Method, newton_step
+from lemmata.study import Config, Curve, Measurements
+
+AWAY = 1.0  # the distance at which a method counts as escaped
+STEPS = 20_000  # at most
+DRAWN = 60  # steps that are kept of a path
+
+
+class Surface(Config):
+    """A surface, a method, and where it starts."""
+
+    surface: Literal["classical", "monkey"] = "classical"
+    ratio: float = Field(default=5.0, ge=1, description="curvature up over curvature down, of the classical saddle")
+    method: Method = "gradient"
+    start: float = Field(default=1e-6, gt=0, description="distance to the saddle")
+
+
+def follow(configs: Sequence[Surface]) -> list[Measurements]:
+    """Follow the method of each member until it is away, or has taken its steps."""
+    return [_followed(config) for config in configs]
+
+
+def _followed(config: Surface) -> Measurements:
+    angle = (0.1 + 0.8 * np.random.default_rng(config.seed).random()) * np.pi / 2  # off the axes
+    at = config.start * torch.tensor([[np.cos(angle), np.sin(angle)]], dtype=torch.float64)
+    first, distances, y = at, [float(at.norm())], [abs(float(at[0, 1]))]
+    limit = STEPS if config.method == "gradient" else 200
+    for _ in range(limit):
+        at = at + step(config, at)
+        distances.append(float(at.norm()))
+        y.append(abs(float(at[0, 1])))
+        if distances[-1] >= AWAY or distances[-1] == 0:
+            break
+    away = distances[-1] >= AWAY
+    found = {"after_one": float((first + step(config, first)).norm()) / config.start}
+    kept = np.array(y if config.surface == "classical" else distances)
+    if config.method != "newton" or config.surface == "monkey":
+        found["growth"] = float((kept[8] / kept[4]) ** 0.25)
+    shown = np.unique(np.geomspace(1, len(distances), DRAWN).astype(int)) - 1
+    positive = shown[np.array(distances)[shown] > 0]
+    return Measurements.of(
+        steps=len(distances) - 1.0 if away else np.inf,
+        distance=Curve(positive, np.array(distances)[positive]),
+        **found,
+    )
+
+
+def step(config: Surface, at: Tensor) -> Tensor:
+    """The step of the member's method at (1, 2)."""
+    g, H = derivatives(config, at)
+    if config.method == "gradient":
+        largest = 2 * config.ratio if config.surface == "classical" else 6 * AWAY  # of curvatures on the way
+        return -g / largest
+    return newton_step(H, g, absolute=config.method == "saddle-free", flat=0.0)
+
+
+def derivatives(config: Surface, at: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient (M, 2) and Hessian (M, 2, 2) at points (M, 2)."""
+    x, y = at.T
+    if config.surface == "classical":
+        g = torch.stack([2 * config.ratio * x, -2 * y], 1)
+        H = torch.diag(torch.tensor([2 * config.ratio, -2.0], dtype=at.dtype)).expand(len(at), 2, 2)
+        return g, H
+    g = torch.stack([3 * x**2 - 3 * y**2, -6 * x * y], 1)
+    H = torch.stack([torch.stack([6 * x, -6 * y], 1), torch.stack([-6 * y, -6 * x], 1)], 1)
+    return g, H
