@@ -67,6 +67,6 @@ def lipschitz_estimate(
     points, size = Y.repeat_interleave(starts, 0), Y.new_zeros(M * starts)
     for _ in range(iterations):
         U = U / U.norm(dim=1, keepdim=True).clamp(min=1e-300)
-        U = field.contracted_third(points, U)
+        U = field.third(points, U, U)
         size = torch.maximum(size, U.norm(dim=1))
     return SAFETY * size.reshape(M, starts).amax(1)

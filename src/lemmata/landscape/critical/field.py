@@ -29,7 +29,8 @@ class Field:
     ([1.0, 1.0], [[-2.0], [2.0]], [[[2.0]]])
     """
 
-    def __init__(self, subject: Subject, *, memory: int = 2**29):
+    def __init__(self, subject: Subject, *, memory: int = 2**29, made: int = 64):
+        self.made = made
         self.objective = in_double(Objective.of(subject))
         self.memory, self.gradients = memory, 0.0
         self.size, self.n = self.objective.size, self.objective.n
@@ -63,31 +64,54 @@ class Field:
         """The Hessians at Y (M, P), to be multiplied with many vectors."""
         return Products(self, Y)
 
+    def hessian_products(self, Y: Tensor, V: Tensor) -> Tensor:
+        """H v at each row, once: (M, P). Costs 3 gradients each; `products` is for many."""
+        self.gradients += 3 * len(Y)
+        objective = self.objective
+        parts = zip(Y.split(self.at_once), V.split(self.at_once), strict=True)
+        return torch.cat([objective.vector(objective.hvp(objective.tree(v), objective.tree(y))) for y, v in parts])
+
     def hessians(self, Y: Tensor) -> Tensor:
         """The Hessians themselves, (M, P, P), as autograd gives them: symmetric to rounding."""
         self.gradients += 2 * self.size * len(Y)
-        room = max(1, min(self.at_once // self.size, self.memory // (8 * self.size**2)))
-        return self._chunked(Y, room, self._hessians)
+        return self._chunked(Y, self._room(), self._hessians)
 
-    def contracted_third(self, Y: Tensor, U: Tensor) -> Tensor:
-        """The third derivative applied to u twice, at each row: grad_y (u^T H(y) u), (M, P)."""
+    def third(self, Y: Tensor, U: Tensor, V: Tensor) -> Tensor:
+        """The third derivative applied to u and v, at each row: grad_y (u^T H(y) v), (M, P). Costs 6 gradients each."""
         self.gradients += 6 * len(Y)
-        found = [self._third(y, u) for y, u in zip(Y.split(self.at_once), U.split(self.at_once), strict=True)]
-        return torch.cat(found)
+        parts = zip(*(t.split(self.at_once) for t in (Y, U, V)), strict=True)
+        return torch.cat([self._third(*part) for part in parts])
+
+    def third_matrices(self, Y: Tensor, U: Tensor) -> Tensor:
+        """The third derivative applied to u, at each row: (M, P, P), symmetric to rounding. Costs 4 P gradients each."""
+        self.gradients += 4 * self.size * len(Y)
+        room = self._room()
+        parts = zip(Y.split(room), U.split(room), strict=True)
+        return torch.cat([self._third_matrices(*part) for part in parts])
+
+    def _room(self) -> int:
+        """How many matrices are made at a time."""
+        return max(1, min(self.at_once // self.size, self.memory // (8 * self.size**2)))
 
     def _value_and_gradient(self, Y: Tensor) -> tuple[Tensor, Tensor]:
         loss, slope = self.objective.value_and_gradient(self.objective.tree(Y))
         return loss, self.objective.vector(slope)
 
     def _hessians(self, Y: Tensor) -> Tensor:
-        return self._over_batches(lambda loss: vmap(jacrev(grad(loss)))(Y))
+        def mapped(loss: Callable[[Tensor], Tensor]) -> Tensor:
+            return vmap(jacrev(grad(loss)))(Y)
 
-    def _third(self, Y: Tensor, U: Tensor) -> Tensor:
+        return self._over_batches(mapped)
+
+    def _third(self, Y: Tensor, U: Tensor, V: Tensor) -> Tensor:
+        def bent(loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+            return grad(lambda y, u, v: grad(lambda z: grad(loss)(z) @ u)(y) @ v)
+
+        return self._over_batches(lambda loss: vmap(bent(loss))(Y, U, V))
+
+    def _third_matrices(self, Y: Tensor, U: Tensor) -> Tensor:
         def bent(loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-            def along(y: Tensor, u: Tensor) -> Tensor:
-                return grad(lambda z: grad(loss)(z) @ u)(y) @ u
-
-            return lambda y, u: grad(along)(y, u)
+            return jacrev(grad(lambda y, u: grad(loss)(y) @ u))
 
         return self._over_batches(lambda loss: vmap(bent(loss))(Y, U))
 
@@ -110,14 +134,24 @@ class Field:
 
 
 class Products:
-    """Products with the Hessians at M points; the graphs of their gradients are kept as far as the budget goes."""
+    """Products with the Hessians at M points.
+
+    Up to `made` parameters the matrices themselves are made, since MINRES takes about P products anyway and many small
+    ones cost more than one large batch; beyond, the graphs of the gradients are kept as far as the budget goes.
+    """
 
     def __init__(self, field: Field, Y: Tensor):
-        self.field, self.count = field, len(Y)
+        self.field, self.count, self.matrices = field, len(Y), None
+        if field.size <= field.made and 8 * len(Y) * field.size**2 <= field.memory:
+            self.matrices = field.hessians(Y)
+            return
         self.hessians = MemberHessians(field.objective, field.objective.tree(Y), memory=field.memory)
 
     def __call__(self, V: Tensor, rows: Tensor | None = None) -> Tensor:
         """Multiply V (m, P) by the Hessians of these rows (m,), increasing; of all M without."""
+        if self.matrices is not None:
+            H = self.matrices if rows is None or len(rows) == self.count else self.matrices[rows]
+            return (H @ V[:, :, None])[..., 0]
         rows = torch.arange(self.count) if rows is None else rows.cpu()
         self.field.gradients += (2 if self.hessians.kept else 3) * len(rows)
         return self.hessians.product(V, rows)

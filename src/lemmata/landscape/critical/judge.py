@@ -2,8 +2,9 @@
 
 Up to the dense limit the whole Hessian is made (2 P gradients a point) and decomposed. Eigenvalues of a symmetric
 matrix in floating point are those of one within a few eps |H|_F of it, and autograd's is symmetric to rounding, which is
-measured; the error is P eps |H|_F and what asymmetry there is. What lies within the error of zero is the kernel, where
-the error grows by l times the distance to the critical point, which the kernel determines in turn: three rounds do.
+measured; the error is P eps |H|_F and what asymmetry there is, and as eigenvalues of the true critical point l times the
+distance to it. What lies within the error of zero counts as the kernel. The distance depends on what is in the kernel:
+taken is the smallest kernel for which all eigenvalues outside are above the error that it leads to.
 
 Beyond the limit there are the k smallest and largest eigenvalues by Lanczos, each with its residual, and an index
 estimated by Lanczos quadrature; nothing certifies a distance there, since the smallest |lambda| lies inside.
@@ -25,7 +26,6 @@ from lemmata.linalg.lanczos import Eigenpairs, eigenpairs
 from lemmata.linalg.operator import LinearOperator
 from lemmata.linalg.quadrature import lanczos_quadrature
 
-ROUNDS = 3
 EXTREMES = 4
 
 
@@ -143,18 +143,30 @@ def _certificate(field: Field, Y: Tensor, spectra: Spectra, standards: Standards
         l = lipschitz_estimate(field, Y, generator=standards.generator)  # noqa: E741 - the Lipschitz constant
     else:
         l = torch.full_like(nothing, standards.lipschitz)  # noqa: E741
-    size, eps = spectra.values.abs(), torch.finfo(Y.dtype).eps
-    noise = 10 * eps * spectra.values.norm(dim=1) * (1 + Y.norm(dim=1))  # of g: its value at parameters rounded anew
-    error = spectra.rounding
-    kept, newton, beta = size > error[:, None], nothing, nothing
-    for _ in range(ROUNDS):
-        kept = size > error[:, None]
-        beta = torch.where(kept, 1 / torch.where(kept, size, 1.0), 0.0).amax(1)
-        step = torch.where(kept, spectra.coefficients / torch.where(kept, size, 1.0), 0.0)
-        newton = step.norm(dim=1) + beta * noise
-        error = spectra.rounding + 2 * l * newton
+    noise = (
+        10 * torch.finfo(Y.dtype).eps * spectra.values.norm(dim=1) * (1 + Y.norm(dim=1))
+    )  # of g: its value at parameters rounded anew
+    newton, beta, error, whole = _kernel(spectra, l, noise)
     found = kantorovich(newton, beta, l)
-    certain = kept.any(1) & (kept.all(1) | (standards.flat == "symmetry")) & l.isfinite()
+    certain = (beta > 0) & (whole | (standards.flat == "symmetry")) & l.isfinite()
     distance = torch.where(certain, found.distance, torch.inf)
     slack = torch.where(certain, found.slack, 0.0)
     return Certificate(distance, slack, newton, l), error
+
+
+def _kernel(spectra: Spectra, l: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: E741
+    """The smallest consistent kernel: eta, beta, the error of the eigenvalues, and whether it is empty, (M,) each."""
+    size, order = spectra.values.abs().sort(1, descending=True)
+    part = spectra.coefficients.gather(1, order) if spectra.coefficients is not None else torch.zeros_like(size)
+    inverse = 1 / size.clamp(min=1e-300)
+    newton = (part * inverse).square().cumsum(1).sqrt() + inverse * noise[:, None]  # with the first 1, 2, ..., P kept
+    error = spectra.rounding[:, None] + 2 * l[:, None] * newton
+    places = torch.arange(1, size.shape[1] + 1, device=size.device)
+    count = torch.where(size > error, places, 0).amax(1)
+    some, last = count > 0, (count - 1).clamp(min=0)[:, None]
+    following = torch.cat([size, torch.zeros_like(size[:, :1])], 1).gather(1, count[:, None])[:, 0]
+    chosen = torch.where(some, error.gather(1, last)[:, 0], spectra.rounding)
+    chosen = torch.maximum(chosen, following)  # what is in the kernel cannot be told from zero
+    newton = torch.where(some, newton.gather(1, last)[:, 0], torch.inf)
+    beta = torch.where(some, inverse.gather(1, last)[:, 0], 0.0)
+    return newton, beta, chosen, count == size.shape[1]

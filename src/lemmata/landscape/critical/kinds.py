@@ -14,7 +14,6 @@ With ``flat="symmetry"`` zero eigenvalues are taken for those of a symmetry, and
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from lemmata.landscape.critical.flatness import CUTOFF
@@ -28,6 +27,7 @@ def kinds(
 ) -> tuple[Kind, ...]:
     """Name M points by |g| (M,), eigenvalues (M, k) with an error (M,) common to all of a point, and r (M,).
 
+    >>> import torch
     >>> names = kinds(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([[-1.0, 1.0], [0.0, 1.0], [0.0, 1.0]]),
     ...               torch.full((3,), 1e-9), torch.tensor([0.0, 0.0, 1.0]), tolerance=1e-9, flat="degenerate")
     >>> names

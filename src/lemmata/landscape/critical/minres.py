@@ -36,7 +36,7 @@ class Minres:
 
 
 def minres(multiply: Multiply, b: Tensor, *, rtol: Tensor | float, atol: float = 1e-8, most: int) -> Minres:
-    """Solve A_i x_i = b_i for the rows of b (M, P), with at most `most` products each and one for the residual.
+    """Solve A_i x_i = b_i for the rows of b (M, P), with at most `most` products each and two at the end.
 
     `rtol` is a number or one for each system, (M,). Nothing is random, and nothing is raised: the residual tells.
 
@@ -64,15 +64,18 @@ def minres(multiply: Multiply, b: Tensor, *, rtol: Tensor | float, atol: float =
     _keep(x, norm, state, torch.ones(len(state.rows), dtype=torch.bool, device=b.device))
     every = torch.arange(M, device=b.device)
     residual = b - multiply(x, every)
-    x = lifted(x, residual, b, wanted)
+    left = (residual.norm(dim=1) > 10 * wanted * b.norm(dim=1)).nonzero()[:, 0]
+    if len(left):
+        x[left] = _lifted(multiply, x[left], residual[left], left, 100 * atol * norm[left])
+        products[left] += 1
     return Minres(x, residual, norm, products + 1)
 
 
-def lifted(x: Tensor, r: Tensor, b: Tensor, rtol: Tensor) -> Tensor:
-    """Take the part along the residual out of x, where the residual is more than what is left by the tolerance."""
-    size = r.square().sum(1)
-    matters = size > (10 * rtol).square() * b.square().sum(1)
-    share = torch.where(matters, (r * x).sum(1) / size.clamp(min=torch.finfo(r.dtype).tiny), 0.0)
+def _lifted(multiply: Multiply, x: Tensor, r: Tensor, rows: Tensor, allowed: Tensor) -> Tensor:
+    """Take the part along the residual out of x where the residual lies in the kernel: |A r| <= allowed |r|."""
+    size = r.norm(dim=1)
+    final = multiply(r, rows).norm(dim=1) <= allowed * size
+    share = torch.where(final, (r * x).sum(1) / size.square().clamp(min=1e-300), 0.0)
     return x - share[:, None] * r
 
 

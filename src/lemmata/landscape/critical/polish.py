@@ -49,7 +49,10 @@ def polish(
     refuse_kinks(field.objective, allowed=require_flag(kinks, "kinks"))
     generator = generator_from(seed)
     Y = read_starts(field, field.own if theta is None else theta, spread=1.0, generator=generator)
-    standards = standards_of(tolerance, resolution, flat, dense, lipschitz, certify, generator)
+    standards = standards_of(
+        tolerance, resolution=resolution, flat=flat, dense=dense, lipschitz=lipschitz, certify=certify,
+        generator=generator,
+    )  # fmt: skip
     limit = require_whole(steps, "steps", least=0)
     found = walk(Polishing(field, dense=standards.dense), field, Y, steps=limit, tolerance=tolerance)
     points = judge(field, found, standards)

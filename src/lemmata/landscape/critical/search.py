@@ -28,13 +28,13 @@ from lemmata.landscape.critical.points import CriticalPoints
 from lemmata.landscape.critical.polishing import Polishing
 from lemmata.landscape.critical.starts import Starts, read_starts
 from lemmata.landscape.critical.stopped import Stopped
-from lemmata.landscape.critical.trust_region import TrustRegion
+from lemmata.landscape.critical.trust_region import TrustRegionNewton
 from lemmata.landscape.critical.walk import Progress, Rule, Walk, walk
 from lemmata.nets.initialisations import generator_from
 from lemmata.objective import Subject
 
 Method = Literal["newton_mr", "gradient_norm", "trust_region"]
-STEPS = {"newton_mr": 300, "gradient_norm": 3000, "trust_region": 500}
+STEPS = {"newton_mr": 300, "gradient_norm": 500, "trust_region": 500}
 FINEST = 1e-12
 POLISHING = 30
 
@@ -85,7 +85,10 @@ def search(
     refuse_kinks(field.objective, allowed=require_flag(kinks, "kinks"))
     generator = generator_from(seed)
     Y = read_starts(field, starts, spread=spread, generator=generator)
-    standards = standards_of(tolerance, resolution, flat, dense, lipschitz, certify, generator)
+    standards = standards_of(
+        tolerance, resolution=resolution, flat=flat, dense=dense, lipschitz=lipschitz, certify=certify,
+        generator=generator,
+    )  # fmt: skip
     rule = _rule(method, field, len(Y), products)
     limit = STEPS[method] if steps is None else require_whole(steps, "steps", least=0)
     found = walk(rule, field, Y, steps=limit, tolerance=tolerance, progress=progress)
@@ -109,9 +112,15 @@ def polished(field: Field, found: Walk, *, tolerance: float, dense: int) -> Walk
 
 
 def standards_of(
-    tolerance: float, resolution: float, flat: Flat, dense: int, lipschitz: float | None, certify: bool,
+    tolerance: float,
+    *,
+    resolution: float = RESOLUTION,
+    flat: Flat = "degenerate",
+    dense: int = 512,
+    lipschitz: float | None = None,
+    certify: bool = True,
     generator: torch.Generator,
-) -> Standards:  # fmt: skip
+) -> Standards:
     """Check how points are to be judged."""
     if not require_number(tolerance, "tolerance") > 0:
         raise InvalidInput(f"tolerance = {tolerance}; it is a gradient norm above 0, 1e-10 say")
@@ -130,7 +139,7 @@ def _rule(method: str, field: Field, count: int, products: int | None) -> Rule:
     if method == "newton_mr":
         return NewtonMR(field, count, most=most)
     if method == "gradient_norm":
-        return GradientNorm(field, count)
+        return GradientNorm(field, count, most=most)
     if method == "trust_region":
-        return TrustRegion(field, count, most=most)
+        return TrustRegionNewton(field, count, most=most)
     raise UnknownName("method", method, STEPS)

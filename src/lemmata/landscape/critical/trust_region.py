@@ -8,40 +8,58 @@ a step is taken if the loss falls by a tenth of what the model says, or, at the 
 norm falls. Cost of a step: up to `most` products of 2 gradients, and one gradient. Fails to find anything but minima.
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
+from lemmata.landscape.critical.ball import exact, truncated
 from lemmata.landscape.critical.field import Field
-from lemmata.landscape.critical.minres import Multiply
 from lemmata.landscape.critical.walk import Moving
+
+
+class Surface(Protocol):
+    """What is minimised: values (M,) and gradients (M, P) at many points."""
+
+    def value_and_gradient(self, Y: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class Curvature(Protocol):
+    """The Hessians at the members' points: matrices (m, P, P) where they were made, and products."""
+
+    matrices: Tensor | None
+
+    def __call__(self, V: Tensor, rows: Tensor | None = None) -> Tensor: ...
+
 
 SMALLEST = 1e-13  # radius relative to 1 + |theta| at which a member stalls
 
 
 class TrustRegion:
-    """One step of trust-region Newton for every member, each with a radius of its own."""
+    """Balls around the members, each with a radius of its own that grows and shrinks with the success in it."""
 
-    def __init__(self, field: Field, count: int, *, most: int, radius: float = 0.5, widest: float = 10.0):
-        self.field, self.most, self.widest = field, most, widest
+    def __init__(self, surface: Surface, count: int, *, most: int, radius: float = 0.5, widest: float = 10.0):
+        self.surface, self.most, self.widest = surface, most, widest
         self.radius = torch.full((count,), radius, dtype=torch.float64)
 
-    def step(self, moving: Moving) -> Tensor:
-        """Try the model's minimiser; gives a mask (m,) of those whose radius is not yet down to rounding."""
+    def attempt(self, moving: Moving, H: Curvature) -> tuple[Tensor, Tensor]:
+        """Try the minimiser of each member's model; gives masks (m,): who moved, and whose radius is above rounding."""
         self.radius = self.radius.to(moving.Y)
         radius, norm = self.radius[moving.rows], moving.g.norm(dim=1)
-        products = self.field.products(moving.Y)
-        rtol = norm.sqrt().clamp(max=0.1)
-        p = steihaug(products, moving.g, radius, rtol=rtol, most=self.most)
-        promised = -((moving.g * p).sum(1) + 0.5 * (p * products(p)).sum(1))
-        loss, g = self.field.value_and_gradient(moving.Y + p)
-        floor = 10 * torch.finfo(loss.dtype).eps * (moving.loss.abs() + loss.abs())
-        fell = moving.loss - loss
+        if H.matrices is not None:
+            p = exact(H.matrices, moving.g, radius)
+        else:
+            p = truncated(H, moving.g, radius, rtol=norm.sqrt().clamp(max=0.1), most=self.most)
+        promised = -((moving.g * p).sum(1) + 0.5 * (p * H(p)).sum(1))
+        value, g = self.surface.value_and_gradient(moving.Y + p)
+        floor = 10 * torch.finfo(value.dtype).eps * (moving.loss.abs() + value.abs())
+        fell = moving.loss - value
         ratio = torch.where(promised > floor, fell / promised.clamp(min=1e-300), 0.0)
         blind = (promised <= floor) & (g.norm(dim=1) < norm) & (fell >= -floor)
-        good = loss.isfinite() & ((ratio > 0.1) | blind)
+        good = value.isfinite() & ((ratio > 0.1) | blind)
         self._resize(moving.rows, p.norm(dim=1), ratio, good, blind)
-        moving.Y[good], moving.loss[good], moving.g[good] = (moving.Y + p)[good], loss[good], g[good]
-        return good | (self.radius[moving.rows] > SMALLEST * (1 + moving.Y.norm(dim=1)))
+        moving.Y[good], moving.loss[good], moving.g[good] = (moving.Y + p)[good], value[good], g[good]
+        return good, good | (self.radius[moving.rows] > SMALLEST * (1 + moving.Y.norm(dim=1)))
 
     def _resize(self, rows: Tensor, length: Tensor, ratio: Tensor, good: Tensor, blind: Tensor) -> None:
         radius = self.radius[rows]
@@ -51,32 +69,12 @@ class TrustRegion:
         self.radius[rows] = torch.where(narrower, 0.25 * torch.minimum(length, radius), radius)
 
 
-def steihaug(multiply: Multiply, g: Tensor, radius: Tensor, *, rtol: Tensor, most: int) -> Tensor:
-    """Minimise the models within their balls by truncated conjugate gradients: steps (m, P)."""
-    x = torch.zeros_like(g)
-    rows = torch.arange(len(g), device=g.device)
-    p, r, d = x.clone(), -g, -g
-    rr, target = g.square().sum(1), rtol * g.norm(dim=1)
-    for _ in range(most):
-        if not len(rows):
-            break
-        Hd = multiply(d, rows)
-        curvature, dd = (d * Hd).sum(1), d.square().sum(1)
-        positive = curvature > torch.finfo(g.dtype).eps * dd
-        alpha = torch.where(positive, rr / torch.where(positive, curvature, 1.0), torch.inf)
-        reach = _to_surface(p, d, radius[rows])
-        out = alpha >= reach
-        p = p + torch.minimum(alpha, reach)[:, None] * d
-        r = r - torch.where(out, 0.0, alpha)[:, None] * Hd
-        after = r.square().sum(1)
-        going = ~out & (after.sqrt() > target[rows])
-        x[rows] = p
-        d = r + (after / rr)[:, None] * d
-        rows, p, r, d, rr = rows[going], p[going], r[going], d[going], after[going]
-    return x
+class TrustRegionNewton:
+    """One step of trust-region Newton on the loss for every member."""
 
+    def __init__(self, field: Field, count: int, *, most: int):
+        self.field, self.region = field, TrustRegion(field, count, most=most)
 
-def _to_surface(p: Tensor, d: Tensor, radius: Tensor) -> Tensor:
-    """The t >= 0 at which |p + t d| is the radius."""
-    a, b, c = d.square().sum(1), (p * d).sum(1), p.square().sum(1) - radius.square()
-    return (-b + (b.square() - a * c).clamp(min=0.0).sqrt()) / a.clamp(min=1e-300)
+    def step(self, moving: Moving) -> Tensor:
+        """Take a step in each ball; gives a mask (m,) of those whose radius is not yet down to rounding."""
+        return self.region.attempt(moving, self.field.products(moving.Y))[1]

@@ -81,3 +81,10 @@ def walk(
     except KeyboardInterrupt:
         interrupted = True
     return Walk(Y, loss, g, taken, stalled, torch.stack(history, 1), interrupted)
+
+
+def at_rest(field: Field, Y: Tensor) -> Walk:
+    """The points Y (M, P) as they are, as a walk of no steps."""
+    loss, g = field.value_and_gradient(Y)
+    none = torch.zeros(len(Y), dtype=torch.long, device=Y.device)
+    return Walk(Y, loss, g, none, none.bool(), g.norm(dim=1, keepdim=True))
