@@ -30,8 +30,8 @@ def ticket_curves(table) -> Figure:
     return Figure(
         name=f"tickets_{'mnist' if mnist else 'digits'}",
         title="The initial weights that pruning leaves learn better than others",
-        caption=f"LeNet-300-100 on {n:,} images, {int(table.epochs.max())} epochs, from the same initial weights but for "
-        "`new weights`. Every seed, mean, and 95 % interval"
+        caption=f"LeNet-300-100 on {n:,} images, {int(table.epochs.max())} epochs, from the same initial weights but "
+        "for `new weights`. Every seed, mean, and 95 % interval"
         + ("." if not mnist else "; the paper's means and deviations at 10.7 %, after 50,000 steps."),
         panels=panels,
     )
