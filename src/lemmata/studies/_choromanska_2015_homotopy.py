@@ -66,8 +66,7 @@ def critical_points(S: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.nd
     the sphere, p (p-1) S s^(p-2) - p f on what is orthogonal to s.
     """
     p = S.ndim
-    real = np.abs(found.imag).max(1) < REAL
-    s = found.real[real]
+    s = np.real(found[np.abs(np.imag(found)).max(1) < REAL])
     s = np.concatenate([s, -s]) / np.linalg.norm(np.concatenate([s, -s]), axis=1, keepdims=True)
     if not len(s):
         return np.zeros(0), np.zeros(0, dtype=int)

@@ -10,7 +10,7 @@ trained ones on digits that they were trained on, where there is nothing to gene
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -90,12 +90,8 @@ def _measured(config: Networks, ends: dict[str, np.ndarray]) -> Measurements:
         train, test = ends["first half"][:, when], ends["second half"][:, when]
     else:
         train, test = ends["train_loss"][:, when], ends["test"][:, when]
-    return Measurements.of(
-        **summary(train, test),
-        error=ends["error"][:, when].mean(),
-        train_losses=train,
-        test_losses=test,
-    )
+    found: dict[str, Any] = {**summary(train, test), "error": ends["error"][:, when].mean()}
+    return Measurements.of(**found, train_losses=train, test_losses=test)
 
 
 def summary(train: np.ndarray, test: np.ndarray) -> dict[str, float]:
@@ -128,6 +124,8 @@ def digits(setting: Networks, seeds: Sequence[int]) -> tuple[Tensor, Tensor, Ten
 
 def _sample(setting: Networks, whole: Dataset, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     part = whole.split(setting.n, setting.n_test, seed=seed_of(seed, "split"))
+    assert part.x_test is not None
+    assert part.y_test is not None
     x, x_test = (adaptive_avg_pool2d(images, setting.side).flatten(1) for images in (part.x, part.x_test))
     return x, part.y, x_test, part.y_test
 

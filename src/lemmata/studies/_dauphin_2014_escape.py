@@ -25,7 +25,7 @@ from lemmata.studies._dauphin_2014_network import Network, objective, random_wei
 from lemmata.studies._dauphin_2014_newton import Method, descend
 from lemmata.study import Curve, Measurements
 
-LEFT = 0.95
+LEFT = 0.99
 NEAR = 1e-3
 LONGEST = 200  # steps in which gradient descent may escape
 

@@ -1,9 +1,10 @@
 """Critical points of a small network in `dauphin_2014`, at different losses, with their spectra.
 
-Starts are random weights of many sizes, some after a few hundred steps of gradient descent. From each of them
-Newton-MR goes where the gradient vanishes, and polishing takes it to 1e-12 (`lemmata.landscape.critical`), where the
-spectrum gives the index; from descended ones the trust-region method goes to minima as well. What did not arrive, and
-what is gradient-flat, is no critical point and not counted.
+Two searches (`lemmata.landscape.critical`) start from random weights of many sizes. Newton-MR goes where the gradient
+vanishes, by chance. And a trust region descends with some hidden units switched off, all their weights being 0: the
+gradient by these vanishes then, so that the method stays among such networks and ends at a minimum of a smaller
+network, which is a critical point of the whole (Fukumizu and Amari, 2000). Both are polished to a gradient of 1e-12,
+where the spectrum gives the index. What did not arrive, and what is gradient-flat, is not counted.
 
 All members of a block are searched in one call. `counted` says which end points are counted: critical points, all end
 points, or critical points with the indices of others.
@@ -16,16 +17,14 @@ import numpy as np
 import torch
 from pydantic import Field
 from scipy.stats import spearmanr
+from torch import Tensor
 
 from lemmata.landscape import critical
-from lemmata.objective import Objective
-from lemmata.studies._dauphin_2014_network import Network, objective, random_weights
-from lemmata.studies._dauphin_2014_newton import descend
+from lemmata.studies._dauphin_2014_network import Network, layers, objective, random_weights
 from lemmata.study import Measurements
 
 CRITICAL = 1e-8  # gradient norm; those that reach it are polished further
 SIZES = (0.3, 2.0)  # of initial weights, evenly spaced in the logarithm
-DESCENT = (0, 0, 100)  # steps of gradient descent of one start after the other
 SAME = 9  # decimals of the loss in which two points agree that differ by a symmetry only
 QUANTILES = np.linspace(0, 1, 41)
 
@@ -33,8 +32,8 @@ QUANTILES = np.linspace(0, 1, 41)
 class Points(Network):
     """A search for critical points."""
 
-    starts: int = Field(default=18, ge=6, description="starts a seed")
-    steps: int = Field(default=60, ge=1, description="of Newton-MR, at most")
+    starts: int = Field(default=16, ge=6, description="starts a seed, of either search")
+    steps: int = Field(default=40, ge=1, description="of Newton-MR, at most")
     counted: Literal["critical", "all", "shuffled"] = "critical"
 
 
@@ -42,26 +41,34 @@ def find_points(configs: Sequence[Points]) -> list[Measurements]:
     """Search from the starts of all seeds of the block at once, and describe what each found."""
     config, seeds = configs[0], sorted({config.seed for config in configs})
     L = objective(config)
-    starts, descended = zip(*(_starts(config, L, seed) for seed in seeds), strict=True)
+    starts = torch.stack([random_starts(config, seed) for seed in seeds])
+    off = torch.arange(config.starts) % (config.hidden + 1)
     ends = [
-        critical.search(L, torch.cat(starts), steps=config.steps, tolerance=CRITICAL),
-        critical.search(L, torch.cat(descended), method="trust_region", tolerance=CRITICAL),
+        critical.search(L, starts[:, 0].flatten(0, 1), steps=config.steps, tolerance=CRITICAL),
+        critical.search(
+            L, (starts[:, 1] * unit_mask(config, off)).flatten(0, 1), method="trust_region", tolerance=CRITICAL
+        ),
     ]
     rows = [torch.arange(len(points)).view(len(seeds), -1) for points in ends]
     found = {seed: [points.at(own[i]) for points, own in zip(ends, rows, strict=True)] for i, seed in enumerate(seeds)}
     return [_described(member, found[member.seed]) for member in configs]
 
 
-def _starts(config: Points, L: Objective, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The starts of a seed, and those of them that have descended."""
+def random_starts(config: Points, seed: int) -> Tensor:
+    """The starts of a seed for both searches, (2, starts, P)."""
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, 0]).generate_state(1)[0]))
-    sizes = torch.logspace(*np.log10(SIZES), config.starts, dtype=torch.float64)
-    theta = random_weights(config, sizes, generator)
-    descends = torch.tensor([DESCENT[i % len(DESCENT)] for i in range(config.starts)])
-    for steps in sorted(set(DESCENT) - {0}):
-        rows = descends == steps
-        theta[rows] = descend(L, theta[rows], "gradient", steps=steps, step_size=0.3)[-1]
-    return theta, theta[descends == max(DESCENT)]
+    sizes = torch.from_numpy(np.geomspace(*SIZES, config.starts))
+    return torch.stack([random_weights(config, sizes, generator) for _ in range(2)])
+
+
+def unit_mask(config: Points, off: Tensor) -> Tensor:
+    """Points (M, P) of ones, and zeros at the weights to and from the first off (M,) hidden units of each."""
+    if not config.hidden:
+        return torch.ones(len(off), sum(rows * columns for rows, columns in layers(config)), dtype=torch.float64)
+    on = (torch.arange(config.hidden) >= off[:, None]).double()
+    (_, inputs), _, (classes, _), _ = layers(config)
+    into, out = on.repeat_interleave(inputs, 1), on.repeat(1, classes)
+    return torch.cat([into, on, out, torch.ones(len(off), classes, dtype=torch.float64)], 1)
 
 
 def _described(config: Points, found: list[critical.CriticalPoints]) -> Measurements:

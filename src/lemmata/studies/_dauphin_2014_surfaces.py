@@ -9,7 +9,7 @@ A member starts at a distance `start` from the saddle, in a direction of its see
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ def _followed(config: Surface) -> Measurements:
         if distances[-1] >= AWAY or distances[-1] == 0:
             break
     away = distances[-1] >= AWAY
-    found = {"after_one": float((first + step(config, first)).norm()) / config.start}
+    found: dict[str, Any] = {"after_one": float((first + step(config, first)).norm()) / config.start}
     kept = np.array(y if config.surface == "classical" else distances)
     if config.method != "newton" or config.surface == "monkey":
         found["growth"] = float((kept[8] / kept[4]) ** 0.25)

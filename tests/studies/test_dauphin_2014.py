@@ -1,0 +1,230 @@
+"""The study of Dauphin et al.: its methods against dense linear algebra, its network against modules, and verdicts."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import sqrtm
+
+from lemmata import laboratory
+from lemmata.figures import static
+from lemmata.landscape import critical
+from lemmata.studies import _dauphin_2014_escape as escape
+from lemmata.studies import _dauphin_2014_network as network
+from lemmata.studies import _dauphin_2014_newton as newton
+from lemmata.studies import _dauphin_2014_points as points
+from lemmata.studies import _dauphin_2014_surfaces as surfaces
+from lemmata.studies import dauphin_2014 as dauphin
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+# ---- steps -----------------------------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 10**6), P=st.integers(1, 6))
+@settings(max_examples=20, deadline=None)
+def test_steps_are_solves_with_the_hessian_and_its_absolute_value(seed: int, P: int):
+    """By scipy: a linear solve, and one with the square root of H H; rounding times the condition number."""
+    random = np.random.default_rng(seed)
+    A = random.standard_normal((P, P))
+    H, g = A + A.T, random.standard_normal(P)
+    condition = np.linalg.cond(H)
+    H_, g_ = torch.from_numpy(H)[None], torch.from_numpy(g)[None]
+    found = newton.newton_step(H_, g_, absolute=False)[0].numpy()
+    free = newton.newton_step(H_, g_, absolute=True)[0].numpy()
+    np.testing.assert_allclose(found, -np.linalg.solve(H, g), rtol=1e-10 * condition, atol=1e-11 * condition)
+    np.testing.assert_allclose(
+        free, -np.linalg.solve(np.real(sqrtm(H @ H)), g), rtol=1e-7 * condition, atol=1e-8 * condition
+    )
+    assert free @ g <= 0  # a direction of descent, which Newton's need not be
+
+
+def test_flat_directions_are_left_alone():
+    H = torch.diag(torch.tensor([2.0, 0.0, -4.0], dtype=torch.float64))[None]
+    g = torch.ones(1, 3, dtype=torch.float64)
+    assert newton.newton_step(H, g, absolute=True)[0].tolist() == [-0.5, 0.0, -0.25]
+
+
+def _tiny(**fields):
+    return network.Network(**{"hidden": 2, "side": 2, "n": 12, **fields})
+
+
+def test_objective_is_that_of_a_module():
+    """A torch module with the same parameters in the same order: value and gradient; rounding."""
+    config = _tiny(decay=0.01)
+    L = network.objective(config)
+    theta = network.random_weights(config, torch.tensor([1.0]), torch.Generator().manual_seed(1))[0]
+    model = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Tanh(), torch.nn.Linear(2, 10)).double()
+    torch.nn.utils.vector_to_parameters(theta, model.parameters())
+    whole = network.data.load("mnist-5k")
+    rows = torch.randperm(5000, generator=torch.Generator().manual_seed(0))[:12]
+    x = torch.nn.functional.avg_pool2d(whole.x[rows], 14).flatten(1).double()
+    x = (x - x.mean(0)) / x.std()
+    z = model(x)
+    y = torch.eye(10, dtype=torch.float64)[whole.y[rows]]
+    loss = (z - y).square().sum() / 24 + 0.005 * sum(p.square().sum() for p in model.parameters())
+    loss.backward()
+    assert L.value(L.tree(theta)).item() == pytest.approx(loss.item(), rel=1e-6)  # pixels are pooled in float32
+    gradient = torch.cat([p.grad.flatten() for p in model.parameters()])
+    torch.testing.assert_close(L.vector(L.gradient(L.tree(theta))), gradient, rtol=1e-5, atol=1e-8)
+
+
+def test_hessians_are_autograds():
+    config = _tiny()
+    L = network.objective(config)
+    theta = network.random_weights(config, torch.tensor([0.5, 1.0]), torch.Generator().manual_seed(2))
+    found = newton.hessians(L, theta)
+    for H, point in zip(found, theta, strict=True):
+        expected = torch.autograd.functional.hessian(lambda v: L.value(L.tree(v)), point)
+        torch.testing.assert_close(H, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_saddle_free_steps_never_rise_and_newtons_end_at_a_critical_point():
+    config = _tiny()
+    L = network.objective(config)
+    start = network.random_weights(config, torch.full((3,), 0.7, dtype=torch.float64), torch.Generator().manual_seed(3))
+    path = newton.descend(L, start, "saddle-free", steps=15)
+    loss = torch.stack([L.value(L.tree(point)) for point in path])
+    assert (loss.diff(dim=0) <= 1e-14).all()
+    small = network.random_weights(
+        config, torch.full((2,), 0.01, dtype=torch.float64), torch.Generator().manual_seed(4)
+    )
+    end = newton.descend(L, small, "newton", steps=10)[-1]
+    assert L.vector(L.gradient(L.tree(end))).norm(dim=1).max() < 1e-12
+
+
+# ---- surfaces --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("surface", ["classical", "monkey"])
+def test_derivatives_are_autograds(surface):
+    config = surfaces.Surface(surface=surface, ratio=7.0)
+    at = torch.tensor([[0.3, -1.2]], dtype=torch.float64)
+
+    def f(v: torch.Tensor) -> torch.Tensor:
+        return 7 * v[0] ** 2 - v[1] ** 2 if surface == "classical" else v[0] ** 3 - 3 * v[0] * v[1] ** 2
+
+    g, H = surfaces.derivatives(config, at)
+    torch.testing.assert_close(g[0], torch.func.grad(f)(at[0]))
+    torch.testing.assert_close(H[0], torch.func.hessian(f)(at[0]))
+
+
+@pytest.mark.parametrize("ratio", [5.0, 50.0])
+def test_steps_on_the_classical_saddle_are_those_of_the_formula(ratio: float):
+    """The first whole number of steps at which y_0 times its growth is 1; x has vanished by then."""
+    for seed in range(3):
+        angle = (0.1 + 0.8 * np.random.default_rng(seed).random()) * np.pi / 2
+        for method, growth in (("gradient", 1 + 1 / ratio), ("saddle-free", 2.0)):
+            found = surfaces.follow([surfaces.Surface(ratio=ratio, method=method, seed=seed)])[0].scalars
+            assert found["growth"] == pytest.approx(growth, rel=1e-9)
+            assert found["steps"] == math.ceil(-math.log(1e-6 * math.sin(angle)) / math.log(growth))
+
+
+# ---- critical points and escape --------------------------------------------------------------------------------------
+
+TINY = {"hidden": 2, "side": 2, "n": 20, "starts": 6, "steps": 25}
+
+
+def test_counted_points_are_critical_and_members_do_not_see_each_other():
+    """Losses of the points of a seed alone and with another: 1e-9, the tolerance of the search squared."""
+    together = points.find_points([points.Points(seed=seed, **TINY) for seed in (0, 1)])
+    alone = points.find_points([points.Points(seed=1, **TINY)])[0]
+    assert together[1].scalars["worst_gradient"] < points.CRITICAL
+    assert together[0].arrays["losses"].tolist() != together[1].arrays["losses"].tolist()
+    np.testing.assert_allclose(alone.arrays["losses"], together[1].arrays["losses"], rtol=1e-8)
+    np.testing.assert_array_equal(alone.arrays["indices"], together[1].arrays["indices"])
+
+
+def test_a_linear_model_has_one_critical_point_the_ridge_solution():
+    """By the normal equations, biases in the penalty as well."""
+    config = points.Points(seed=0, **{**TINY, "hidden": 0})
+    found = points.find_points([config])[0]
+    assert found.scalars["count"] == 1
+    assert found.arrays["indices"].tolist() == [0.0]
+    assert found.scalars["rank_of_index"] == found.scalars["rank_of_spectrum"] == 0.0
+    whole = network.data.load("mnist-5k")
+    rows = torch.randperm(5000, generator=torch.Generator().manual_seed(0))[:20]
+    x = torch.nn.functional.avg_pool2d(whole.x[rows], 14).flatten(1).double()
+    x = torch.cat([(x - x.mean(0)) / x.std(), torch.ones(20, 1, dtype=torch.float64)], 1)
+    y = torch.eye(10, dtype=torch.float64)[whole.y[rows]]
+    W = torch.linalg.solve(x.T @ x / 20 + config.decay * torch.eye(5, dtype=torch.float64), x.T @ y / 20)
+    loss = (x @ W - y).square().sum() / 40 + config.decay / 2 * W.square().sum()
+    assert found.arrays["losses"][0] == pytest.approx(loss.item(), rel=1e-6)
+
+
+def test_shuffled_indices_are_the_same_ones():
+    own, shuffled = points.find_points(
+        [points.Points(seed=2, counted=name, **TINY) for name in ("critical", "shuffled")]
+    )
+    assert sorted(own.arrays["indices"]) == sorted(shuffled.arrays["indices"])
+    np.testing.assert_array_equal(own.arrays["losses"], shuffled.arrays["losses"])
+
+
+def test_rank_correlation_of_what_does_not_vary_is_none():
+    assert points.rank_correlation(np.ones(5), np.arange(5.0)) == 0.0
+    assert points.rank_correlation(np.array([3.0, 1.0, 2.0]), np.array([-3.0, -1.0, -2.0])) == -1.0
+
+
+@given(rate=st.floats(1.05, 5.0), time=st.floats(0.1, 30.0))
+@settings(max_examples=25, deadline=None)
+def test_escape_times_of_exponentials_are_exact(rate: float, time: float):
+    drop = rate ** (np.arange(40) - time)
+    assert escape.escape_time(drop) == pytest.approx(time, abs=1e-9)
+
+
+def test_the_saddle_is_one():
+    """Certified, with negative eigenvalues; Newton's method returns to it, and predictions use its eigenvalues."""
+    config = escape.Escape(hidden=2, side=2, n=20)
+    L = network.objective(config)
+    saddle = escape.stationary(config, L)
+    assert saddle.kind == ("saddle",)
+    assert saddle.distance[0] < 1e-9
+    eigenvalues = torch.linalg.eigvalsh(newton.hessians(L, saddle.theta)[0])
+    torch.testing.assert_close(eigenvalues, saddle.eigenvalues[0], rtol=0.0, atol=1e-12)
+    assert escape.largest_curvature(saddle) == pytest.approx(float(eigenvalues.abs().max()))
+    assert isinstance(saddle, critical.CriticalPoints)
+
+
+# ---- verdicts --------------------------------------------------------------------------------------------------------
+
+CLAIMS = [claim.name for claim in dauphin.study.claims]
+
+
+def _run(scale: str, store, only=()):
+    found = laboratory.run(dauphin.study, scale=scale, store=store, only=only)
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return found
+
+
+def _not_void_and_drawn(found):
+    assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts}
+    for name, table in found.tables.items():
+        for figure in dauphin.study.experiments[name].figures:
+            assert "<svg" in str(static.render(figure(table)))
+
+
+def test_smoke_scale_is_not_void_and_draws(tmp_path):
+    _not_void_and_drawn(_run("smoke", tmp_path, only=["surfaces", "escape"]))
+
+
+@pytest.mark.slow
+def test_smoke_scale_of_all_experiments(tmp_path):
+    _not_void_and_drawn(_run("smoke", tmp_path))
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory):
+    found = _run("laptop", tmp_path_factory.mktemp("dauphin-laptop"))
+    return {verdict.claim.name: verdict for verdict in found.verdicts}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLAIMS)
+def test_reproduced_at_laptop_scale_with_every_control_refuted(laptop, name: str):
+    verdict = laptop[name]
+    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
+    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
