@@ -55,7 +55,7 @@ def energies(table) -> Figure:
     spreads = [Series.over_seeds("interacting units", own, x="units", y="spread")]
     if alone.units.nunique() > 1:
         spreads.append(Series.over_seeds("units that do not interact", alone, x="units", y="spread", role="control"))
-    sizes = np.unique(np.geomspace(max(2, own.units.min()), own.units.max(), 8).astype(int))
+    sizes = np.unique(own.units)
     counted = [_counted_mean(int(N)) for N in sizes]
     means.append(Series(label="mean over all minima, exact theory", x=sizes, y=counted, role="theory"))
     edges = [
@@ -132,5 +132,5 @@ def _trained(table):
 
 
 def _counted_mean(N: int) -> float:
-    energy, weight = theory.minima(N, 3, matrices=500, random=np.random.default_rng(N))
+    energy, weight = theory.minima(N, 3, matrices=1000, random=np.random.default_rng(N))
     return float((weight * energy).sum())

@@ -41,7 +41,7 @@ def losses(table) -> Figure:
     own = table[(table.hidden > 0) & ~table.control.astype(bool)]
     series = [Series.over_seeds(NAMES[method], own[own.method == method], y="loss") for method in NAMES]
     saddle = Reference(label="the saddle's", value=float(own.height.iloc[0]), role="theory")
-    panel = Panel(x=Axis(label="steps", limits=(0.0, 80.0)), y=Axis(label="loss"), series=series, references=[saddle])
+    panel = Panel(x=Axis(label="steps", limits=(0.0, 60.0)), y=Axis(label="loss"), series=series, references=[saddle])
     return Figure(
         name="losses",
         title="From 1/1000 beside a saddle: Newton falls in, the others leave",
@@ -62,7 +62,7 @@ def paths(table) -> Figure:
             series.append(Series(label=name, x=curve.x + 1, y=curve.y))
         panels.append(
             Panel(
-                x=Axis(label="steps + 1", log=True), y=Axis(label="distance to the saddle", log=True), series=series,
+                x=Axis(label="steps + 1", log=True), y=Axis(label="distance to the saddle", log=True, limits=(1e-12, 5.0)), series=series,
                 title=title,
             )
         )  # fmt: skip

@@ -23,6 +23,7 @@ from lemmata.objective import Objective
 
 Method = Literal["gradient", "newton", "saddle-free"]
 HALVINGS = 10
+ROUNDING = 1e-14  # a relative rise of the objective that is none
 
 
 def hessians(objective: Objective, theta: Tensor) -> Tensor:
@@ -65,9 +66,10 @@ def descend(objective: Objective, start: Tensor, method: Method, *, steps: int, 
 
 def _fallen(objective: Objective, theta: Tensor, p: Tensor) -> Tensor:
     """Go p (M, P), or the largest of its halves, quarters, ... at which the objective is no higher than before."""
-    before, share = objective.value(objective.tree(theta)), torch.ones(len(theta), 1, dtype=theta.dtype)
+    before = objective.value(objective.tree(theta))
+    most, share = before + ROUNDING * before.abs(), torch.ones(len(theta), 1, dtype=theta.dtype)
     for _ in range(HALVINGS):
-        higher = ~(objective.value(objective.tree(theta + share * p)) <= before)
+        higher = ~(objective.value(objective.tree(theta + share * p)) <= most)
         if not higher.any():
             break
         share = torch.where(higher[:, None], share / 2, share)

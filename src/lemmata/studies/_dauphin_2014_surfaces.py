@@ -20,7 +20,7 @@ from lemmata.studies._dauphin_2014_newton import Method, newton_step
 from lemmata.study import Config, Curve, Measurements
 
 AWAY = 1.0  # the distance at which a method counts as escaped
-STEPS = 20_000  # at most
+STEPS, SHORT = 20_000, 60  # at most, of gradient descent and of the others
 DRAWN = 60  # steps that are kept of a path
 
 
@@ -42,8 +42,7 @@ def _followed(config: Surface) -> Measurements:
     angle = (0.1 + 0.8 * np.random.default_rng(config.seed).random()) * np.pi / 2  # off the axes
     at = config.start * torch.tensor([[np.cos(angle), np.sin(angle)]], dtype=torch.float64)
     first, distances, y = at, [float(at.norm())], [abs(float(at[0, 1]))]
-    limit = STEPS if config.method == "gradient" else 200
-    for _ in range(limit):
+    for _ in range(STEPS if config.method == "gradient" else SHORT):
         at = at + step(config, at)
         distances.append(float(at.norm()))
         y.append(abs(float(at[0, 1])))

@@ -34,8 +34,9 @@ is a statement of the mean. Two claims on a fall had no least size at first, so 
 could not be refuted: decorrelation (now 0.1 at least) and energies (now to a half). The margins of counts are a tenth.
 From 16 units on there are no poor minima here; so the widths begin at 4.
 
-Deviations. Fewer digits and networks than the paper's; the cube of initial weights is centred. Places are named in words, except for the abstract: the paper's own numbering was not at hand, and its numbers
-are not shown. Left out: simulated annealing, and the Hessians of trained networks.
+Deviations. Fewer digits and networks than the paper's; the cube of initial weights is centred. Places are named in
+words, except for the abstract: the paper's own numbering was not at hand, and its numbers are not shown. Left out:
+simulated annealing, and the Hessians of trained networks.
 
 Seeds are independent draws of split, weights, batches, Hamiltonians and random matrices; the widths of a seed share
 its split.

@@ -30,11 +30,11 @@ Deviations. Fewer pixels, units and digits, so that every spectrum is dense; the
 which keeps critical points at finite weights: without it searches had not converged in a pilot, as units saturated.
 Full batches throughout. Left out: deep autoencoders and recurrent networks.
 
-Chosen after first runs. With Newton-MR alone (and minima) six seeds found five to ten points each; their index rose with
-the loss as claimed (0.87), but of the eigenvalues that left open whether -0.69 is below -1/2, as each seed had few
+Chosen after first runs. With Newton-MR alone (and minima) six seeds found five to ten points each; their index rose
+with the loss as claimed (0.87), but of the eigenvalues that left open whether -0.69 is below -1/2, as each seed had few
 saddles; so the search with units off was added. *Escaped* was at first 5 % below the saddle's loss, where the path is
-bent; it is 1 % now, where the eigenvalues still rule. The range of initial weights began at 0.1; small weights all
-lead to one saddle.
+bent; it is 1 % now, where the eigenvalues still rule. The range of initial weights began at 0.1; small weights all lead
+to one saddle.
 
 Seeds are independent starts and directions, on the same digits. Places are named in words, except for the abstract.
 """
@@ -190,6 +190,7 @@ surfaces = study.experiment(
         {"surface": ["monkey"], "method": ["gradient", "newton", "saddle-free"], "start": [0.01]},
     ],
     seeds={"smoke": 2, "laptop": 5, "paper": 5},
+    scales={"smoke": {"ratio": [5.0, 10.0, 20.0]}},
 )
 surfaces.trial(follow)
 surfaces.figure(figures.paths)
