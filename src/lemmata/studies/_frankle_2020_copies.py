@@ -28,7 +28,7 @@ class Copies(Config):
     part: float = Field(default=0.0, ge=0, description="epochs after which the copies part")
     unrelated: bool = Field(default=False, description="two networks with other initial weights in place of copies")
     n: int = Field(default=4000, ge=50, description="samples to train on")
-    epochs: int = Field(default=25, ge=1)
+    epochs: int = Field(default=20, ge=1)
     batch: int = Field(default=50, ge=1)
     lr: float = Field(default=0.05, gt=0, description="step size of SGD with momentum 0.9")
 

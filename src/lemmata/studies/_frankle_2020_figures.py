@@ -18,7 +18,7 @@ def by_part(table) -> Figure:
     lines = [
         Series.over_seeds(f"after {part:g} epochs", own, y="line")
         for part, own in rows.groupby("part")
-        if part in (0.0, 1.0, 2.0, 10.0)
+        if part in (0.0, 1.0, 2.0, 5.0)
     ]
     right = Panel(x=Axis(label="t, from one copy to the other"), y=Axis(label="test error"), series=lines)
     return Figure(
