@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,11 @@ class Setting:
     test: Pair | None = field(default=None, repr=False)
     every: int | None = None
 
+    def __post_init__(self) -> None:
+        """Batches are gathered from samples that lie in one piece; of a slice, each would copy the whole set."""
+        object.__setattr__(self, "x", self.x.contiguous())
+        object.__setattr__(self, "y", self.y.contiguous())
+
     @property
     def steps_per_epoch(self) -> int:
         """Optimisation steps in an epoch."""
@@ -96,8 +101,9 @@ class Setting:
                 for name, tensor in ensemble.states().items():
                     keep[name][live.to(tensor.device)] = tensor
 
+        rule: Any = Pruned(self.optimiser, masks, skip, after)
         result = train(
-            models, self.x, self.y, optimiser=Pruned(self.optimiser, masks, skip, after), epochs=self.epochs,
+            models, self.x, self.y, optimiser=rule, epochs=self.epochs,
             loss=self.loss, batch_size=self.batch_size, seeds=derived(self.seeds, number),
             schedule=self.schedule, train_at=last_epoch,
         )  # fmt: skip

@@ -46,18 +46,11 @@ def learning(table) -> Figure:
         for name, shown in SHARES.items():
             column = f"learning_{name}"
             if column in rows and any(hasattr(curve, "x") for curve in rows[column]):
-                own = Series.over_seeds(shown, rows, y=column)
-                later = own.x > 0
-                series.append(
-                    Series(
-                        label=shown, x=own.x[later], y=100 * own.y[later], low=100 * own.low[later],
-                        high=100 * own.high[later],
-                    )
-                )  # fmt: skip
+                series.append(Series.over_seeds(shown, rows, y=column))
         if series:
             panels.append(
                 Panel(
-                    x=Axis(label="step", log=True), y=Axis(label="test accuracy", unit="%"), series=series,
+                    x=Axis(label="step"), y=Axis(label="test accuracy", limits=(0.75, 1.0)), series=series,
                     title=LABELS[kind],
                 )
             )  # fmt: skip

@@ -6,7 +6,7 @@ All seeds of a call are trained together; every kind of network in a block start
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -124,7 +124,7 @@ def crossing(steps: Tensor, losses: Tensor, level: float) -> float:
     return float(steps[k - 1] + share * (steps[k] - steps[k - 1]))
 
 
-def curves(own: pruning.Tickets, i: int) -> dict[str, Curve]:
+def curves(own: pruning.Tickets, i: int) -> dict[str, Any]:
     """Test accuracy and early stopping by sparsity, and test accuracy by step at each level."""
     left = 100 * own.density[:, i].numpy()
     order = np.argsort(left)
