@@ -83,7 +83,7 @@ class Field:
         return torch.cat([self._third(*part) for part in parts])
 
     def third_matrices(self, Y: Tensor, U: Tensor) -> Tensor:
-        """The third derivative applied to u, at each row: (M, P, P), symmetric to rounding. Costs 4 P gradients each."""
+        """The third derivative applied to u, at each row: (M, P, P), symmetric to rounding. Costs 4 P gradients."""
         self.gradients += 4 * self.size * len(Y)
         room = self._room()
         parts = zip(Y.split(room), U.split(room), strict=True)

@@ -58,6 +58,6 @@ class GradientNorm:
         return going & ~still
 
     def value_and_gradient(self, Y: Tensor) -> tuple[Tensor, Tensor]:
-        """phi (M,) and H g (M, P)."""
+        """Give phi (M,) and H g (M, P)."""
         self.loss, self.g = self.field.value_and_gradient(Y)
         return 0.5 * self.g.square().sum(1), self.field.hessian_products(Y, self.g)

@@ -1,10 +1,11 @@
 """Judging points: spectrum, index, flatness and certificate of each, dense where it can be had.
 
 Up to the dense limit the whole Hessian is made (2 P gradients a point) and decomposed. Eigenvalues of a symmetric
-matrix in floating point are those of one within a few eps |H|_F of it, and autograd's is symmetric to rounding, which is
-measured; the error is P eps |H|_F and what asymmetry there is, and as eigenvalues of the true critical point l times the
-distance to it. What lies within the error of zero counts as the kernel. The distance depends on what is in the kernel:
-taken is the smallest kernel for which all eigenvalues outside are above the error that it leads to.
+matrix in floating point are those of one within a few eps |H|_F of it, and autograd's is symmetric to rounding, which
+is measured; the error is P eps |H|_F and what asymmetry there is. Where a point is critical to the tolerance, the
+eigenvalues are meant as those of the true critical point, and l times the distance to it is added. What lies within
+the error of zero counts as the kernel. The distance depends on what is in the kernel: taken is the smallest kernel for
+which all eigenvalues outside are above the error that it leads to.
 
 Beyond the limit there are the k smallest and largest eigenvalues by Lanczos, each with its residual, and an index
 estimated by Lanczos quadrature; nothing certifies a distance there, since the smallest |lambda| lies inside.
@@ -57,8 +58,9 @@ def judge(field: Field, found: Walk, standards: Standards) -> CriticalPoints:
     """Say of each point that a walk ended at what it is."""
     dense = field.size <= standards.dense
     spectra = _dense(field, found, standards) if dense else _extremes(field, found, standards)
-    certificate, error = _certificate(field, found.Y, spectra, standards)
     norm = found.g.norm(dim=1)
+    certificate, error = _certificate(field, found.Y, spectra, standards)
+    error = torch.where(norm <= standards.tolerance, error, spectra.rounding)  # elsewhere they are of the point itself
     below = (spectra.values < -error[:, None]).double().sum(1) / field.size
     return CriticalPoints(
         theta=found.Y,

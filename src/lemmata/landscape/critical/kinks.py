@@ -52,8 +52,8 @@ def refuse_kinks(objective: Objective, *, allowed: bool) -> tuple[str, ...]:
     found = kinks(objective)
     if found and not allowed:
         raise InvalidInput(
-            f"the loss runs through {', '.join(found)}, which has kinks: it is twice differentiable on pieces only, and "
-            "at a kink there is no Hessian and no index. Take a smooth activation (softplus, gelu, tanh), or say "
+            f"the loss runs through {', '.join(found)}, which has kinks: it is twice differentiable on pieces only, "
+            "and at a kink there is no Hessian and no index. Take a smooth activation (softplus, gelu, tanh), or say "
             "kinks=True: what is found is then a critical point of the piece it lies in, and its certificate too"
         )
     return found

@@ -3,7 +3,7 @@
     p = -H^+ g   by MINRES,        theta <- theta + alpha p,    alpha by halving until |g|^2 falls
 
 (arXiv:1810.00303). No eigenvalue is made positive, so that saddles attract as minima do; what must fall is the gradient
-norm, along which every MINRES iterate descends. The system is solved to a residual of min(0.1, |g| / |g_0|)^(1/2): inner
+norm, along which every MINRES iterate descends. The system is solved to a residual of min(0.01, |g| / |g_0|)^(1/2):
 products are saved far off, and the rate near a critical point is superlinear. Stopping early (`most` products), at a
 small normal residual and at a longest step regularises where H is nearly singular.
 

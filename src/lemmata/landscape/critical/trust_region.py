@@ -21,7 +21,9 @@ from lemmata.landscape.critical.walk import Moving
 class Surface(Protocol):
     """What is minimised: values (M,) and gradients (M, P) at many points."""
 
-    def value_and_gradient(self, Y: Tensor) -> tuple[Tensor, Tensor]: ...
+    def value_and_gradient(self, Y: Tensor) -> tuple[Tensor, Tensor]:
+        """Both at the rows of Y (M, P)."""
+        ...
 
 
 class Curvature(Protocol):
@@ -29,7 +31,9 @@ class Curvature(Protocol):
 
     matrices: Tensor | None
 
-    def __call__(self, V: Tensor, rows: Tensor | None = None) -> Tensor: ...
+    def __call__(self, V: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Multiply V (m, P) by the Hessians of these rows, of all without."""
+        ...
 
 
 SMALLEST = 1e-13  # radius relative to 1 + |theta| at which a member stalls
