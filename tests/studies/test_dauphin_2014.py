@@ -125,17 +125,48 @@ def test_steps_on_the_classical_saddle_are_those_of_the_formula(ratio: float):
 
 # ---- critical points and escape --------------------------------------------------------------------------------------
 
-TINY = {"hidden": 2, "side": 2, "n": 20, "starts": 6, "steps": 25}
+TINY = {"hidden": 2, "side": 2, "n": 20, "starts": 6, "steps": 15}
 
 
-def test_counted_points_are_critical_and_members_do_not_see_each_other():
-    """Losses of the points of a seed alone and with another: 1e-9, the tolerance of the search squared."""
-    together = points.find_points([points.Points(seed=seed, **TINY) for seed in (0, 1)])
-    alone = points.find_points([points.Points(seed=1, **TINY)])[0]
-    assert together[1].scalars["worst_gradient"] < points.CRITICAL
-    assert together[0].arrays["losses"].tolist() != together[1].arrays["losses"].tolist()
-    np.testing.assert_allclose(alone.arrays["losses"], together[1].arrays["losses"], rtol=1e-8)
-    np.testing.assert_array_equal(alone.arrays["indices"], together[1].arrays["indices"])
+@pytest.fixture(scope="module")
+def tiny():
+    """Seeds 0 and 1, their critical points and shuffled ones, in one block."""
+    names = ("critical", "shuffled")
+    found = points.find_points([points.Points(seed=seed, counted=name, **TINY) for seed in (0, 1) for name in names])
+    return dict(zip([(seed, name) for seed in (0, 1) for name in names], found, strict=True))
+
+
+def test_counted_points_are_critical_and_members_do_not_see_each_other(tiny):
+    """Losses of the points of a seed alone and with another: 1e-8, the tolerance of the search."""
+    alone, together = points.find_points([points.Points(seed=1, **TINY)])[0], tiny[1, "critical"]
+    assert together.scalars["worst_gradient"] < points.CRITICAL
+    assert tiny[0, "critical"].arrays["losses"].tolist() != together.arrays["losses"].tolist()
+    np.testing.assert_allclose(alone.arrays["losses"], together.arrays["losses"], rtol=1e-8)
+    np.testing.assert_array_equal(alone.arrays["indices"], together.arrays["indices"])
+
+
+def test_shuffled_indices_are_the_same_ones(tiny):
+    own, shuffled = tiny[0, "critical"], tiny[0, "shuffled"]
+    assert sorted(own.arrays["indices"]) == sorted(shuffled.arrays["indices"])
+    np.testing.assert_array_equal(own.arrays["losses"], shuffled.arrays["losses"])
+
+
+def test_minima_of_smaller_networks_are_critical_points_of_the_whole():
+    """With a unit off, descent keeps it off, and the gradient vanishes; 1e-9."""
+    config = points.Points(**TINY)
+    mask = points.unit_mask(config, torch.tensor([1]))
+    assert mask[0, :4].tolist() == [0.0] * 4  # into the first unit
+    assert mask[0, 10:14].tolist() == [0.0, 1.0, 0.0, 1.0]  # out of the first and the second, class by class
+    L = network.objective(config)
+    start = mask * points.random_starts(config, 0)[1][3:4]
+    found = critical.search(L, start, method="trust_region", tolerance=points.CRITICAL)
+    assert found.gradient_norm[0] < 1e-9
+    assert (found.theta * (1 - mask)).abs().max() < 1e-12
+    smaller = network.objective(config.model_copy(update={"hidden": 1}))
+    kept = found.theta[0][mask[0].bool()]
+    gradient = smaller.vector(smaller.gradient(smaller.tree(kept)))
+    assert gradient.norm() < 1e-9
+    assert smaller.value(smaller.tree(kept)).item() == pytest.approx(found.loss[0].item(), rel=1e-12)
 
 
 def test_a_linear_model_has_one_critical_point_the_ridge_solution():
@@ -153,14 +184,6 @@ def test_a_linear_model_has_one_critical_point_the_ridge_solution():
     W = torch.linalg.solve(x.T @ x / 20 + config.decay * torch.eye(5, dtype=torch.float64), x.T @ y / 20)
     loss = (x @ W - y).square().sum() / 40 + config.decay / 2 * W.square().sum()
     assert found.arrays["losses"][0] == pytest.approx(loss.item(), rel=1e-6)
-
-
-def test_shuffled_indices_are_the_same_ones():
-    own, shuffled = points.find_points(
-        [points.Points(seed=2, counted=name, **TINY) for name in ("critical", "shuffled")]
-    )
-    assert sorted(own.arrays["indices"]) == sorted(shuffled.arrays["indices"])
-    np.testing.assert_array_equal(own.arrays["losses"], shuffled.arrays["losses"])
 
 
 def test_rank_correlation_of_what_does_not_vary_is_none():

@@ -27,7 +27,6 @@ from lemmata.study import Curve, Measurements
 
 LEFT = 0.99
 NEAR = 1e-3
-LONGEST = 200  # steps in which gradient descent may escape
 
 
 class Escape(Network):
@@ -36,6 +35,7 @@ class Escape(Network):
     method: Method = "gradient"
     nearer: float = Field(default=1e-6, gt=0, lt=NEAR, description="distance of the second start")
     steps: int = Field(default=40, ge=1, description="after which the losses of all methods are compared")
+    longest: int = Field(default=200, ge=1, description="steps in which gradient descent may escape")
 
 
 def escape(configs: Sequence[Escape]) -> list[Measurements]:
@@ -46,9 +46,9 @@ def escape(configs: Sequence[Escape]) -> list[Measurements]:
     directions = torch.stack([_direction(L.size, seed) for seed in seeds])
     distances = (NEAR, config.nearer) if config.hidden else (1.0, 1.0)
     start = torch.cat([saddle.theta + distance * directions for distance in distances])
-    longest = max(config.steps, LONGEST) if config.method == "gradient" else config.steps
+    longest = max(config.steps, config.longest) if config.method == "gradient" else config.steps
     path = descend(L, start, config.method, steps=longest, step_size=1 / largest_curvature(saddle))
-    loss = torch.stack([L.value(L.tree(points)) for points in path]).view(longest + 1, 2, len(seeds)).numpy()
+    loss = L.value(L.tree(path.flatten(0, 1))).view(longest + 1, 2, len(seeds)).numpy()
     distance = (path - saddle.theta).norm(dim=2).view(longest + 1, 2, len(seeds)).numpy()
     place = {seed: i for i, seed in enumerate(seeds)}
     return [

@@ -62,10 +62,12 @@ def paths(table) -> Figure:
             series.append(Series(label=name, x=curve.x + 1, y=curve.y))
         panels.append(
             Panel(
-                x=Axis(label="steps + 1", log=True), y=Axis(label="distance to the saddle", log=True, limits=(1e-12, 5.0)), series=series,
+                x=Axis(label="steps + 1", log=True),
+                y=Axis(label="distance to the saddle", log=True, limits=(1e-12, 5.0)),
+                series=series,
                 title=title,
             )
-        )  # fmt: skip
+        )
     return Figure(
         name="paths",
         title="Two saddles of the plane: repelling, attracting, and a plateau",

@@ -34,32 +34,31 @@ class Surface(Config):
 
 
 def follow(configs: Sequence[Surface]) -> list[Measurements]:
-    """Follow the method of each member until it is away, or has taken its steps."""
-    return [_followed(config) for config in configs]
-
-
-def _followed(config: Surface) -> Measurements:
-    angle = (0.1 + 0.8 * np.random.default_rng(config.seed).random()) * np.pi / 2  # off the axes
-    at = config.start * torch.tensor([[np.cos(angle), np.sin(angle)]], dtype=torch.float64)
-    first, distances, y = at, [float(at.norm())], [abs(float(at[0, 1]))]
+    """Follow the method from the starts of all members of the block at once, until all are away or out of steps."""
+    config = configs[0]
+    angles = np.array([0.1 + 0.8 * np.random.default_rng(member.seed).random() for member in configs]) * np.pi / 2
+    at = config.start * torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], 1))  # off the axes
+    path = [at]
     for _ in range(STEPS if config.method == "gradient" else SHORT):
         at = at + step(config, at)
-        distances.append(float(at.norm()))
-        y.append(abs(float(at[0, 1])))
-        if distances[-1] >= AWAY or distances[-1] == 0:
+        path.append(at)
+        if bool((at.norm(dim=1) >= AWAY).all()):
             break
-    away = distances[-1] >= AWAY
-    found: dict[str, Any] = {"after_one": float((first + step(config, first)).norm()) / config.start}
-    kept = np.array(y if config.surface == "classical" else distances)
-    if config.method != "newton" or config.surface == "monkey":
-        found["growth"] = float((kept[8] / kept[4]) ** 0.25)
-    shown = np.unique(np.geomspace(1, len(distances), DRAWN).astype(int)) - 1
-    positive = shown[np.array(distances)[shown] > 0]
-    return Measurements.of(
-        steps=len(distances) - 1.0 if away else np.inf,
-        distance=Curve(positive, np.array(distances)[positive]),
-        **found,
-    )
+    return [_described(config, own) for own in torch.stack(path, 1).numpy()]
+
+
+def _described(config: Surface, path: np.ndarray) -> Measurements:
+    """What a path (T, 2) says."""
+    distance = np.linalg.norm(path, axis=1)
+    away = distance >= AWAY
+    end = int(np.argmax(away)) + 1 if away.any() else len(path)
+    found: dict[str, Any] = {"after_one": distance[1] / distance[0], "steps": end - 1.0 if away.any() else np.inf}
+    followed = np.abs(path[:, 1]) if config.surface == "classical" else distance
+    if followed[4] > 0:
+        found["growth"] = (followed[8] / followed[4]) ** 0.25
+    shown = np.unique(np.geomspace(1, end, DRAWN).astype(int)) - 1
+    shown = shown[distance[shown] > 0]
+    return Measurements.of(distance=Curve(shown, distance[shown]), **found)
 
 
 def step(config: Surface, at: Tensor) -> Tensor:

@@ -126,7 +126,7 @@ leaving = study.experiment(
     sweep={"method": ["gradient", "newton", "saddle-free"]},
     seeds={"smoke": 3, "laptop": 6, "paper": 20},
     scales={
-        "smoke": {"hidden": 1, "side": 2, "n": 20},
+        "smoke": {"hidden": 1, "side": 2, "n": 20, "longest": 60},
         "paper": {"side": 10, "n": 500, "hidden": 5},
     },
     data="mnist-5k",
