@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lemmata.landscape.permutation.specification import Group
+from lemmata.landscape.permutation.arrays import Group
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ class Ascent:
         return 4 * eps * sum(float(pair.a.norm() * pair.b.norm()) for pair in self.of_group[name])
 
     def value(self, pairs: Sequence[Pair]) -> float:
-        """sum <A, pi B> over pairs, at the present permutations."""
+        """Sum <A, pi B> over pairs, at the present permutations."""
         return sum(inner_product(pair.a, self.moved(pair, ())) for pair in pairs)
 
     def moved(self, pair: Pair, held: Sequence[int]) -> Tensor:

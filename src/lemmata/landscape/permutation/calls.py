@@ -41,14 +41,15 @@ class Call:
     node: Node
     layouts: Layouts
     values: dict[str, Any]
+    joint: list[Layout]
 
     @classmethod
-    def of(cls, groups: Groups, node: Node, layouts: Layouts) -> Call:
+    def of(cls, groups: Groups, node: Node, layouts: Layouts, joint: list[Layout]) -> Call:
         """Bind the arguments of a node to their names in the operation's schema."""
         arguments = node.target._schema.arguments  # type: ignore[union-attr]
         given = dict(zip((a.name for a in arguments), node.args, strict=False)) | dict(node.kwargs)
         defaults = {a.name: a.default_value for a in arguments if a.has_default_value()}
-        return cls(groups, node, layouts, defaults | given)
+        return cls(groups, node, layouts, defaults | given, joint)
 
     @property
     def name(self) -> str:
@@ -97,9 +98,10 @@ class Call:
         """A new layout of pinned axes."""
         return tuple(self.groups.leaf(n, pinned=f"read by position in {self.why}") for n in shape)
 
-    def free(self, shape: Sequence[int]) -> Layout:
-        """A new layout whose axes may permute in any way: all entries along them are equal."""
-        return tuple(self.groups.leaf(n) for n in shape)
+    def free(self, shape: Sequence[int], beside: Layout = ()) -> Layout:
+        """A new layout whose axes may permute in any way, one for each index of those beside: all entries are equal."""
+        inside = [g for term in beside for g in self.groups.leaves(term)]
+        return tuple(self.groups.leaf(n, inside=inside) for n in shape)
 
     def pin_everything(self) -> Layout | list[Layout]:
         """The answer to an operation that is not understood."""
@@ -111,15 +113,12 @@ class Call:
             return [self.pinned(part.shape) if isinstance(part, Tensor) else () for part in value]
         return self.pinned(value.shape) if isinstance(value, Tensor) else ()
 
-    def orphan(self, layout: Layout, lost: Sequence[Term]) -> Layout:
-        """A layout after axes were lost: what lay inside their groups has one permutation for all of them."""
-        gone = {g for term in lost for g in self.groups.leaves(term)} - {
-            g for term in layout for g in self.groups.leaves(term)
-        }
-        for term in layout:
-            for g in set(self.groups.leaves(term)):
-                self.groups.restrict(g, [p for p in self.groups.parents(g) if p not in gone])
-        return layout
+    def at_once(self, *axes: Term) -> None:
+        """Say which axes the operation runs over at once, where that is more than its result has: sums over products.
+
+        What lies inside one of them must know its index there, and does not where that axis occurs twice.
+        """
+        self.joint.append(axes)
 
 
 def broadcast(call: Call, layouts: Sequence[Layout], shapes: Sequence[tuple[int, ...]]) -> Layout:

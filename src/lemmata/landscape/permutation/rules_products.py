@@ -8,39 +8,37 @@ from lemmata.landscape.permutation.terms import Leaf, Prod, Term
 
 @rule("linear")
 def linear(call: Call) -> Layout:
-    """y[..., o] = sum_i x[..., i] W[o, i] + b[o]."""
+    """Of the last axis: y[..., o] = sum_i x[..., i] W[o, i] + b[o]."""
     x, weight = call.layout("input"), call.layout("weight")
     call.unify(x[-1], weight[-1])
     if call.has("bias"):
         call.unify(weight[0], call.layout("bias")[0])
-    return call.orphan((*x[:-1], *weight[:-1]), [weight[-1]])
+    call.at_once(*x[:-1], *weight)
+    return (*x[:-1], *weight[:-1])
 
 
-@rule("mm", "bmm", "matmul", "mv", "dot")
+@rule("mm", "bmm", "matmul", "mv", "dot", "vdot")
 def matmul(call: Call) -> Layout:
     """Products of matrices, in batches or not; a vector lacks its row or its column."""
-    first, second = ("self", "vec") if "vec" in call.values else ("self", "tensor" if "tensor" in call.values else "")
-    second = second or next(name for name in ("mat2", "other") if name in call.values)
-    return _product(call, call.layout(first), call.layout(second), call.shape_of(first), call.shape_of(second))
+    second = next(name for name in ("mat2", "other", "vec", "tensor") if name in call.values)
+    return _product(call, call.layout("self"), call.layout(second), call.shape_of("self"), call.shape_of(second))
 
 
 @rule("addmm", "baddbmm", "addmv")
 def addmm(call: Call) -> Layout:
-    """beta c + alpha a b, c broadcast."""
-    names = (
-        ("mat", "vec") if call.name == "addmv" else (("mat1", "mat2") if call.name == "addmm" else ("batch1", "batch2"))
-    )
-    a, b = names
+    """A product, and a term that is broadcast to it."""
+    a, b = {"addmm": ("mat1", "mat2"), "baddbmm": ("batch1", "batch2"), "addmv": ("mat", "vec")}[call.name]
     made = _product(call, call.layout(a), call.layout(b), call.shape_of(a), call.shape_of(b))
     return broadcast(call, [made, call.layout("self")], [call.shape, call.shape_of("self")])
 
 
 def _product(call: Call, a: Layout, b: Layout, m: tuple[int, ...], n: tuple[int, ...]) -> Layout:
+    inner = b[max(len(b) - 2, 0)]
     row, column = (a[-2:-1] if len(a) > 1 else ()), (b[-1:] if len(b) > 1 else ())
     batch = broadcast(call, [a[:-2], b[:-2]], [m[:-2], n[:-2]])
-    inner = b[-2] if len(b) > 1 else b[0]
-    call.unify(a[-1], inner)
-    return call.orphan((*batch, *row, *column), [inner])
+    call.unify(a[len(a) - 1], inner)
+    call.at_once(*batch, *row, inner, *column)
+    return (*batch, *row, *column)
 
 
 @rule("einsum")
@@ -61,7 +59,8 @@ def einsum(call: Call) -> Layout:
             elif size > 1:
                 pairs.append((axes[letter], term))
     unify_all(call, pairs)
-    return call.orphan(tuple(axes[letter] for letter in output), [t for c, t in axes.items() if c not in output])
+    call.at_once(*axes.values())
+    return tuple(axes[letter] for letter in output)
 
 
 @rule("conv1d", "conv2d", "conv3d", "convolution")
@@ -93,6 +92,7 @@ def _convolution(call: Call, transposed: bool) -> Layout:
     call.unify(weight[1], made if transposed else taken)
     if call.has("bias"):
         call.unify(call.layout("bias")[0], written)
+    call.at_once(*batch, outer, taken, made)
     out = (*batch, call.groups.resolve(written))
     return (*out, *call.pinned(call.shape[len(out) :]))
 
@@ -103,12 +103,10 @@ def attention(call: Call) -> Layout:
     q, k, v = (call.layout(name) for name in ("query", "key", "value"))
     shapes = [call.shape_of(name)[:-2] for name in ("query", "key", "value")]
     if call.values.get("enable_gqa") and shapes[0] != shapes[1]:
-        call.pin([q[-3], k[-3], v[-3]], "heads share keys")
-        shapes, heads = [shape[:-1] for shape in shapes], (q[-3],)
+        heads = _shared_heads(call, q[-3], k[-3], v[-3], shapes[0][-1] // shapes[1][-1])
+        batch = (*broadcast(call, [q[:-3], k[:-3], v[:-3]], [shape[:-1] for shape in shapes]), heads)
     else:
-        heads = ()
-    cut = -2 - len(heads)
-    batch = (*broadcast(call, [q[:cut], k[:cut], v[:cut]], shapes), *heads)
+        batch = broadcast(call, [q[:-2], k[:-2], v[:-2]], shapes)
     call.unify(k[-2], v[-2])
     if call["is_causal"]:
         call.pin([q[-2], k[-2]])
@@ -117,7 +115,18 @@ def attention(call: Call) -> Layout:
         sizes = (*call.shape[:-1], call.shape_of("key")[-2])
         broadcast(call, [scores, mask], [sizes, call.shape_of("attn_mask")])
     call.unify(q[-1], k[-1])
-    return call.orphan((*batch, q[-2], v[-1]), [k[-2], q[-1]])
+    call.at_once(*batch, q[-2], k[-2], q[-1])
+    call.at_once(*batch, q[-2], v[-2], v[-1])
+    return (*batch, q[-2], v[-1])
+
+
+def _shared_heads(call: Call, q: Term, k: Term, v: Term, each: int) -> Term:
+    """Heads of q in blocks that share a head of k and v: the blocks permute, and the heads within each."""
+    call.unify(k, v)
+    k = call.groups.resolve(k)
+    heads = Prod((k, call.groups.leaf(each, inside=[k.group] if isinstance(k, Leaf) else [])))
+    call.unify(q, heads)
+    return call.groups.resolve(heads)
 
 
 @rule("embedding")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 from torch.fx import Node
 
 from lemmata.landscape.permutation.calls import Call, Layout, broadcast, layout_of, rule, shape_of, unify_all
-from lemmata.landscape.permutation.terms import ONE, Cases, Leaf, Prod, Sum, Term
+from lemmata.landscape.permutation.terms import Leaf, Prod, Sum, Term
 
 
 @rule(
@@ -22,7 +21,7 @@ def view(call: Call) -> Layout:
     i = j = 0
     while i < len(old) or j < len(new):
         taken, given = [], []
-        while not taken and not given or prod(old[k] for k in taken) != prod(new[k] for k in given):
+        while (not taken and not given) or prod(old[k] for k in taken) != prod(new[k] for k in given):
             if i < len(old) and (j == len(new) or prod(old[k] for k in taken) <= prod(new[k] for k in given)):
                 taken.append(i)
                 i += 1
@@ -66,9 +65,9 @@ def expand(call: Call) -> Layout:
     """Copies along an axis of size 1, which may permute in any way; other repetitions are products."""
     layout, old, new = call.layout("self"), call.shape_of("self"), call.shape
     lead = len(new) - len(old)
-    made = list(call.free(new[:lead]))
+    made = list(call.free(new[:lead], beside=layout))
     for term, n, m in zip(layout, old, new[lead:], strict=True):
-        made.append(term if n == m else Prod((*call.free([m // n]), term)))
+        made.append(term if n == m else Prod((*call.free([m // n], beside=layout), term)))
     return tuple(made)
 
 
@@ -78,7 +77,7 @@ def repeat_interleave(call: Call) -> Layout:
     if not isinstance(call.values.get("repeats"), int) or call.values.get("dim") is None:
         return call.pin_everything()  # type: ignore[return-value]
     layout = list(call.layout("self"))
-    layout[call["dim"]] = Prod((layout[call["dim"]], *call.free([call["repeats"]])))
+    layout[call["dim"]] = Prod((layout[call["dim"]], *call.free([call["repeats"]], beside=tuple(layout))))
     return tuple(layout)
 
 
@@ -153,7 +152,7 @@ def _selected(call: Call, layout: Layout, dim: int, index: int) -> Layout:
     rest = (*layout[:dim], *layout[dim + 1 :])
     over = call.groups.resolve(layout[dim])
     if not isinstance(over, Leaf):
-        return call.orphan(rest, [over])
+        return rest
     inner = sorted({g for t in rest for g in call.groups.leaves(t)}, key=lambda g: -len(call.groups.parents(g)))
     for g in inner:  # the innermost first, while what they lie in is still there to be read
         call.groups.case(Leaf(g), over.group, index)
@@ -171,7 +170,7 @@ def index(call: Call) -> Layout:
     at = used[0]
     rows = len(shape_of(places[at]))
     own = call.pinned(call.shape[at : at + rows])
-    return call.orphan((*layout[:at], *own, *layout[at + 1 :]), [layout[at]])
+    return (*layout[:at], *own, *layout[at + 1 :])
 
 
 @rule("index_select")
@@ -194,20 +193,21 @@ def pad(call: Call) -> Layout:
     return tuple(layout)
 
 
+@rule("pixel_shuffle", "pixel_unshuffle")
+def pixel_shuffle(call: Call) -> Layout:
+    """Blocks of channels that are laid out as places permute as blocks; within a block they are read by position."""
+    x, old, new = call.layout("self"), call.shape_of("self"), call.shape
+    few = min(old[-3], new[-3])
+    channels, inner = call.groups.leaf(few), call.pinned([max(old[-3], new[-3]) // few])
+    call.unify(x[-3], Prod((channels, *inner)) if old[-3] > few else channels)
+    call.pin(x[-2:])
+    made = channels if old[-3] > few else Prod((channels, *inner))
+    return (*x[:-3], made, *call.pinned(new[-2:]))
+
+
 @rule("tril", "triu", "tril_", "triu_")
 def triangle(call: Call) -> Layout:
     """A triangle of a matrix: its rows and columns are read by position."""
     layout = call.layout("self")
     call.pin(layout[-2:])
     return layout
-
-
-def cases_in(terms: Sequence[Term]) -> set[int]:
-    """The pinned groups whose index the terms depend on."""
-    found: set[int] = set()
-    for term in terms:
-        if isinstance(term, Cases):
-            found.add(term.over)
-        if not isinstance(term, Leaf) and term != ONE:
-            found |= cases_in(term.parts)
-    return found

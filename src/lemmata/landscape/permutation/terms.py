@@ -15,7 +15,7 @@ right, since it only takes symmetries away; nothing else here takes any away tha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -206,18 +206,21 @@ class Groups:
         """What the term is where the pinned group `over` has this index: groups inside it become one each."""
         for g in set(self.leaves(term)):
             self._materialise(g, over)
-        return self._at(self.resolve(term), over, index)
+        return self.at(term, {over: index})
 
-    def _at(self, term: Term, over: int, index: int) -> Term:
-        match term:
-            case Leaf():
-                return term
-            case Cases(p, parts) if p == over:
-                return self._at(parts[index], over, index)
+    def at(self, term: Term, index: Mapping[int, int]) -> Term:
+        """The term with its cases decided for the pinned groups that have an index here."""
+        match self.resolve(term):
+            case Cases(p, parts) if p in index:
+                return self.at(parts[index[p]], index)
+            case Leaf() as leaf:
+                return leaf
             case Cases(p, parts):
-                return Cases(p, tuple(self._at(part, over, index) for part in parts))
-            case _:
-                return type(term)(tuple(self._at(part, over, index) for part in term.parts))
+                return Cases(p, tuple(self.at(part, index) for part in parts))
+            case Prod(parts):
+                return Prod(tuple(self.at(part, index) for part in parts))
+            case Sum(parts):
+                return Sum(tuple(self.at(part, index) for part in parts))
 
     def _materialise(self, group: int, over: int) -> None:
         if group in self._bound or over not in self.parents(group):
@@ -227,7 +230,7 @@ class Groups:
             self._materialise(p, over)
         made = []
         for index in range(self.sizes[over]):
-            within = [g for p in outer for g in self.leaves(self._at(self.resolve(Leaf(p)), over, index))]
+            within = [g for p in outer for g in self.leaves(self.at(Leaf(p), {over: index}))]
             made.append(self.leaf(self.sizes[group], inside=within, pinned=self.pins[group]))
         self._bound[group] = Cases(over, tuple(made))
 
@@ -295,3 +298,14 @@ class Groups:
     def _parts(self, term: Term, kind: type[Prod] | type[Sum]) -> list[Term]:
         term = self.resolve(term)
         return list(term.parts) if isinstance(term, kind) else [term]
+
+
+def cases_in(terms: Sequence[Term]) -> set[int]:
+    """The pinned groups on whose index terms depend."""
+    found: set[int] = set()
+    for term in terms:
+        if isinstance(term, Cases):
+            found.add(term.over)
+        if not isinstance(term, Leaf):
+            found |= cases_in(term.parts)
+    return found
