@@ -1,5 +1,7 @@
 """Masks, counts, the parametrisation, and which weights go."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -74,6 +76,8 @@ def test_a_masked_network_has_no_gradient_where_it_is_pruned_and_is_plain_afterw
     assert torch.equal(sparse.weight.detach(), mask.float())
     assert torch.equal(pruning.plain(sparse).weight.detach(), mask.float())
     assert isinstance(pruning.plain(sparse).weight, nn.Parameter)
+    assert "parametrizations.weight.original" in sparse.state_dict()
+    assert "parametrizations.weight.original" in copy.deepcopy(sparse).state_dict()
 
 
 # ---- counts ----------------------------------------------------------------------------------------------------------

@@ -99,10 +99,12 @@ def test_members_that_diverge_do_not_disturb_the_others():
     (x, y), models = samples(), networks()
     masks = random_masks(models)
     options = {"epochs": 4, "batch_size": 10}
-    rates = [0.1, 1e200, 0.05]
-    found = train(
-        models, x, y, optimiser=pruning.Pruned(SGD(lr=rates, momentum=0.9), masks), seeds=[1, 2, 3], **options
+    rates, seen = [0.1, 1e200, 0.05], []
+    rule = pruning.Pruned(
+        SGD(lr=rates, momentum=0.9), masks, after=lambda step, ensemble, members: seen.append(members.tolist())
     )
+    found = train(models, x, y, optimiser=rule, seeds=[1, 2, 3], **options)
+    assert (seen[0], seen[-1]) == ([0, 1, 2], [0, 2])
     assert found.diverged.tolist() == [False, True, False]
     for i in (0, 2):
         own = {name: mask[i : i + 1] for name, mask in masks.items()}

@@ -89,8 +89,8 @@ def scalars(
 ) -> dict[str, float]:  # fmt: skip
     """What the claims are about, of seed i: see the study."""
     dense, found = tickets.traces[0], {}
-    half = int(len(dense.steps) // 2)
-    level, halfway = float(dense.validation_loss[i, half]), float(dense.steps[half])
+    level = float(dense.validation_loss[i, len(dense.steps) // 2])
+    whole = crossing(dense.steps, dense.validation_loss[i], level)
     for rounds, name in LEVELS.items():
         if rounds not in own.rounds:
             continue
@@ -100,7 +100,7 @@ def scalars(
         found[f"stopping_{name}"] = float(own.stopping[place, i])
         found[f"stopping_accuracy_{name}"] = float(own.stopping_accuracy[place, i])
         found[f"gap_{name}"] = float(own.accuracy[place, i] - tickets.accuracy[0, i])
-        found[f"time_{name}"] = crossing(trace.steps, trace.validation_loss[i], level) / halfway
+        found[f"time_{name}"] = crossing(trace.steps, trace.validation_loss[i], level) / whole
         if rounds in reference.rounds:
             wrong = 1 - float(reference.accuracy[reference.level(rounds), i])
             found[f"error_ratio_{name}"] = wrong / max(1 - float(own.accuracy[place, i]), 1e-4)

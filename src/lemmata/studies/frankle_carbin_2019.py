@@ -26,7 +26,7 @@ What is compared. `error_ratio`: the test error of a random mask (the ticket's, 
 initial weights) over that of the ticket, at the end of training; without a number after it, the geometric mean over
 21.1, 10.8 and 3.6 %. Its controls exchange the ticket for another random mask, or for new weights under the ticket's
 mask. `time`: the step at which the validation loss first reaches what the dense network's is halfway through its
-training, over that step: the speed of learning, which does not need training to have converged, as the iteration of
+training, over the step at which the dense network's does: the speed of learning, which does not need training to have converged, as the iteration of
 early stopping does. `gap`: test accuracy less the dense network's. Distances are those of the weights left at 10.8 %,
 of the random mask over those of the ticket; for the one to the dense network both see its data order.
 
