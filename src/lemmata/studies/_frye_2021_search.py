@@ -45,7 +45,7 @@ class Search(Config):
     training: int = Field(default=300, ge=2)
     lr: float = Field(default=0.02, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    steps: int = Field(default=400, ge=1, description="of gradient-norm minimisation, at most")
+    steps: int = Field(default=300, ge=1, description="of gradient-norm minimisation, at most")
     looks: int = Field(default=30, ge=1, description="at Newton-MR, one every five steps")
     tolerance: float = Field(default=1e-10, gt=0)
 
