@@ -25,7 +25,7 @@ def by_compiled_steps(problem: TeacherStudent, neurons: int, step: float) -> Adv
     rows = np.concatenate([[0], np.cumsum((teacher != 0).sum(1))])
     columns = np.nonzero(teacher)[1]
     lengths = np.sqrt((teacher**2).sum(1))
-    shared = rows, columns, teacher[teacher != 0], lengths, problem.b.numpy(), step
+    rest = (rows, columns, teacher[teacher != 0], lengths, problem.b.numpy()), step
     series = steps.arcsine_series()
 
     def advance(theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -36,11 +36,11 @@ def by_compiled_steps(problem: TeacherStudent, neurons: int, step: float) -> Adv
         threads = min(torch.get_num_threads(), len(blocks))
         parts = np.array_split(np.arange(len(blocks)), threads)
         if threads == 1:
-            steps.descend(blocks, *shared, count, series, norms)
+            steps.descend(blocks, *rest, count, series, norms)
         else:
             with ThreadPoolExecutor(threads) as pool:
                 for part in [slice(part[0], part[-1] + 1) for part in parts]:
-                    pool.submit(steps.descend, blocks[part], *shared, count, series, norms[part])
+                    pool.submit(steps.descend, blocks[part], *rest, count, series, norms[part])
         moved = torch.from_numpy(blocks).permute(0, 3, 1, 2).reshape(len(padded), -1)
         return moved[:starts], torch.from_numpy(norms).reshape(-1)[:starts].sqrt()
 

@@ -26,8 +26,7 @@ from lemmata.landscape.teacher_student.newton import extremes, polish
 from lemmata.landscape.teacher_student.problem import TeacherStudent
 
 CHUNK = 100  # steps between looks at who has arrived
-FIRST_TRY = 1e-6  # the gradient norm at which Newton is tried first, and each failure divides by TEN
-TEN = 10.0
+FIRST_TRY = 1e-6  # the gradient norm at which Newton is tried first, and after each failure at a tenth
 ZERO = 1e-7  # a loss that is one of a global minimum on a continuum
 Progress = Callable[[int, int], None]
 
@@ -50,8 +49,8 @@ def descend(
 
     Starts are drawn with entries N(0, scale^2 / d), outputs with N(0, 1 / n) where they are trained, or given: a tensor
     W (starts, n, d), or parameters (starts, P) with P = n d or n d + n. `step` is by default 5 / max(k, n - 2) for ReLU
-    with fixed outputs, else one over the largest curvature among the first starts and the teacher. `steps` bounds the gradient
-    steps. `tolerance` is that of the gradient's norm, `threshold` the loss above which a minimum counts as spurious.
+    with fixed outputs, else one over the largest curvature among the first starts. `steps` bounds the gradient steps.
+    `tolerance` is that of the gradient's norm, `threshold` the loss above which a minimum counts as spurious.
     Without `newton` all of it is gradient descent. `progress(arrived, starts)` is called every 100 steps.
 
     Raises `InvalidInput` for what does not fit. Random: the starts only.
@@ -69,7 +68,7 @@ def descend(
     eta = _step(problem, theta, n) if step is None else require_number(step, "step")
     if not 0 < eta < math.inf:
         raise InvalidInput(f"step = {eta:g}; give a positive number")
-    run = _Run(problem, theta, n, eta, tolerance, newton)
+    run = _Run(problem, theta, n, step=eta, tolerance=tolerance, newton=newton)
     advance = _advance(problem, n, eta)
     for done in range(0, steps, CHUNK):
         if not run.go(advance, min(CHUNK, steps - done)):
@@ -82,7 +81,7 @@ def descend(
 class _Run:
     """The descents under way: which are active, and what is known of those that arrived."""
 
-    def __init__(self, problem: TeacherStudent, theta: Tensor, n: int, step: float, tolerance: float, newton: bool):
+    def __init__(self, problem: TeacherStudent, theta: Tensor, n: int, *, step: float, tolerance: float, newton: bool):
         self.problem, self.n, self.step, self.tolerance, self.newton = problem, n, step, tolerance, newton
         self.start, self.theta = theta, theta.clone()
         self.active = torch.arange(len(theta), device=theta.device)
@@ -102,7 +101,7 @@ class _Run:
         if self.newton:
             trying = ~arrived & (norms <= self.next_try[self.active])
             arrived[trying] = self._polish(self.active[trying])
-            self.next_try[self.active[trying]] = norms[trying] / TEN
+            self.next_try[self.active[trying]] = norms[trying] / 10
         self.active = self.active[~arrived]
         return bool(len(self.active))
 

@@ -29,7 +29,7 @@ class Erf:
 
     def first(self, W: Tensor, V: Tensor) -> First:
         """Values and gradients of all pairs."""
-        q, A, B, D = _products(W, V)
+        q, A, _, D = _products(W, V)
         root = D.sqrt()
         return First(2 / math.pi * torch.atan2(q, root), -2 / math.pi * q / (A * root), 2 / math.pi / root)
 

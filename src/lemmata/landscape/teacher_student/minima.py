@@ -20,7 +20,7 @@ class Minima:
     `loss`, `gradient_norm` (starts,). `lowest_eigenvalue` and `highest_eigenvalue` of the Hessian, beyond the symmetry,
     NaN where none was computed. `converged`: the gradient is below the tolerance, or the loss is zero to 1e-7.
     `proved`: gradient descent provably goes to this very minimum. `spurious`: converged, and the loss above
-    `threshold`. `steps`: gradient steps taken before Newton. `distance`: how far Newton moved (0 where it was not used).
+    `threshold`. `steps`: gradient steps taken before Newton. `distance`: how far Newton moved, 0 where it was not used.
     """
 
     W: Tensor
@@ -54,7 +54,7 @@ class Minima:
         return float(low), float(high)
 
     def plot(self) -> Figure:
-        """Draw the losses in increasing order, and the lowest eigenvalues of the spurious minima against their losses."""
+        """Draw the losses in order, and the lowest eigenvalues of the spurious minima against their losses."""
         order = torch.sort(self.loss)[0].clamp(min=1e-16).cpu().numpy()
         ranks = (np.arange(len(order)) + 0.5) / len(order)
         line = Reference(label="spurious above", value=self.threshold, role="theory")

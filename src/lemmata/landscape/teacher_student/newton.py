@@ -1,7 +1,7 @@
 """The last stretch by Newton's method, where gradient descent provably goes to the same minimum.
 
-Let W* be a critical point with eigenvalues of its Hessian in [lowest, highest], r = |W - W*|, and l a Lipschitz constant
-of the Hessian in the ball of radius r around W*. If
+Let W* be a critical point with eigenvalues of its Hessian in [lowest, highest], r = |W - W*|, and l a Lipschitz
+constant of the Hessian in the ball of radius r around W*. If
 
     l r < lowest    and    step (highest + l r) < 2
 
@@ -73,14 +73,12 @@ def _batch(problem: TeacherStudent, start: Tensor, neurons: int, step: float, to
         theta[rows[better]], gradient[rows[better]] = moved[better], after[better]
         going[rows[~better]] = False
         going &= gradient.norm(dim=1) > tolerance / 100
-    return _judged(problem, start, theta, gradient, neurons, step, tolerance)
+    return _judged(problem, theta, (theta - start).norm(dim=1), gradient.norm(dim=1) <= tolerance, neurons, step=step)
 
 
 def _judged(
-    problem: TeacherStudent, start: Tensor, theta: Tensor, gradient: Tensor, neurons: int, step: float, tolerance: float
+    problem: TeacherStudent, theta: Tensor, distance: Tensor, accepted: Tensor, neurons: int, *, step: float
 ) -> Polished:
-    distance = (theta - start).norm(dim=1)
-    accepted = gradient.norm(dim=1) <= tolerance
     lowest, highest = torch.full_like(distance, torch.nan), torch.full_like(distance, torch.nan)
     if accepted.any():
         low, high = extremes(problem, theta[accepted], neurons)
@@ -111,7 +109,7 @@ def _symmetric(problem: TeacherStudent) -> bool:
 
 
 def _hessian(problem: TeacherStudent, theta: Tensor, neurons: int, *, lift: float) -> Tensor:
-    """The Hessian (m, P, P), with symmetric directions projected out and given the eigenvalue `lift` times the trace."""
+    """The Hessian (m, P, P), symmetric directions projected out and given the eigenvalue `lift` times the trace."""
     W, a = parts(problem, theta, neurons)
     H = problem.hessian(W, a)
     if not _symmetric(problem) or a is None:

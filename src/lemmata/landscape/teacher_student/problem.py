@@ -1,4 +1,4 @@
-"""A student with one hidden layer and a teacher of its kind, under Gaussian inputs: loss, gradient and Hessian, exactly.
+"""A student with one hidden layer, a teacher of its kind, Gaussian inputs: loss, gradient and Hessian, exactly.
 
     L(W, a) = E[(sum_i a_i phi(w_i.x) - sum_j b_j phi(v_j.x))^2] / 2,    x ~ N(0, I_d)
             = a'F(W, W)a / 2 - a'F(W, V)b + b'F(V, V)b / 2,              F_ij = E[phi(w_i.x) phi(v_j.x)]

@@ -35,7 +35,7 @@ def hessian(phi: Activation, W: Tensor, a: Tensor, V: Tensor, b: Tensor, *, outp
 
     by_neurons = between.reshape(*W.shape[:-2], n * d, n * d)
     if outputs:
-        by_neurons = _with_outputs(phi, W, a, V, b, by_neurons)
+        by_neurons = _with_outputs(phi, W, a, V, b, by_neurons=by_neurons)
     return (by_neurons + by_neurons.mT) / 2
 
 
@@ -57,7 +57,7 @@ def _between(c: Curvature, W: Tensor) -> Tensor:
     return torch.einsum("...ija,...ijb->...iajb", left, first) + torch.einsum("...ija,...ijb->...iajb", right, second)
 
 
-def _with_outputs(phi: Activation, W: Tensor, a: Tensor, V: Tensor, b: Tensor, by_neurons: Tensor) -> Tensor:
+def _with_outputs(phi: Activation, W: Tensor, a: Tensor, V: Tensor, b: Tensor, *, by_neurons: Tensor) -> Tensor:
     """The Hessian bordered by the outputs' rows."""
     n, d = W.shape[-2:]
     ours, theirs, own = phi.first(W, W), phi.first(W, V), phi.alone(W)

@@ -2,8 +2,8 @@
 
 Students are lanes: a block (n, d, lanes) holds the same entry of all its students side by side, so that every loop over
 lanes becomes vector instructions, the angle included: arccos c = 2 arcsin sqrt z, z = (1 - |c|) / 2, by a polynomial in
-z of degree 20 (error 4e-16). A step costs, for each student, n (n - 1) / 2 + n k angles of about 60 operations, n (n - 1) d
-for the inner products, 2 n^2 d for the gradient, and 4 n for every entry of the teacher that is not zero.
+z of degree 20 (error 3e-15). A step costs, for each student, n (n - 1) / 2 + n k angles of about 60 operations, n (n -
+1) d for the inner products, 2 n^2 d for the gradient, and 4 n for every entry of the teacher that is not zero.
 
 That an arccos near c = 1 is off by 1e-8 does no harm here: sine and angle are off together, and the gradient by the
 product of the sine and the angle's error only, which is 1e-16.
@@ -45,7 +45,7 @@ def arcsine_series() -> np.ndarray:
         root = np.sqrt(np.maximum((u + 1) / 4, 1e-30))
         return np.arcsin(root) / root
 
-    many = Chebyshev.interpolate(ratio, 10 * DEGREE)  # more nodes than terms: their rounding averages out
+    many = Chebyshev.interpolate(ratio, 5 * DEGREE)  # more nodes than terms: their rounding averages out
     return many.truncate(DEGREE + 1).convert(kind=Polynomial).coef[::-1].copy()
 
 
@@ -102,70 +102,89 @@ def _add(weights, W, out):
         j += 1
 
 
+@_inner
+def _students(W, size, along, beta, work, series):
+    """Fill size = |w_i|, along = 1/2 + sum_j sin t |w_j| / (2 pi |w_i|), and beta_ij, zero on the diagonal."""
+    inner, sine, half = work
+    n, _, lanes = W.shape
+    for i in range(n):
+        _dot(W[i], W[i], inner)
+        for m in range(lanes):
+            size[i, m] = math.sqrt(inner[m])
+            along[i, m] = 0.5
+    for i in range(n):
+        for j in range(i):
+            _dot(W[i], W[j], inner)
+            _angles(inner, size[i], size[j], series, sine, half)
+            for m in range(lanes):
+                beta[i, j, m] = half[m]
+                beta[j, i, m] = half[m]
+                along[i, m] += sine[m] * size[j, m] / max(size[i, m], _TINY)
+                along[j, m] += sine[m] * size[i, m] / max(size[j, m], _TINY)
+
+
+@_inner
+def _teacher(w, size, along, teacher, beta, work, series):
+    """Take the teacher's part off `along` (lanes,) of the neuron w, and fill b_j beta_j (k, lanes)."""
+    rows, columns, entries, lengths, outputs = teacher
+    inner, sine, half = work
+    for j in range(len(lengths)):
+        for m in range(len(size)):
+            inner[m] = 0.0
+            beta[j, m] = lengths[j]
+        for e in range(rows[j], rows[j + 1]):
+            for m in range(len(size)):
+                inner[m] += entries[e] * w[columns[e], m]
+        _angles(inner, size, beta[j], series, sine, half)
+        for m in range(len(size)):
+            beta[j, m] = outputs[j] * half[m]
+            along[m] -= outputs[j] * sine[m] * lengths[j] / max(size[m], _TINY)
+
+
+@_inner
+def _gradient(w, along, teacher, beta, G):
+    """G = along w - sum_j beta_j v_j, for one neuron."""
+    rows, columns, entries, lengths, _ = teacher
+    d, lanes = w.shape
+    for c in range(d):
+        for m in range(lanes):
+            G[c, m] = along[m] * w[c, m]
+    for j in range(len(lengths)):
+        for e in range(rows[j], rows[j + 1]):
+            for m in range(lanes):
+                G[columns[e], m] -= entries[e] * beta[j, m]
+
+
+@_inner
+def _step(W, G, step, norms):
+    """W <- W - step G, and |G|^2 (lanes,)."""
+    n, d, lanes = W.shape
+    for m in range(lanes):
+        norms[m] = 0.0
+    for i in range(n):
+        for c in range(d):
+            for m in range(lanes):
+                norms[m] += G[i, c, m] * G[i, c, m]
+                W[i, c, m] -= step * G[i, c, m]
+
+
 @_outer
-def descend(blocks, rows, columns, entries, lengths, outputs, step, count, series, norms):
+def descend(blocks, teacher, step, count, series, norms):
     """Take `count` steps W <- W - step G in place; leave |G|^2 of the last gradient, before its step, in `norms`.
 
-    `blocks` (blocks, n, d, lanes); the teacher by rows[j] : rows[j + 1] of its `columns` and `entries`, `lengths` (k,)
-    of its rows, `outputs` (k,); `norms` (blocks, lanes). All float64 but the two index arrays.
+    `blocks` (blocks, n, d, lanes); `teacher` = (rows, columns, entries, lengths, outputs): row j has the entries
+    rows[j] : rows[j + 1] in their columns, the length and the output; `norms` (blocks, lanes). All float64 but indices.
     """
     number, n, d, lanes = blocks.shape
-    k = len(lengths)
-    beta = np.zeros((n, n, lanes))
-    size = np.empty((n, lanes))
-    along = np.empty((n, lanes))
-    theirs = np.empty((k, lanes))
-    inner = np.empty(lanes)
-    sine = np.empty(lanes)
-    half = np.empty(lanes)
-    G = np.empty((n, d, lanes))
+    beta, size, along = np.zeros((n, n, lanes)), np.empty((n, lanes)), np.empty((n, lanes))
+    theirs, G = np.empty((len(teacher[3]), lanes)), np.empty((n, d, lanes))
+    work = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     for b in range(number):
         W = blocks[b]
-        for turn in range(count):
+        for _ in range(count):
+            _students(W, size, along, beta, work, series)
             for i in range(n):
-                _dot(W[i], W[i], inner)
-                for m in range(lanes):
-                    size[i, m] = math.sqrt(inner[m])
-                    along[i, m] = 0.5
-            for i in range(n):
-                for j in range(i):
-                    _dot(W[i], W[j], inner)
-                    _angles(inner, size[i], size[j], series, sine, half)
-                    for m in range(lanes):
-                        beta[i, j, m] = half[m]
-                        beta[j, i, m] = half[m]
-                        along[i, m] += sine[m] * size[j, m] / max(size[i, m], _TINY)
-                        along[j, m] += sine[m] * size[i, m] / max(size[j, m], _TINY)
-            for i in range(n):
-                for j in range(k):
-                    for m in range(lanes):
-                        inner[m] = 0.0
-                        theirs[j, m] = lengths[j]
-                    for e in range(rows[j], rows[j + 1]):
-                        for m in range(lanes):
-                            inner[m] += entries[e] * W[i, columns[e], m]
-                    _angles(inner, size[i], theirs[j], series, sine, half)
-                    for m in range(lanes):
-                        theirs[j, m] = outputs[j] * half[m]
-                        along[i, m] -= outputs[j] * sine[m] * lengths[j] / max(size[i, m], _TINY)
-                for c in range(d):
-                    for m in range(lanes):
-                        G[i, c, m] = along[i, m] * W[i, c, m]
-                for j in range(k):
-                    for e in range(rows[j], rows[j + 1]):
-                        for m in range(lanes):
-                            G[i, columns[e], m] -= entries[e] * theirs[j, m]
+                _teacher(W[i], size[i], along[i], teacher, theirs, work, series)
+                _gradient(W[i], along[i], teacher, theirs, G[i])
                 _add(beta[i], W, G[i])
-            if turn == count - 1:
-                for m in range(lanes):
-                    inner[m] = 0.0
-                for i in range(n):
-                    for c in range(d):
-                        for m in range(lanes):
-                            inner[m] += G[i, c, m] * G[i, c, m]
-                for m in range(lanes):
-                    norms[b, m] = inner[m]
-            for i in range(n):
-                for c in range(d):
-                    for m in range(lanes):
-                        W[i, c, m] -= step * G[i, c, m]
+            _step(W, G, step, norms[b])
