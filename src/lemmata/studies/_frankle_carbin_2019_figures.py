@@ -46,21 +46,29 @@ def learning(table) -> Figure:
         for name, shown in SHARES.items():
             column = f"learning_{name}"
             if column in rows and any(hasattr(curve, "x") for curve in rows[column]):
-                series.append(Series.over_seeds(shown, rows, y=column))
+                series.append(_learning_curve(shown, rows, column))
         if series:
             panels.append(
                 Panel(
-                    x=Axis(label="step"), y=Axis(label="test accuracy", limits=(0.75, 1.0)), series=series,
+                    x=Axis(label="step", log=True), y=Axis(label="test accuracy", unit="%"), series=series,
                     title=LABELS[kind],
                 )
             )  # fmt: skip
     mnist = bool((table.source == "mnist").any())
     return Figure(
         name=f"learning_{'mnist' if mnist else 'digits'}",
-        title="Tickets learn about as fast as the dense network, random masks slower",
+        title="Tickets learn faster than random masks of their sparsity",
         caption="Test accuracy by step for each share of the weights; means and 95 % intervals over seeds.",
         panels=panels,
     )
+
+
+def _learning_curve(label: str, rows, column: str) -> Series:
+    """Accuracies in %, from the first measurement after the start on."""
+    curves = [curve for curve in rows[column] if hasattr(curve, "x")]
+    later = curves[0].x > 0
+    mean, low, high = mean_and_band(100 * np.array([curve.y[later] for curve in curves]))
+    return Series(label=label, x=curves[0].x[later], y=mean, low=low, high=high)
 
 
 def _by_level(rows, name: str, kind: str, factor: float) -> Series:

@@ -104,6 +104,8 @@ def scalars(
         if rounds in reference.rounds:
             wrong = 1 - float(reference.accuracy[reference.level(rounds), i])
             found[f"error_ratio_{name}"] = wrong / max(1 - float(own.accuracy[place, i]), 1e-4)
+    if np.isfinite(found.get("time_51", np.inf)):
+        found["time_21_over_51"] = found["time_21"] / found["time_51"]
     found["error_ratio"] = float(np.exp(np.mean([np.log(found[f"error_ratio_{name}"]) for name in ("21", "11", "4")])))
     return found
 
