@@ -111,7 +111,7 @@ def test_on_the_circle_the_points_are_the_roots_of_a_polynomial(p: int, seed: in
     np.testing.assert_allclose(np.sort(energy), np.sort([*values, *((-1) ** p * values)]), atol=1e-9)
 
 
-@pytest.mark.parametrize(("N", "p"), [(3, 3), (4, 3), (3, 4)])
+@pytest.mark.parametrize(("N", "p"), [(3, 3), (3, 4)])
 def test_points_are_critical_and_their_index_is_the_hessians(N: int, p: int):
     """Gradient and Hessian by autograd, of the function continued to the space as constant along rays."""
     S = _spin_glass(N, p, 5)
@@ -250,7 +250,7 @@ def _nothing_refuted_and_drawn(found):
 
 
 def test_smoke_scale_refutes_nothing_and_draws(tmp_path):
-    _nothing_refuted_and_drawn(_run("smoke", tmp_path, only=["descent", "points", "band"]))
+    _nothing_refuted_and_drawn(_run("smoke", tmp_path, only=["descent", "points"]))
 
 
 @pytest.mark.slow

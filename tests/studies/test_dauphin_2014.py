@@ -152,21 +152,15 @@ def test_shuffled_indices_are_the_same_ones(tiny):
 
 
 def test_minima_of_smaller_networks_are_critical_points_of_the_whole():
-    """With a unit off, descent keeps it off, and the gradient vanishes; 1e-9."""
+    """The gradient vanishes to the tolerance of the search, 1e-7; and the loss is the same, to rounding."""
     config = points.Points(**TINY)
-    mask = points.unit_mask(config, torch.tensor([1]))
-    assert mask[0, :4].tolist() == [0.0] * 4  # into the first unit
-    assert mask[0, 10:14].tolist() == [0.0, 1.0, 0.0, 1.0]  # out of the first and the second, class by class
-    L = network.objective(config)
-    start = mask * points.random_starts(config, 0)[1][3:4]
-    found = critical.search(L, start, method="trust_region", tolerance=points.CRITICAL)
-    assert found.gradient_norm[0] < 1e-9
-    assert (found.theta * (1 - mask)).abs().max() < 1e-12
-    smaller = network.objective(config.model_copy(update={"hidden": 1}))
-    kept = found.theta[0][mask[0].bool()]
-    gradient = smaller.vector(smaller.gradient(smaller.tree(kept)))
-    assert gradient.norm() < 1e-9
-    assert smaller.value(smaller.tree(kept)).item() == pytest.approx(found.loss[0].item(), rel=1e-12)
+    L, found = network.objective(config), points.smaller_minima(config, [0])[0]
+    assert L.vector(L.gradient(L.tree(found[:-1]))).norm(dim=1).max() < 1e-7
+    smaller = config.model_copy(update={"hidden": 1})
+    own = network.objective(smaller)
+    theta = network.random_weights(smaller, torch.ones(1, dtype=torch.float64), torch.Generator().manual_seed(1))
+    value = L.value(L.tree(points.embedded(config, theta, 1)))
+    torch.testing.assert_close(value, own.value(own.tree(theta)), rtol=1e-12, atol=0.0)
 
 
 def test_a_linear_model_has_one_critical_point_the_ridge_solution():
@@ -231,7 +225,7 @@ def _not_void_and_drawn(found):
 
 
 def test_smoke_scale_is_not_void_and_draws(tmp_path):
-    _not_void_and_drawn(_run("smoke", tmp_path, only=["surfaces", "escape"]))
+    _not_void_and_drawn(_run("smoke", tmp_path, only=["surfaces"]))
 
 
 @pytest.mark.slow

@@ -1,10 +1,9 @@
 """Critical points of a small network in `dauphin_2014`, at different losses, with their spectra.
 
 Two searches (`lemmata.landscape.critical`) start from random weights of many sizes. Newton-MR goes where the gradient
-vanishes, by chance. And a trust region descends with some hidden units switched off, all their weights being 0: the
-gradient by these vanishes then, so that the method stays among such networks and ends at a minimum of a smaller
-network, which is a critical point of the whole (Fukumizu and Amari, 2000). Both are polished to a gradient of 1e-12,
-where the spectrum gives the index. What did not arrive, and what is gradient-flat, is not counted.
+vanishes, by chance. And a trust region finds minima, of the network and of those with fewer hidden units: with the
+weights of the missing units 0 they are critical points of the whole (Fukumizu and Amari, 2000). All are polished to a
+gradient of 1e-12, where the spectrum gives the index. What did not arrive, and what is gradient-flat, is not counted.
 
 All members of a block are searched in one call. `counted` says which end points are counted: critical points, all end
 points, or critical points with the indices of others.
@@ -41,34 +40,49 @@ def find_points(configs: Sequence[Points]) -> list[Measurements]:
     """Search from the starts of all seeds of the block at once, and describe what each found."""
     config, seeds = configs[0], sorted({config.seed for config in configs})
     L = objective(config)
-    starts = torch.stack([random_starts(config, seed) for seed in seeds])
-    off = torch.arange(config.starts) % (config.hidden + 1)
+    starts = torch.cat([random_starts(config, seed, 0, config.starts) for seed in seeds])
     ends = [
-        critical.search(L, starts[:, 0].flatten(0, 1), steps=config.steps, tolerance=CRITICAL),
-        critical.search(
-            L, (starts[:, 1] * unit_mask(config, off)).flatten(0, 1), method="trust_region", tolerance=CRITICAL
-        ),
+        critical.search(L, starts, steps=config.steps, tolerance=CRITICAL),
+        critical.polish(L, smaller_minima(config, seeds).flatten(0, 1), tolerance=CRITICAL),
     ]
     rows = [torch.arange(len(points)).view(len(seeds), -1) for points in ends]
     found = {seed: [points.at(own[i]) for points, own in zip(ends, rows, strict=True)] for i, seed in enumerate(seeds)}
     return [_described(member, found[member.seed]) for member in configs]
 
 
-def random_starts(config: Points, seed: int) -> Tensor:
-    """The starts of a seed for both searches, (2, starts, P)."""
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, 0]).generate_state(1)[0]))
-    sizes = torch.from_numpy(np.geomspace(*SIZES, config.starts))
-    return torch.stack([random_weights(config, sizes, generator) for _ in range(2)])
+def smaller_minima(config: Points, seeds: Sequence[int]) -> Tensor:
+    """Minima of the networks with 0, 1, ... units fewer, with zeros for the missing ones: (S, K, P)."""
+    each, found = max(1, config.starts // (config.hidden + 1)), []
+    for off in range(max(1, config.hidden)):
+        own = config.model_copy(update={"hidden": config.hidden - off})
+        starts = torch.cat([random_starts(own, seed, 1 + off, each) for seed in seeds])
+        minima = critical.search(objective(own), starts, method="trust_region", tolerance=CRITICAL)
+        found.append(embedded(config, minima.theta, off).view(len(seeds), each, -1))
+    if config.hidden:  # without any unit there are the output biases, of which polishing is one linear solve
+        found.append(torch.zeros_like(found[0][:, :1]))
+    return torch.cat(found, 1)
 
 
-def unit_mask(config: Points, off: Tensor) -> Tensor:
-    """Points (M, P) of ones, and zeros at the weights to and from the first off (M,) hidden units of each."""
+def random_starts(config: Points, seed: int, purpose: int, count: int) -> Tensor:
+    """Starts of a seed for one purpose: (count, P)."""
+    generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0]))
+    return random_weights(config, torch.from_numpy(np.geomspace(*SIZES, count)), generator)
+
+
+def embedded(config: Points, theta: Tensor, off: int) -> Tensor:
+    """The weights (M, p) of networks with `off` hidden units fewer as weights (M, P), those of the first units being 0.
+
+    >>> embedded(Points(hidden=2, side=1), torch.ones(1, 22, dtype=torch.float64), 1)[0, :6].tolist()
+    [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    """
     if not config.hidden:
-        return torch.ones(len(off), sum(rows * columns for rows, columns in layers(config)), dtype=torch.float64)
-    on = (torch.arange(config.hidden) >= off[:, None]).double()
+        return theta
     (_, inputs), _, (classes, _), _ = layers(config)
-    into, out = on.repeat_interleave(inputs, 1), on.repeat(1, classes)
-    return torch.cat([into, on, out, torch.ones(len(off), classes, dtype=torch.float64)], 1)
+    on = torch.arange(config.hidden) >= off
+    kept = torch.cat([on.repeat_interleave(inputs), on, on.repeat(classes), torch.ones(classes, dtype=torch.bool)])
+    whole = torch.zeros(len(theta), len(kept), dtype=theta.dtype)
+    whole[:, kept] = theta
+    return whole
 
 
 def _described(config: Points, found: list[critical.CriticalPoints]) -> Measurements:

@@ -191,7 +191,7 @@ points = study.experiment(
     config=Points,
     sweep=[{"units": [3], "draws": [100]}, {"units": [4], "draws": [60]}, {"units": [5], "draws": [30]}],
     seeds={"smoke": 3, "laptop": 10, "paper": 30},
-    scales={"smoke": {"draws": [10]}, "paper": {"units": [3, 4, 5, 6], "draws": [100]}},
+    scales={"smoke": {"draws": [5]}, "paper": {"units": [3, 4, 5, 6], "draws": [100]}},
 )
 points.trial(count_points)
 points.figure(figures.layers)

@@ -11,8 +11,8 @@ by the absolute values of the eigenvalues, leaves them fast.
 Experiments.
 
     points      critical points of a perceptron with 3 tanh units on 60 digits of 4x4 pixels (91 parameters): found by
-                Newton-MR from random weights, and as minima of the networks with 0, 1, 2 or 3 of the units switched
-                off, which are critical points of the whole; polished to a gradient of 1e-12, each with a certified
+                Newton-MR from random weights, and as minima of the networks with 0, 1, 2 or 3 units fewer, which are
+                critical points of the whole; polished to a gradient of 1e-12, each with a certified
                 distance to a true critical point and its whole spectrum
     escape      from 1e-3 and from 1e-6 beside the saddle where all hidden units are 0: gradient descent, Newton's
                 method and the saddle-free one
@@ -32,7 +32,7 @@ Full batches throughout. Left out: deep autoencoders and recurrent networks.
 
 Chosen after first runs. With Newton-MR alone (and minima) six seeds found five to ten points each; their index rose
 with the loss as claimed (0.87), but of the eigenvalues that left open whether -0.69 is below -1/2, as each seed had few
-saddles; so the search with units off was added. *Escaped* was at first 5 % below the saddle's loss, where the path is
+saddles; so minima of smaller networks were added. *Escaped* was at first 5 % below the saddle's loss, where the path is
 bent; it is 1 % now, where the eigenvalues still rule. The range of initial weights began at 0.1; small weights all lead
 to one saddle.
 
