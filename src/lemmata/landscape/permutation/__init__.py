@@ -1,5 +1,6 @@
 """Permutations of neurons: derived from a model's graph, and found between two models or many."""
 
+from lemmata.landscape.permutation.activation_matching import activation_matching
 from lemmata.landscape.permutation.arrays import Block, Group
 from lemmata.landscape.permutation.check import check
 from lemmata.landscape.permutation.match_many import Matched, cycle, match_many
@@ -19,6 +20,7 @@ __all__ = [
     "Repaired",
     "Specification",
     "StraightThrough",
+    "activation_matching",
     "check",
     "compose",
     "cycle",

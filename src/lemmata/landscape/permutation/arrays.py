@@ -45,9 +45,9 @@ class Block:
         return tuple(g for axis in self.factors for g in axis)
 
 
-def arrays_of(groups: Groups, state: Mapping[str, Layout]) -> tuple[list[Block], dict[str, Group]]:
-    """Every tensor as blocks of groups, and the groups by name."""
-    parts = [(name, part) for name, layout in state.items() if layout for part in _parts(groups, layout)]
+def arrays_of(groups: Groups, state: Mapping[str, Layout]) -> tuple[list[Block], dict[str, Group], dict[int, str]]:
+    """Every tensor as blocks of groups, the groups by name, and the names by their numbers."""
+    parts = [(name, part) for name, layout in state.items() if layout for part in parts_of(groups, layout)]
     names: dict[int, str] = {}
     taken: Counter[str] = Counter()
     for name, part in parts:
@@ -65,13 +65,13 @@ def arrays_of(groups: Groups, state: Mapping[str, Layout]) -> tuple[list[Block],
         Block(name, tuple(tuple(names[g] for g in factors) for factors, _ in part), tuple(places for _, places in part))
         for name, part in parts
     ]
-    return made, named
+    return made, named, names
 
 
 Axis = tuple[tuple[int, ...], Tensor]
 
 
-def _parts(groups: Groups, layout: Sequence[Term]) -> list[tuple[Axis, ...]]:
+def parts_of(groups: Groups, layout: Sequence[Term]) -> list[tuple[Axis, ...]]:
     """The tensor cut where axes are sums or cases: for each part and axis, the groups and the positions they index."""
     terms = [groups.resolve(term) for term in layout]
     chosen = sorted(cases_in(terms))

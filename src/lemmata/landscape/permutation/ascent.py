@@ -4,16 +4,16 @@ With all other groups held, the sum is linear in the permutation of one group: s
 problem, solved exactly. That is algorithm 1 of Ainsworth, Hayase and Srinivasa (2023), where the A_k are the weights of
 one model and the B_k those of another. Two cases are added to it.
 
-**Blocks.** A group that has others inside it (heads with their dimensions, blocks of channels) is assigned together with
-them: the value of putting block j at i is that of the best arrangement inside, found by the same ascent on the two
+**Blocks.** A group that has others inside it (heads with their dimensions, blocks of channels) is assigned together
+with them: the value of putting block j at i is that of the best arrangement inside, found by the same ascent on the two
 blocks; exact where the inner groups share no array. With stale inner permutations no two blocks would look alike.
 
-**Twice in one array.** Where a group is on two axes of one array (a square matrix between the two ends of a residual sum)
-the sum is quadratic in its permutation. The assignment maximises the linear part at the present permutation, and is taken
-only if the sum itself grows.
+**Twice in one array.** Where a group is on two axes of one array (a square matrix between the two ends of a residual
+sum) the sum is quadratic in its permutation. The assignment maximises the linear part at the present permutation, and
+is taken only if the sum itself grows.
 
-Cost of a visit to a group of size n with m entries an index: 2 n^2 m flops and one assignment problem, O(n^3) at worst. A
-group is visited again only if a group on one of its arrays moved since. The sum never falls, so it ends; in a local
+Cost of a visit to a group of size n with m entries an index: 2 n^2 m flops and one assignment problem, O(n^3) at worst.
+A group is visited again only if a group on one of its arrays moved since. The sum never falls, so it ends; in a local
 maximum, which for models that have nothing in common is one of many.
 """
 
@@ -186,7 +186,7 @@ class Ascent:
 
 
 def assigned(C: Tensor, present: Tensor) -> Tensor:
-    """The permutations p (..., n) with the largest sum_i C[..., i, p(i)]: linear assignment, by Jonker and Volgenant."""
+            own = [k for k, g in enumerate(pair.groups) if g in free and axis in (k, self._outer(pair, k, name))]
     from scipy.optimize import linear_sum_assignment
 
     n = C.shape[-1]

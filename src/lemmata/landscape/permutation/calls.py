@@ -1,8 +1,8 @@
 """One operation of a graph, what the rules know of it, and the table of the rules.
 
-A rule takes a `Call`, makes those axes equal that must permute alike, and gives the layout of what the operation returns:
-one term an axis. An operation without a rule is answered by pinning every axis of its arguments and of its result, which
-is right for any function whatever: what is not permuted gives what it gave.
+A rule takes a `Call`, makes those axes equal that must permute alike, and gives the layout of what the operation
+returns: one term an axis. An operation without a rule is answered by pinning every axis of its arguments and of its
+result, which is right for any function whatever: what is not permuted gives what it gave.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def broadcast(call: Call, layouts: Sequence[Layout], shapes: Sequence[tuple[int,
 
 
 def unify_all(call: Call, pairs: Sequence[tuple[Term, Term]]) -> None:
-    """Make many pairs of axes equal, what lies inside of nothing first: the inner groups then meet in equal outer ones."""
+    """Make many pairs of axes equal, outer groups first, so that inner ones meet in equal outer ones."""
 
     def depth(pair: tuple[Term, Term]) -> int:
         return max((len(call.groups.parents(g)) for term in pair for g in call.groups.leaves(term)), default=0)

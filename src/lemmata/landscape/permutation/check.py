@@ -19,9 +19,9 @@ from lemmata.landscape.permutation.trace import Inputs, as_inputs
 def check(spec: Specification, model: nn.Module, x: Inputs, *, seed: int | torch.Generator = 0) -> float:
     """How far a random permutation of random parameters changes the model's outputs, as a share of their size.
 
-    Parameters are drawn anew, so that equal ones (biases of 0, scales of 1) hide nothing, in float64, where the answer is
-    of the order of 1e-12 for a specification that is right and of the order of 1 for one that is not. Costs two forward
-    passes. Nothing of the model is changed.
+    Parameters are drawn anew, so that equal ones (biases of 0, scales of 1) hide nothing, in float64, where the answer
+    is of the order of 1e-12 for a specification that is right and of the order of 1 for one that is not. Costs two
+    forward passes. Nothing of the model is changed.
 
     >>> from lemmata.landscape.permutation import specification
     >>> model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), torch.ones(2, 3)

@@ -1,8 +1,8 @@
 """The groups of a traced graph: each operation's rule applied in turn, then what no tensor can tell apart made common.
 
-An axis of a parameter starts inside the axes before it: the columns of a matrix might permute in another way in each row.
-Nearly every use takes that away at once (columns are summed with an input that has no rows), and stacks of matrices, one
-a head, keep it.
+An axis of a parameter starts inside the axes before it: the columns of a matrix might permute in another way in each
+row. Nearly every use takes that away at once (columns are summed with an input that has no rows), and stacks of
+matrices, one a head, keep it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lemmata.landscape.permutation.rules_elementwise import pointwise
 from lemmata.landscape.permutation.terms import Cases, Groups, Leaf, Prod, Term, cases_in
 from lemmata.landscape.permutation.trace import Trace
 
+PRODUCTS = {name for name, function in RULES.items() if function.__module__ == rules_products.__name__} - {"embedding"}
 MOVERS = {name for name, function in RULES.items() if function.__module__ == rules_shapes.__name__}
 assert rules_products.linear
 assert rules_reductions.reduction  # importing their modules has entered their rules
@@ -92,7 +93,7 @@ def _pin_unused(groups: Groups, traced: Trace, layouts: Layouts, state: Mapping[
 
 
 def _settle(groups: Groups, layouts: Sequence[Layout]) -> None:
-    """Take the copies away that a tensor cannot tell apart: the index of an outer group must be known where an inner is."""
+    """Take the copies away that a tensor cannot tell apart: where an inner group is, its outer index must be known."""
     changed = True
     while changed:
         changed = False

@@ -17,8 +17,8 @@ class Matching:
     """Permutations that align a model b with a model a, and `state`, that of b permuted by them.
 
     `objective` (passes + 1,) is what was maximised, sum_k <A_k, pi B_k>, before the first pass and after each, and
-    `largest` its bound |A| |B| by Cauchy and Schwarz, which it attains where b is a permutation of a. `converged` says that no
-    group alone can be improved; it is no promise of a global maximum, which is NP-hard to find.
+    `largest` its bound |A| |B| by Cauchy and Schwarz, which it attains where b is a permutation of a. `converged` says
+    that no group alone can be improved; it is no promise of a global maximum, which is NP-hard to find.
     """
 
     permutations: Permutations

@@ -1,8 +1,8 @@
 """Permutations of a specification's groups: drawn, composed, inverted, and applied to a state.
 
 A permutation of a group of size n that lies inside groups of sizes (c1, ..., ck) is an integer tensor (c1, ..., ck, n):
-the new index i takes what was at `p[..., i]`, where the leading indices are the *new* ones of the outer groups. A set of
-permutations is a dict of these by the group's name; a group that is missing stays as it is.
+the new index i takes what was at `p[..., i]`, where the leading indices are the *new* ones of the outer groups. A set
+of permutations is a dict of these by the group's name; a group that is missing stays as it is.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def specification(model: nn.Module, x: Inputs) -> Specification:
     """Derive which axes of the model's parameters and buffers permute together.
 
     `x` is a batch of inputs (two samples are enough; several tensors if the model takes several), of which the shape
-    matters and the values only to branches. The model is traced in evaluation mode on a copy. Raises `InvalidInput` for a
-    model that fails on x.
+    matters and the values only to branches. The model is traced in evaluation mode on a copy. Raises `InvalidInput` for
+    a model that fails on x.
 
     >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     >>> spec = specification(model, torch.zeros(2, 3))
@@ -87,6 +87,6 @@ def specification(model: nn.Module, x: Inputs) -> Specification:
     """
     traced = trace(model, x)
     groups, state, _ = infer(traced)
-    blocks, named = arrays_of(groups, state)
+    blocks, named, _ = arrays_of(groups, state)
     shapes = {name: tuple(t.shape) for name, t in model.state_dict().items() if isinstance(t, Tensor)}
     return Specification(named, tuple(blocks), shapes, traced.aliases, frozenset(dict(model.named_buffers())))

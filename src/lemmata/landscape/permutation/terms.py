@@ -1,14 +1,15 @@
 """What an axis of a tensor is made of, as a term over groups of indices, and the unification of two such terms.
 
     term  ::=  Leaf(g)              the indices of group g, which permute together wherever g occurs
-            |  Prod(t1, ..., tk)    row-major pairs of indices, as flattening gives: channels x pixels, heads x dimensions
+            |  Prod(t1, ..., tk)    row-major pairs of indices, as flattening gives: channels x pixels, heads x
+            dimensions
             |  Sum(t1, ..., tk)     one after the other, as concatenation gives
             |  Cases(p; t0, t1, ..) t_i where the pinned group p, another axis of the same tensor, has index i
 
 Two axes that are added, multiplied or contracted must permute alike: `Groups.unify` makes them equal, as type inference
-does. A group turns out to be a product where an axis is split (channels into groups, features into heads), and then
-the inner group lies *inside* the outer one: it has one permutation for each of the outer indices, a wreath product.
-What has no common refinement (6 as 2 x 3 and as 3 x 2) is pinned: its only permutation is the identity. Pinning is always
+does. A group turns out to be a product where an axis is split (channels into groups, features into heads), and then the
+inner group lies *inside* the outer one: it has one permutation for each of the outer indices, a wreath product. What
+has no common refinement (6 as 2 x 3 and as 3 x 2) is pinned: its only permutation is the identity. Pinning is always
 right, since it only takes symmetries away; nothing else here takes any away that the equations leave.
 """
 

@@ -4,8 +4,8 @@
 
 over the permutations of a specification (Ainsworth, Hayase and Srinivasa, 2023, algorithm 1), by coordinate ascent. No
 data are needed. Parameters count and buffers do not (running statistics go along). All tensors count alike, whatever
-their scale: layers with large weights decide. Cost: passes x (2 n^2 m flops and an assignment problem for each group of n
-units with m weights each); a local maximum.
+their scale: layers with large weights decide. Cost: passes x (2 n^2 m flops and an assignment problem for each group of
+n units with m weights each); a local maximum.
 """
 
 from __future__ import annotations
