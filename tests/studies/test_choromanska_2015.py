@@ -1,6 +1,7 @@
 """The study of Choromanska et al.: its theory and its enumeration against other ways to the same numbers; verdicts."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,7 +194,7 @@ def test_a_random_point_has_an_energy_of_variance_one_over_the_units():
 
 # ---- networks --------------------------------------------------------------------------------------------------------
 
-TINY = {"width": 3, "nets": 3, "n": 40, "n_test": 30, "epochs": 2, "batch": 10}
+TINY: dict[str, Any] = {"width": 3, "nets": 3, "n": 40, "n_test": 30, "epochs": 2, "batch": 10}
 
 
 def test_members_do_not_see_each_other():

@@ -31,7 +31,7 @@ QUANTILES = np.linspace(0, 1, 41)
 class Points(Network):
     """A search for critical points."""
 
-    starts: int = Field(default=16, ge=6, description="starts a seed, of either search")
+    starts: int = Field(default=12, ge=6, description="starts a seed, of either search")
     steps: int = Field(default=40, ge=1, description="of Newton-MR, at most")
     counted: Literal["critical", "all", "shuffled"] = "critical"
 

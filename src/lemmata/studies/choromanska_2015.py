@@ -152,7 +152,7 @@ descent = study.experiment(
     "descent",
     config=Descents,
     sweep={"units": [10, 25, 50, 100]},
-    seeds={"smoke": 2, "laptop": 8, "paper": 20},
+    seeds={"smoke": 2, "laptop": 6, "paper": 20},
     scales={
         "smoke": {"units": [8, 16, 32], "starts": 5},
         "paper": {"units": [10, 25, 50, 100, 250, 500], "starts": 1000},
@@ -189,7 +189,7 @@ THEORY = "theory of the spherical spin glass (Auffinger, Ben Arous and Černý, 
 points = study.experiment(
     "points",
     config=Points,
-    sweep=[{"units": [3], "draws": [100]}, {"units": [4], "draws": [60]}, {"units": [5], "draws": [30]}],
+    sweep=[{"units": [3], "draws": [80]}, {"units": [4], "draws": [40]}, {"units": [5], "draws": [25]}],
     seeds={"smoke": 3, "laptop": 10, "paper": 30},
     scales={"smoke": {"draws": [5]}, "paper": {"units": [3, 4, 5, 6], "draws": [100]}},
 )
