@@ -29,7 +29,7 @@ def in_training(table) -> Figure:
     """What matching leaves of the barrier in the course of training, and how alike the weights are that it matches."""
     own = table[~table["control"]]
     seen = Axis(label="digits seen in training", log=True)
-    share = Axis(label="height of the middle, share of that before matching")
+    share = Axis(label="share of the barrier that is left")
     none = [
         Reference(label="no barrier", value=0.0, role="theory"),
         Reference(label="all of it", value=1.0, role="theory"),
@@ -85,7 +85,7 @@ def three(table) -> Figure:
     place = table.assign(case=table.matching.map({name: float(i) for i, name in enumerate(order)}))
     joint = table[table.matching == order[0]]
     ends = [Reference(label="mean of the three networks", value=float(np.mean(joint["mean"])), role="theory")]
-    ends.append(Reference(label="mean weights, order as trained", value=float(np.mean(joint["plain"])), role="paper"))
+    ends.append(Reference(label="mean weights, order as trained", value=float(np.mean(joint["plain"])), role="control"))
     losses = Panel(
         x=Axis(label="", ticks=tuple(words[name] for name in order)), y=Axis(label="test loss", unit="nats", log=True),
         series=[Series.over_seeds("mean weights of three", place, x="case", y="merged", style="points")],
@@ -114,14 +114,14 @@ def repaired(table) -> Figure:
     place = place[~(mixed & ~matched.repaired.astype(bool))]
     panel = Panel(
         x=Axis(label="", ticks=tuple(cases)),
-        y=Axis(label="test loss of the midpoint over that of its ends", unit="nats"),
+        y=Axis(label="loss of the midpoint over its ends", unit="nats"),
         series=[Series.over_seeds("four layers of 32 neurons", place, x="case", y="height_test", style="points")],
         references=[Reference(label="as good as the ends", value=0.0, role="theory")],
     )
     return Figure(
         name="repair",
         title="What REPAIR gives back",
-        caption="After weight matching; mean over pairs with its 95 % interval, and every pair.",
+        caption="Test loss after weight matching; mean over pairs with its 95 % interval, and every pair.",
         panels=[panel],
     )
 

@@ -1,7 +1,7 @@
 """What Git Re-Basin is tried on: matchings of two networks, good and bad ones, and three networks merged into one."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from lemmata.landscape.states import State, mixed, stacked
 from lemmata.studies._rebasin_networks import (
     Pair,
     Trained,
+    barrier,
     exchanged,
     extreme,
     gain,
@@ -25,9 +26,10 @@ from lemmata.studies._rebasin_networks import (
 )
 from lemmata.study import Curve, Measurements
 
-MatchingName = Literal[
-    "none", "weights", "four passes", "activations", "straight-through", "random", "exchanged", "initial"
-]
+MatchingName = Literal["none", "weights", "four passes", "straight-through", "random", "exchanged", "initial"]
+
+
+Place = tuple[int, bool, str | float]
 
 
 class Merging(Pair):
@@ -36,7 +38,7 @@ class Merging(Pair):
     matching: MatchingName = Field(
         default="weights",
         description="how the second network's neurons are ordered: as trained, by weights, by four passes over them at "
-        "most, by activations, by the straight-through estimator, at random, by weights with the layers' permutations "
+        "most, by the straight-through estimator, at random, by weights with the layers' permutations "
         "exchanged, by the weights before training",
     )
     copied: bool = Field(default=False, description="whether the second network is the first one in a random order")
@@ -49,7 +51,6 @@ class Many(Pair):
     """Several networks, all brought into the order of the first, and their mean."""
 
     width: int = Field(default=128, ge=1, description="hidden units a layer")
-    presented: int = Field(default=20_000, ge=0, description="digits seen in training, each as often as the others")
     count: int = Field(default=3, ge=3, description="networks")
     matching: Literal["joint", "pairs", "random"] = "joint"
 
@@ -57,11 +58,11 @@ class Many(Pair):
 def merge(configs: Sequence[Merging]) -> list[Measurements]:
     """Train the networks of a block, order them by each member's matching, and follow the lines."""
     nets = trained(configs[0], sorted({config.seed for config in configs}))
-    found: dict[tuple[int, bool, str], Matching] = {}
-    return [_merged(config, nets[config.seed], found) for config in configs]
+    known: dict[Place, Any] = {}
+    return [_merged(config, nets[config.seed], known) for config in configs]
 
 
-def _merged(config: Merging, own: Trained, known: dict[tuple[int, bool, str], Matching]) -> Measurements:
+def _merged(config: Merging, own: Trained, known: dict[Place, Any]) -> Measurements:
     if own.diverged:
         return Measurements(status="diverged")
     a, b = own.states
@@ -70,7 +71,8 @@ def _merged(config: Merging, own: Trained, known: dict[tuple[int, bool, str], Ma
         planted = permutation.random(own.spec, seed_of(config.seed, "permutation"))
         b = permutation.permuted(own.spec, a, planted)
     permutations, found = _ordered(config, own, b, known)
-    before, after = line(own, config, a, b), line(own, config, a, permutation.permuted(own.spec, b, permutations))
+    before = _once(known, (config.seed, config.copied, config.reach), lambda: line(own, config, a, b))
+    after = line(own, config, a, permutation.permuted(own.spec, b, permutations)) if permutations else before
     assert after.test is not None
     assert before.test is not None
     middle = {"height": height(after.loss), "height_test": height(after.test.loss)}
@@ -78,9 +80,9 @@ def _merged(config: Merging, own: Trained, known: dict[tuple[int, bool, str], Ma
         middle = _repaired(config, own, permutation.permuted(own.spec, b, permutations), after)
     rest = height(after.loss) / height(before.loss) if height(before.loss) > 0 else np.nan
     measured = {
-        **middle, "barrier": after.barrier.value, "barrier_test": after.test.barrier.value,
-        "before": before.barrier.value,
-        "before_test": before.test.barrier.value, "gain_test": gain(after.test.loss),
+        **middle, "barrier": barrier(after.t, after.loss), "barrier_test": barrier(after.t, after.test.loss),
+        "before": barrier(before.t, before.loss),
+        "before_test": barrier(before.t, before.test.loss), "gain_test": gain(after.test.loss),
         "error_test": float(after.test.error[[0, -1]].mean()), "peak": extreme(after.test.t, after.test.loss),
         "loss": Curve(after.t, after.loss), "loss_test": Curve(after.test.t, after.test.loss),
         "loss_before": Curve(before.test.t, before.test.loss),
@@ -109,9 +111,7 @@ def _repaired(config: Merging, own: Trained, b: State, path: Path) -> dict[str, 
     }
 
 
-def _ordered(
-    config: Merging, own: Trained, b: State, known: dict[tuple[int, bool, str], Matching]
-) -> tuple[Permutations, Matching | None]:
+def _ordered(config: Merging, own: Trained, b: State, known: dict[Place, Any]) -> tuple[Permutations, Matching | None]:
     """The permutations of b that a matching gives, and how it went, if it is a search."""
     seed, spec = seed_of(config.seed, "matching"), own.spec
     if config.matching == "none":
@@ -120,10 +120,7 @@ def _ordered(
         return permutation.random(spec, seed), None
 
     def once(name: str) -> Matching:
-        place = (config.seed, config.copied, name)
-        if place not in known:
-            known[place] = _searched(name, config, own, b)
-        return known[place]
+        return _once(known, (config.seed, config.copied, name), lambda: _searched(name, config, own, b))
 
     if config.matching == "exchanged":
         return exchanged(spec, once("weights").permutations), None
@@ -131,10 +128,15 @@ def _ordered(
     return found.permutations, found
 
 
+def _once(known: dict[Place, Any], place: Place, find: Callable[[], Any]) -> Any:
+    """What members of a seed share is found once."""
+    if place not in known:
+        known[place] = find()
+    return known[place]
+
+
 def _searched(name: str, config: Merging, own: Trained, b: State) -> Matching:
     a, spec, seed = own.states[0], own.spec, seed_of(config.seed, "matching")
-    if name == "activations":
-        return permutation.activation_matching(own.model, a, b, own.train, spec)
     if name == "straight-through":
         return permutation.straight_through(
             a, b, spec, model=own.model, data=own.train, steps=config.steps, lr=1e-2, seed=seed

@@ -9,7 +9,7 @@ from pydantic import Field
 from lemmata.landscape import permutation
 from lemmata.landscape.states import State
 from lemmata.studies._entezari_2021_annealing import anneal
-from lemmata.studies._rebasin_networks import Pair, Trained, extreme, line, moved_share, seed_of, trained
+from lemmata.studies._rebasin_networks import Pair, Trained, barrier, extreme, line, moved_share, seed_of, trained
 from lemmata.study import Curve, Measurements
 
 
@@ -77,14 +77,14 @@ def _measured(config: Barrier, own: Trained, b: State) -> Measurements:
     after = line(own, config, a, b)
     assert after.test is not None
     measured = {
-        "barrier": after.barrier.value, "barrier_test": after.test.barrier.value,
-        "error_barrier": after.error_barrier.value, "train_error": float(after.error[0]),
+        "barrier": barrier(after.t, after.loss), "barrier_test": barrier(after.t, after.test.loss),
+        "error_barrier": barrier(after.t, after.error), "train_error": float(after.error[0]),
         "test_error": float(after.test.error[0]), "peak": extreme(after.t, after.loss),
         "loss": Curve(after.t, after.loss), "loss_test": Curve(after.test.t, after.test.loss),
     }  # fmt: skip
     if config.search != "none":
         before = line(own, config, a, _second(config.model_copy(update={"search": "none"}), own))
-        measured["before"] = before.barrier.value
-        if before.barrier.value > 0:
-            measured["left"] = after.barrier.value / before.barrier.value
+        measured["before"] = barrier(before.t, before.loss)
+        if measured["before"] > 0:
+            measured["left"] = barrier(after.t, after.loss) / measured["before"]
     return Measurements.of(**measured)

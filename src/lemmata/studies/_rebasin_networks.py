@@ -105,6 +105,17 @@ def line(own: Trained, setting: Pair, a: State, b: State) -> Path:
     return paths.linear(own.model, a, end, data=own.train, test=own.test, points=setting.points)
 
 
+def barrier(t: np.ndarray, loss: np.ndarray) -> float:
+    """The largest height of a curve above the straight line between its ends, at least 0.
+
+    The value of `lemmata.landscape.paths.Barrier`, without its interval over samples: here pairs are the samples.
+
+    >>> barrier(np.array([0.0, 0.5, 1.0]), np.array([1.0, 3.0, 2.0]))
+    1.5
+    """
+    return float((loss - ((1 - t) * loss[0] + t * loss[-1])).max())
+
+
 def height(loss: np.ndarray) -> float:
     """How far the middle of a line (T,), T odd, lies above the mean of its ends; below it is negative.
 
