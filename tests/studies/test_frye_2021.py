@@ -40,7 +40,7 @@ def test_the_list_is_what_dense_computation_says(kept):
     assert float(slope.norm()) < 1e-14
     values = np.linalg.eigvalsh(torch.autograd.functional.hessian(loss, theta.detach()).numpy())
     listed = {(round(value, 9), down) for value, down in searches.known(config)}
-    assert (round(float(loss(theta)), 9), int((values < -1e-12).sum())) in listed
+    assert (round(loss(theta).item(), 9), int((values < -1e-12).sum())) in listed
     assert len(searches.known(config)) == 11  # 1 + 4 + 6 sets
 
 
@@ -60,7 +60,7 @@ def test_paths_are_those_of_a_plain_loop():
         velocity = [0.9 * v - 0.05 * g for v, g in zip(velocity, slopes, strict=True)]
         with torch.no_grad():
             for p, v in zip(model.parameters(), velocity, strict=True):
-                p += v
+                p.add_(v)
         states.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert found.shape[:2] == (2, 3)
     for i, step in enumerate((1, 3, 7)):

@@ -18,8 +18,9 @@ def index_and_loss(table) -> Figure:
             rows = own[own.activation == activation]
             x, y, norm = (np.concatenate([c.y for c in rows[f"end_{n}"]]) for n in ("loss", "index", "norm"))
             at = norm <= rows.tolerance.iloc[0]
-            for mask, what, role in ((at, "critical", "measured"), (~at, "not critical", "control")):
+            for mask, what in ((at, "critical"), (~at, "not critical")):
                 if mask.any():
+                    role = "measured" if what == "critical" else "control"
                     series.append(Series(label=f"{label}, {what}", x=x[mask], y=y[mask], style="points", role=role))
         losses, counts = zip(*known(Search()), strict=True)
         share = np.array(counts) / (2 * len(STRENGTHS) * Search().latent)

