@@ -144,7 +144,7 @@ def _searched(name: str, config: Merging, own: Trained, b: State) -> Matching:
     if name == "four passes":
         return permutation.weight_matching(a, b, spec, max_passes=4, seed=seed)
     if name == "initial":
-        return permutation.weight_matching(*own.initial, spec, seed=seed)
+        return permutation.weight_matching(own.initial[0], own.initial[1], spec, seed=seed)
     return permutation.weight_matching(a, b, spec, seed=seed)
 
 
