@@ -186,7 +186,7 @@ class Ascent:
 
 
 def assigned(C: Tensor, present: Tensor) -> Tensor:
-            own = [k for k, g in enumerate(pair.groups) if g in free and axis in (k, self._outer(pair, k, name))]
+    """The permutations p (..., n) with the largest sum_i C[..., i, p(i)]: linear assignments, solved exactly."""
     from scipy.optimize import linear_sum_assignment
 
     n = C.shape[-1]
