@@ -109,7 +109,7 @@ def tickets_row(store: str) -> dict[str, Any]:
     )  # fmt: skip
     table = found.tables["mnist"]
     sides: dict[str, Any] = {}
-    for kind, rows in table[table.status == "done"].groupby("kind"):
+    for kind, rows in table[table.status == "ok"].groupby("kind"):
         facts: dict[str, Any] = {"seeds": len(rows)}
         for level, shown in LEVELS.items():
             if f"accuracy_{level}" in rows and rows[f"accuracy_{level}"].notna().all():

@@ -106,7 +106,7 @@ digits = study.experiment(
     config=Digits,
     sweep=KINDS,
     seeds={"smoke": 3, "laptop": 5},
-    scales={"smoke": {"n": 600, "validation": 100, "epochs": 4, "every": 10}},
+    scales={"smoke": {"n": 360, "validation": 100, "epochs": 4, "every": 8}},
     vectorised=("seed", "kind"),
     data="mnist-5k",
 )
