@@ -54,7 +54,7 @@ def outnumbering(r_star: int, extra: Sequence[int] | None = None) -> Outnumberin
 
     >>> curve = outnumbering(10)
     >>> curve.wins, [round(float(ratio), 2) for ratio in curve.all_fewer[:4]]
-    (3, [10.25, 3.11, 1.33, 0.65])
+    (3, [27.18, 5.78, 2.07, 0.94])
     """
     if require_whole(r_star, "r_star") < 2:
         raise InvalidInput(f"r_star = {r_star}; a task of at least two neurons has critical points of fewer")
