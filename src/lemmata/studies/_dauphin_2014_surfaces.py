@@ -40,10 +40,11 @@ def follow(configs: Sequence[Surface]) -> list[Measurements]:
     at = config.start * torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], 1))  # off the axes
     path = [at]
     for _ in range(STEPS if config.method == "gradient" else SHORT):
-        at = at + step(config, at)
-        path.append(at)
-        if bool((at.norm(dim=1) >= AWAY).all()):
+        away = at.norm(dim=1) >= AWAY
+        if bool(away.all()):
             break
+        at = torch.where(away[:, None], at, at + step(config, at))  # who is away stays there: x^3 has no bottom
+        path.append(at)
     return [_described(config, own) for own in torch.stack(path, 1).numpy()]
 
 
