@@ -70,7 +70,7 @@ searches = study.experiment(
     sweep={"method": ["gradient_norm", "newton_mr"], "activation": ["identity", "tanh"]},
     seeds={"smoke": 3, "laptop": 20, "paper": 50},
     scales={
-        "smoke": {"training": 40, "starts": 2, "steps": 15, "looks": 2},
+        "smoke": {"training": 60, "starts": 2, "steps": 25, "looks": 3},
         "paper": {"starts": 20, "steps": 5000, "looks": 200},
     },
     vectorised=("seed",),
