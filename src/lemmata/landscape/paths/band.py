@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from lemmata.batches import Data
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
-from lemmata.given import require_flag, require_number, require_seed, require_whole
-from lemmata.landscape.paths.curve import Curve, samples_of
+from lemmata.given import require_flag, require_number, require_whole
+from lemmata.landscape.paths.curve import Curve, one_seed, samples_of
 from lemmata.landscape.paths.ends import Ends
 from lemmata.landscape.paths.path import Path
 from lemmata.landscape.paths.pivots import Pivots
@@ -84,7 +84,7 @@ class Band:
 
 
 def nudged_elastic_band(
-    model: nn.Module, a: Place, b: Place, *, pivots: int = 7, seed: int = 0, **options: Any
+    model: nn.Module, a: Place, b: Place, *, pivots: int = 7, seed: int | torch.Generator = 0, **options: Any
 ) -> Band:
     """Relax one band from `a` to `b`, models or state dicts; options and defaults are those of `elastic_bands`.
 
@@ -97,7 +97,7 @@ def nudged_elastic_band(
     >>> bool(found.path.loss[found.pivots].max() < 1e-3)
     True
     """
-    return elastic_bands(model, [a], [b], pivots=pivots, seeds=[require_seed(seed)], **options)[0]
+    return elastic_bands(model, [a], [b], pivots=pivots, seeds=[one_seed(seed)], **options)[0]
 
 
 def elastic_bands(

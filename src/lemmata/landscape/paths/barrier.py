@@ -19,6 +19,7 @@ value as the barrier of the training loss, which it is without any error.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import t as student
@@ -33,15 +34,35 @@ DRAWS = 20_000  # of the Gaussian maximum: its 97.5 % quantile is then known to 
 class Barrier(Estimate):
     """The height of a barrier: `value`, at the point `at` of the path.
 
-    `stderr` is that of the mean at `at` over `n` samples; `bias` is by how much the maximum over the path is expected
-    to exceed the true one at such noise. `interval` covers the barrier of the law of the samples with the given level.
+    `stderr` is that of the mean at `at` over `n` samples; `mean`, `errors` (T,) and `covariance` (T, T) are those of
+    the height at all points. `interval` covers the barrier of the law of the samples with the given level.
     """
 
     at: float = 0.0
-    bias: float = 0.0
     mean: np.ndarray = field(default_factory=lambda: np.zeros(1), repr=False)
     errors: np.ndarray = field(default_factory=lambda: np.zeros(1), repr=False)
-    maxima: np.ndarray = field(default_factory=lambda: np.zeros(1), repr=False)
+    covariance: np.ndarray = field(default_factory=lambda: np.zeros((1, 1)), repr=False)
+    seed: int = 0
+    draws: int = DRAWS
+
+    @cached_property
+    def maxima(self) -> np.ndarray:
+        """Draws of the largest studentised error over the path (draws,)."""
+        return self._noise.max(1)
+
+    @cached_property
+    def bias(self) -> float:
+        """By how much the maximum over the path is expected to exceed the true one, at such noise about the means."""
+        return float((self.mean + self._noise * self.errors).max(1).mean() - self.mean.max())
+
+    @cached_property
+    def _noise(self) -> np.ndarray:
+        """A studentised Gaussian vector with the correlations of the means: (draws, T); 0 where there is no noise."""
+        scale = np.where(self.errors > 0, self.errors, 1.0)
+        values, vectors = np.linalg.eigh(self.covariance / np.outer(scale, scale))
+        rng = np.random.default_rng(self.seed)
+        normal = rng.standard_normal((self.draws, len(scale))) @ (vectors * np.sqrt(values.clip(min=0.0))).T
+        return normal / np.sqrt(rng.chisquare(self.n - 1, (self.draws, 1)) / (self.n - 1))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Give [low, high] as the module says; a path without sampling noise has [value, value]."""
@@ -56,11 +77,12 @@ class Barrier(Estimate):
         return float((self.mean - c * self.errors).max()), float((self.mean + q * self.errors).max())
 
 
-def barrier(t: np.ndarray, values: np.ndarray, *, seed: int = 0, cost: float = 0.0) -> Barrier:
+def barrier(t: np.ndarray, values: np.ndarray, *, seed: int = 0, draws: int = DRAWS, cost: float = 0.0) -> Barrier:
     """The barrier of per-sample `values` (T, n) at the points `t` (T,), increasing from 0 to 1.
 
-    Randomness: 20,000 draws of T Gaussians, from the seed. Cost: T^2 n operations. Raises `InvalidInput` where the ends
-    are missing. A single sample, or values that are not finite, give no interval.
+    Randomness: `draws` of T Gaussians, from the seed, when the interval or the bias is asked for. Cost: T^2 n
+    operations. Raises `InvalidInput` where the ends are missing. A single sample, or values that are not finite, give
+    no interval.
 
     >>> t = np.array([0.0, 0.5, 1.0])
     >>> found = barrier(t, np.array([[0.0, 0.0], [3.0, 5.0], [2.0, 2.0]]))
@@ -80,19 +102,7 @@ def barrier(t: np.ndarray, values: np.ndarray, *, seed: int = 0, cost: float = 0
     rest = above - mean[:, None]
     covariance = rest @ rest.T / (n - 1) / n
     errors = np.sqrt(np.diag(covariance))
-    noise = _gaussians(covariance, errors, n, seed)  # (draws, T), studentised
-    scaled = mean + noise * errors
     return Barrier(
-        float(mean[worst]), float(errors[worst]), n, cost=cost, at=float(t[worst]),
-        bias=float(scaled.max(1).mean() - mean.max()), mean=mean, errors=errors, maxima=noise.max(1),
+        float(mean[worst]), float(errors[worst]), n, cost=cost, at=float(t[worst]), mean=mean, errors=errors,
+        covariance=covariance, seed=seed, draws=draws,
     )  # fmt: skip
-
-
-def _gaussians(covariance: np.ndarray, errors: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Draws of a studentised Gaussian vector with these correlations: (draws, T); 0 where there is no noise."""
-    scale = np.where(errors > 0, errors, 1.0)
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    root = vectors * np.sqrt(values.clip(min=0.0))
-    rng = np.random.default_rng(seed)
-    normal = rng.standard_normal((DRAWS, len(errors))) @ root.T
-    return normal / np.sqrt(rng.chisquare(n - 1, (DRAWS, 1)) / (n - 1))

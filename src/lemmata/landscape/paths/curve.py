@@ -107,7 +107,9 @@ class Curve:
         return Figure(name="curve", title="Training of a curve", caption=caption, panels=[panel])
 
 
-def curve(model: nn.Module, a: Place, b: Place, *, seed: int = 0, known: Curve | None = None, **options: Any) -> Curve:
+def curve(
+    model: nn.Module, a: Place, b: Place, *, seed: int | torch.Generator = 0, known: Curve | None = None, **options: Any
+) -> Curve:
     """Train one curve from `a` to `b`, models or state dicts; options and defaults are those of `curves`.
 
     >>> from lemmata.training import GD
@@ -119,7 +121,7 @@ def curve(model: nn.Module, a: Place, b: Place, *, seed: int = 0, known: Curve |
     >>> float(found.path(points=9).loss.max()) < 0.1  # it is 0.98 on the straight line
     True
     """
-    return curves(model, [a], [b], seeds=[require_seed(seed)], known=known and [known], **options)[0]
+    return curves(model, [a], [b], seeds=[one_seed(seed)], known=known and [known], **options)[0]
 
 
 def curves(
@@ -191,12 +193,18 @@ def curves(
     return result()
 
 
+def one_seed(seed: int | torch.Generator) -> int:
+    """A seed as a number: as it is given, or drawn from the generator."""
+    seed = require_seed(seed)
+    return seed if isinstance(seed, int) else int(torch.randint(2**62, (1,), generator=seed))
+
+
 def samples_of(data: Data, members: int, *, own_data: bool) -> Samples:
     """The data of a training as tensors: one set for all paths, or a leading axis of paths."""
     if own_data:
         if not isinstance(data, tuple) or len(data) != 2 or len(data[0]) != members or len(data[1]) != members:
             raise InvalidInput(f"own_data: give tensors (x, y) whose first axis is that of the {members} paths")
-        return Samples(data[0], data[1], members, name="data")
+        return Samples(data[0], data[1], members, name="data")  # type: ignore[arg-type]
     x, y = (torch.cat(part) for part in zip(*read_batches(data, None), strict=True))
     return Samples(x, y, members, name="data")
 

@@ -150,9 +150,11 @@ def values_at(
     model: nn.Module, state: Mapping[str, Tensor], batches: Sequence[tuple[Tensor, Tensor]], loss: Loss
 ) -> tuple[np.ndarray, np.ndarray]:
     """The samples' losses (n,) and whether they are misclassified (n,), float64, at one state."""
+    names = {name for name, _ in [*model.named_parameters(), *model.named_buffers()]}  # tied ones once
+    own = {name: tensor for name, tensor in state.items() if name in names}
     losses, wrong = [], []
     for x, y in batches:
-        outputs = functional_call(model, dict(state), (x,))
+        outputs = functional_call(model, own, (x,))
         losses.append(sample_losses(outputs, y, loss).double().cpu())
         wrong.append(_missed(outputs, y).double().cpu())
     return torch.cat(losses).numpy(), torch.cat(wrong).numpy()

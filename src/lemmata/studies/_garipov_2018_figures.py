@@ -1,0 +1,94 @@
+"""The figures of the study of Garipov et al. (2018)."""
+
+import numpy as np
+
+from lemmata.figures import Axis, Field, Figure, Panel, Reference, Series
+
+NAMES = {
+    "line": "straight line", "bezier": "Bezier, one bend", "polygon": "chain, one bend", "random": "bend anywhere",
+}  # fmt: skip
+PUBLISHED = {  # README of the authors' code: largest test error on Bezier curve, on chain, of the ends, in per cent
+    "VGG-16, CIFAR-100": (30.1, 30.8, 27.5),
+    "ResNet-164, CIFAR-100": (23.4, 23.6, 21.7),
+    "WRN-28-10, CIFAR-100": (19.2, 19.0, 18.9),
+}
+
+
+def along(table) -> Figure:
+    """Training loss and test error along the four paths."""
+    own = _own(table)
+    panels = []
+    for column, label in (("loss", "training loss"), ("test_error", "test error")):
+        series = [
+            Series.over_seeds(
+                name, own[own["drawn as"] == path], y=column, role="control" if path == "random" else "measured"
+            )
+            for path, name in NAMES.items()
+        ]
+        panels.append(Panel(x=Axis(label="t: the networks are at 0 and 1"), y=Axis(label=label), series=series))
+    return Figure(
+        name="along",
+        title="A hill on the straight line, none on a curve with one bend",
+        caption="Between the same two networks, every seed, mean and 95 % band. The bend of the control is as far from "
+        "the line as the trained one.",
+        panels=panels,
+    )
+
+
+def plane(table) -> Figure:
+    """The plane through two networks and the bend of the curve between them, first seed."""
+    own = _own(table)
+    row = next(row for _, row in own[own["drawn as"] == "bezier"].iterrows() if np.ndim(row["plane"]) == 2)
+    (x, y), z, course, corners = row["plane_axes"], row["plane"], row["course"], row["corners"]
+    series = [
+        Series(label="Bezier curve", x=course[:, 0], y=course[:, 1]),
+        Series(label="straight line", x=[0.0, 1.0], y=[0.0, 0.0], role="control"),
+        Series(label="two networks", x=corners[:2, 0], y=corners[:2, 1], style="points"),
+        Series(label="bend", x=corners[2:, 0], y=corners[2:, 1], style="points", role="theory"),
+    ]
+    panel = Panel(
+        x=Axis(label="along the straight line, in its lengths"), y=Axis(label="away from it, in the same unit"),
+        fields=[Field(label="training loss", x=x, y=y, z=z, log=True)], series=series, equal=True,
+    )  # fmt: skip
+    return Figure(
+        name="plane",
+        title="The plane through two networks and the bend of the curve between them",
+        caption="Every point of the curve lies in this plane. First seed.",
+        panels=[panel],
+    )
+
+
+def rises(table) -> Figure:
+    """How much the test error rises on each path, beside the rises of the paper's table."""
+    own = _own(table)
+    order = list(NAMES)
+    ours = Series.over_seeds("ours", own, x="drawn as", y="test_rise", order=order, style="points")
+    references = [
+        Reference(label="VGG-16, CIFAR-100: Bezier", value=PUBLISHED["VGG-16, CIFAR-100"][0] / 100 - 0.275),
+        Reference(label="VGG-16, CIFAR-100: chain", value=PUBLISHED["VGG-16, CIFAR-100"][1] / 100 - 0.275),
+    ]
+    left = Panel(
+        x=Axis(label="path", ticks=("line", "Bezier", "chain", "anywhere"), limits=(-0.5, 3.5)),
+        y=Axis(label="rise of the test error"), series=[ours], references=references, title="Here",
+    )  # fmt: skip
+    place = np.arange(len(PUBLISHED), dtype=float)
+    columns = zip(("Bezier curve", "chain", "ends"), zip(*PUBLISHED.values(), strict=True), strict=True)
+    series = [
+        Series(label=name, x=place, y=np.array(values) / 100, style="bars", role="paper") for name, values in columns
+    ]
+    right = Panel(
+        x=Axis(label="network", ticks=tuple(name.split(",")[0] for name in PUBLISHED), limits=(-0.5, 2.5)),
+        y=Axis(label="largest test error, CIFAR-100", limits=(0.0, 0.4)), series=series, title="In the paper",
+    )  # fmt: skip
+    return Figure(
+        name="rises",
+        title="How nearly is nearly constant",
+        caption="Left: the largest test error on a path less the larger of its ends', mean and 95 % interval, every "
+        "seed, with the largest rises of the authors' table. Right: that table's rows for CIFAR-100.",
+        panels=[left, right],
+    )
+
+
+def _own(table):
+    own = table[(~table["control"]) & (table["status"] == "ok")]
+    return own.assign(**{"drawn as": own["path"].where(own["bend"] == "trained", "random")})
