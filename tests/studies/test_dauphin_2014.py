@@ -61,7 +61,7 @@ def test_objective_is_that_of_a_module():
     model = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Tanh(), torch.nn.Linear(2, 10)).double()
     torch.nn.utils.vector_to_parameters(theta, model.parameters())
     whole = network.data.load("mnist-5k")
-    rows = torch.randperm(5000, generator=torch.Generator().manual_seed(0))[:12]
+    rows = torch.randperm(5000, generator=torch.Generator().manual_seed(network.FRESH))[:12]
     x = torch.nn.functional.avg_pool2d(whole.x[rows], 14).flatten(1).double()
     x = (x - x.mean(0)) / x.std()
     z = model(x)
@@ -117,7 +117,7 @@ def test_derivatives_are_autograds(surface):
 def test_steps_on_the_classical_saddle_are_those_of_the_formula(ratio: float):
     """The first whole number of steps at which y_0 times its growth is 1; x has vanished by then."""
     for seed in range(3):
-        angle = (0.1 + 0.8 * np.random.default_rng(seed).random()) * np.pi / 2
+        angle = surfaces.angle(seed)
         for method, growth in (("gradient", 1 + 1 / ratio), ("saddle-free", 2.0)):
             config = surfaces.Surface.model_validate({"ratio": ratio, "method": method, "seed": seed})
             found = surfaces.follow([config])[0].scalars
@@ -173,7 +173,7 @@ def test_a_linear_model_has_one_critical_point_the_ridge_solution():
     assert found.arrays["indices"].tolist() == [0.0]
     assert found.scalars["rank_of_index"] == found.scalars["rank_of_spectrum"] == 0.0
     whole = network.data.load("mnist-5k")
-    rows = torch.randperm(5000, generator=torch.Generator().manual_seed(0))[:20]
+    rows = torch.randperm(5000, generator=torch.Generator().manual_seed(network.FRESH))[:20]
     x = torch.nn.functional.avg_pool2d(whole.x[rows], 14).flatten(1).double()
     x = torch.cat([(x - x.mean(0)) / x.std(), torch.ones(20, 1, dtype=torch.float64)], 1)
     y = torch.eye(10, dtype=torch.float64)[whole.y[rows]]
@@ -205,6 +205,8 @@ def test_the_saddle_is_one():
     torch.testing.assert_close(eigenvalues, saddle.eigenvalues[0], rtol=0.0, atol=1e-12)
     assert escape.largest_curvature(saddle) == pytest.approx(float(eigenvalues.abs().max()))
     assert isinstance(saddle, critical.CriticalPoints)
+    assert saddle.theta[0, :-10].norm() < 1e-12  # all but the output biases
+    assert not torch.equal(escape._direction(5, 0), escape._direction(5, 1))
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------

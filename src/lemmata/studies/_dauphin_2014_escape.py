@@ -1,7 +1,7 @@
 """Three methods near a saddle of a small network in `dauphin_2014`: who falls in, who leaves, and when.
 
-The saddle is that of the largest loss that Newton-MR finds from small weights: all hidden units near 0, certified. A
-member starts at 1e-3 and at `nearer` from it, in one random direction of its seed. It has escaped where the loss is
+The saddle is the point where all hidden units are 0 and the output biases are what is best then, certified. A member
+starts at 1e-3 and at `nearer` from it, in one random direction of its seed. It has escaped where the loss is
 `LEFT` times the saddle's. Near the saddle the most negative eigenvalue decides: to come from 1e-6 to where it would
 have started from 1e-3,
 
@@ -21,12 +21,13 @@ from torch import Tensor
 
 from lemmata.landscape import critical
 from lemmata.objective import Objective
-from lemmata.studies._dauphin_2014_network import Network, objective, random_weights
+from lemmata.studies._dauphin_2014_network import Network, objective, seed_of
 from lemmata.studies._dauphin_2014_newton import Method, descend
 from lemmata.study import Curve, Measurements
 
 LEFT = 0.99
 NEAR = 1e-3
+DIRECTION = 100  # purpose of a stream
 
 
 class Escape(Network):
@@ -58,11 +59,12 @@ def escape(configs: Sequence[Escape]) -> list[Measurements]:
 
 
 def stationary(config: Network, L: Objective) -> critical.CriticalPoints:
-    """The critical point of the largest loss that small weights lead to: the same for every seed."""
-    small = random_weights(config, torch.full((4,), 0.05, dtype=torch.float64), torch.Generator().manual_seed(0))
-    found = critical.search(L, small, tolerance=1e-8, steps=60)
-    found = found.at(found.critical)
-    return found.at(found.loss.argmax()[None])
+    """The critical point that one step of Newton's method from 0 ends at, the same for every seed.
+
+    At 0 the Hessian does not couple the output biases to other weights, and only their gradient is not 0. For a linear
+    model, whose loss is quadratic, the point is its minimum.
+    """
+    return critical.polish(L, torch.zeros(1, L.size, dtype=torch.float64), tolerance=1e-8)
 
 
 def largest_curvature(saddle: critical.CriticalPoints) -> float:
@@ -71,7 +73,7 @@ def largest_curvature(saddle: critical.CriticalPoints) -> float:
 
 
 def _direction(size: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, 1]).generate_state(1)[0]))
+    generator = torch.Generator().manual_seed(seed_of(seed, DIRECTION))
     drawn = torch.randn(size, generator=generator, dtype=torch.float64)
     return drawn / drawn.norm()
 

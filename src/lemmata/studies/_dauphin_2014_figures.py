@@ -23,9 +23,9 @@ def index_against_loss(table) -> Figure:
     return Figure(
         name="index-against-loss",
         title="The higher the loss of a critical point, the more directions lead down",
-        caption="Left: share of negative eigenvalues at every critical point found from the starts of any seed, all "
-        "certified. Right: distribution of the eigenvalues at the lowest, the middle and the highest of them; what is "
-        "left of 0 leads down.",
+        caption="Left: share of negative eigenvalues at every critical point found from the starts of any seed, and "
+        "of smaller networks. Right: distribution of the eigenvalues at the lowest, the middle and the highest of "
+        "them; what is left of 0 leads down.",
         panels=[
             Panel(x=Axis(label="loss"), y=Axis(label="index: share of negative eigenvalues"), series=scatter),
             Panel(

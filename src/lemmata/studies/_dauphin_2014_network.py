@@ -7,6 +7,7 @@ without it the lowest ones lie at infinity, where units saturate, and Newton's m
 units (`hidden` 0) the model is linear and L is strictly convex.
 """
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -18,6 +19,7 @@ from lemmata.objective import Objective
 from lemmata.study import Config
 
 CLASSES = 10
+FRESH = 10_000  # added to every seed: what was chosen was chosen on streams without it
 
 
 class Network(Config):
@@ -32,7 +34,7 @@ class Network(Config):
 def objective(config: Network) -> Objective:
     """L as a function of theta (P,), float64."""
     whole = data.load("mnist-5k")
-    rows = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[: config.n]
+    rows = torch.randperm(len(whole), generator=torch.Generator().manual_seed(FRESH))[: config.n]
     x = adaptive_avg_pool2d(whole.x[rows], config.side).flatten(1).double()
     x = (x - x.mean(0)) / x.std()
     y = one_hot(whole.y[rows], CLASSES).double()
@@ -48,6 +50,11 @@ def objective(config: Network) -> Objective:
         return 0.5 * (z - y).square().sum(1).mean() + 0.5 * config.decay * theta.square().sum()
 
     return critical.function(loss, sum(rows * columns for rows, columns in shapes))
+
+
+def seed_of(seed: int, purpose: int) -> int:
+    """A seed for one purpose of the study, independent of those for the others."""
+    return int(np.random.SeedSequence([FRESH + seed, purpose]).generate_state(1)[0])
 
 
 def layers(config: Network) -> list[tuple[int, int]]:

@@ -7,6 +7,10 @@ gradient of 1e-12, where the spectrum gives the index. What did not arrive, and 
 
 All members of a block are searched in one call. `counted` says which end points are counted: critical points, all end
 points, or critical points with the indices of others.
+
+Ranks are correlated twice: over the points that a search of the whole network *reached*, and over all. Minima of
+smaller networks have as many units at 0 as are missing, and each such unit adds as many negative eigenvalues as the
+covariance of inputs and residuals has singular values above the decay; so that of these points more is said by theory.
 """
 
 from collections.abc import Sequence
@@ -19,12 +23,13 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from lemmata.landscape import critical
-from lemmata.studies._dauphin_2014_network import Network, layers, objective, random_weights
+from lemmata.studies._dauphin_2014_network import Network, layers, objective, random_weights, seed_of
 from lemmata.study import Measurements
 
 CRITICAL = 1e-8  # gradient norm; those that reach it are polished further
 SIZES = (0.3, 2.0)  # of initial weights, evenly spaced in the logarithm
 SAME = 9  # decimals of the loss in which two points agree that differ by a symmetry only
+SHUFFLE = 101  # purpose of a stream; starts have those from 0 on
 QUANTILES = np.linspace(0, 1, 41)
 
 
@@ -56,7 +61,7 @@ def smaller_minima(config: Points, seeds: Sequence[int]) -> Tensor:
     for off in range(max(1, config.hidden)):
         own = config.model_copy(update={"hidden": config.hidden - off})
         starts = torch.cat([random_starts(own, seed, 1 + off, each) for seed in seeds])
-        minima = critical.search(objective(own), starts, method="trust_region", tolerance=CRITICAL)
+        minima = critical.search(objective(own), starts, method="trust_region", tolerance=CRITICAL, certify=False)
         found.append(embedded(config, minima.theta, off).view(len(seeds), each, -1))
     if config.hidden:  # without any unit there are the output biases, of which polishing is one linear solve
         found.append(torch.zeros_like(found[0][:, :1]))
@@ -65,7 +70,7 @@ def smaller_minima(config: Points, seeds: Sequence[int]) -> Tensor:
 
 def random_starts(config: Points, seed: int, purpose: int, count: int) -> Tensor:
     """Starts of a seed for one purpose: (count, P)."""
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0]))
+    generator = torch.Generator().manual_seed(seed_of(seed, purpose))
     return random_weights(config, torch.from_numpy(np.geomspace(*SIZES, count)), generator)
 
 
@@ -88,26 +93,39 @@ def embedded(config: Points, theta: Tensor, off: int) -> Tensor:
 def _described(config: Points, found: list[critical.CriticalPoints]) -> Measurements:
     """What the points of a member say: of all of them, or of those that are critical."""
     end = [points if config.counted == "all" else points.at(points.critical) for points in found]
-    loss, index, gradient, certified, spectra = (
+    loss, index, gradient, distance, spectra = (
         np.concatenate([getattr(points, name).numpy() for points in end])
         for name in ("loss", "index", "gradient_norm", "distance", "eigenvalues")
     )
+    reached = np.concatenate([(points.critical | (config.counted == "all")).numpy() for points in found])
+    reached = _searched(config, found)[reached]
     first = np.unique(loss.round(SAME), return_index=True)[1]  # units permuted, or with both signs turned: one point
-    loss, index, gradient, certified, spectra = (each[first] for each in (loss, index, gradient, certified, spectra))
+    loss, index, gradient, distance, spectra, reached = (
+        each[first] for each in (loss, index, gradient, distance, spectra, reached)
+    )
     if config.counted == "shuffled":
-        order = np.random.default_rng(config.seed).permutation(len(index))
+        order = np.random.default_rng(seed_of(config.seed, SHUFFLE)).permutation(len(index))
         index, spectra = index[order], spectra[order]
     return Measurements.of(
         count=len(loss),
         share=sum(int(points.critical.sum()) for points in found) / sum(map(len, found)),
         rank_of_index=rank_correlation(loss, index),
         rank_of_spectrum=rank_correlation(loss, spectra.mean(1)),
+        reached=reached.sum(),
+        rank_of_index_reached=rank_correlation(loss[reached], index[reached]),
+        rank_of_spectrum_reached=rank_correlation(loss[reached], spectra[reached].mean(1)),
         worst_gradient=gradient.max(),
-        certified=np.isfinite(certified).mean(),
+        worst_distance=distance.max(),
         losses=loss,
         indices=index,
         spectra=np.quantile(spectra, QUANTILES, axis=1).T,
     )
+
+
+def _searched(config: Points, found: list[critical.CriticalPoints]) -> np.ndarray:
+    """Which end points (M,) a search of the whole network led to: all of Newton-MR, and its own minima."""
+    own = np.arange(len(found[1])) < max(1, config.starts // (config.hidden + 1))
+    return np.concatenate([np.ones(len(found[0]), dtype=bool), own])
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:

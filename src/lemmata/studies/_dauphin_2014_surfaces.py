@@ -16,12 +16,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lemmata.studies._dauphin_2014_network import seed_of
 from lemmata.studies._dauphin_2014_newton import Method, newton_step
 from lemmata.study import Config, Curve, Measurements
 
 AWAY = 1.0  # the distance at which a method counts as escaped
 STEPS, SHORT = 20_000, 60  # at most, of gradient descent and of the others
 DRAWN = 60  # steps that are kept of a path
+ANGLE = 102  # purpose of a stream
 
 
 class Surface(Config):
@@ -36,8 +38,8 @@ class Surface(Config):
 def follow(configs: Sequence[Surface]) -> list[Measurements]:
     """Follow the method from the starts of all members of the block at once, until all are away or out of steps."""
     config = configs[0]
-    angles = np.array([0.1 + 0.8 * np.random.default_rng(member.seed).random() for member in configs]) * np.pi / 2
-    at = config.start * torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], 1))  # off the axes
+    angles = np.array([angle(member.seed) for member in configs])
+    at = config.start * torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], 1))
     path = [at]
     for _ in range(STEPS if config.method == "gradient" else SHORT):
         away = at.norm(dim=1) >= AWAY
@@ -46,6 +48,11 @@ def follow(configs: Sequence[Surface]) -> list[Measurements]:
         at = torch.where(away[:, None], at, at + step(config, at))  # who is away stays there: x^3 has no bottom
         path.append(at)
     return [_described(config, own) for own in torch.stack(path, 1).numpy()]
+
+
+def angle(seed: int) -> float:
+    """The direction in which a seed starts, in radians, off the axes."""
+    return (0.1 + 0.8 * np.random.default_rng(seed_of(seed, ANGLE)).random()) * np.pi / 2
 
 
 def _described(config: Surface, path: np.ndarray) -> Measurements:
