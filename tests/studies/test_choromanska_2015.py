@@ -213,6 +213,8 @@ def test_networks_of_a_seed_share_the_digits_and_nothing_else():
     assert torch.equal(y[0], y[2])
     assert not torch.equal(x[0], x[3])
     assert not (x[0][:, None] == x_test[0]).all(-1).any()
+    _, _, other, _ = networks.digits(config, [2])
+    assert not (x_test[0][:, None] == other[0]).all(-1).any()
     weights = [networks.stream(1, "weights", 3, i).initial_seed() for i in range(3)]
     assert len(set(weights)) == 3
 

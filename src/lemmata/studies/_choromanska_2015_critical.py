@@ -46,7 +46,7 @@ def count_points(configs: Sequence[Points]) -> list[Measurements]:
 
 def _counted(config: Points) -> Measurements:
     N, p = config.units, config.degree
-    random = np.random.default_rng([config.seed, N, p])
+    random = np.random.default_rng([theory.FRESH + config.seed, N, p])
     S = symmetric(random.standard_normal((config.draws, *(N,) * p)))
     found, complete = directions(S, random)
     for _ in range(ATTEMPTS):
@@ -80,7 +80,7 @@ def _counted(config: Points) -> Measurements:
 @cache
 def _expected(N: int, p: int) -> theory.Layers:
     """What the theory expects: its own means, from random numbers of its own, the same for every seed."""
-    return theory.layers(N, p, matrices=MATRICES, random=np.random.default_rng(0))
+    return theory.layers(N, p, matrices=MATRICES, random=np.random.default_rng(theory.FRESH - 1))
 
 
 def _lower_half(off: np.ndarray) -> float:
@@ -92,7 +92,7 @@ def weigh_minima(configs: Sequence[Band]) -> list[Measurements]:
     """The energies of minima of each member, and the share of them above the edge."""
     measured = []
     for config in configs:
-        random = np.random.default_rng([config.seed, config.units, config.degree])
+        random = np.random.default_rng([theory.FRESH + config.seed, config.units, config.degree])
         energy, weight = theory.minima(config.units, config.degree, matrices=config.matrices, random=random)
         edge = -theory.threshold(config.degree) + config.widened
         measured.append(

@@ -37,7 +37,7 @@ def find_minima(configs: Sequence[Descents]) -> list[Measurements]:
 
 def _found(config: Descents) -> Measurements:
     N = config.units
-    random = np.random.default_rng([config.seed, N])
+    random = np.random.default_rng([theory.FRESH + config.seed, N])
     S = hamiltonian(config, random)
     start = torch.from_numpy(random.standard_normal((config.starts, N))).float()
     s, energy, steps = descend(S, start)

@@ -21,6 +21,8 @@ from math import log, pi, sqrt
 
 import numpy as np
 
+FRESH = 10_000  # added to every seed of the study: what was chosen was chosen on streams without it
+
 
 def threshold(p: int) -> float:
     """E_inf: critical points of any finite index have energies -E_inf N or below, as N grows.

@@ -32,14 +32,16 @@ four of the seeds, with ratios of 2 and 1.15 (4 and 64 units), and shares of 0.8
 ones are there was first asked of every seed, which eight of eight passed, one by 1.508; but a probability that is not 0
 is a statement of the mean. Two claims on a fall had no least size at first, so that controls in which nothing falls
 could not be refuted: decorrelation (now 0.1 at least) and energies (now to a half). The margins of counts are a tenth.
-From 16 units on there are no poor minima here; so the widths begin at 4.
+From 16 units on there are no poor minima here; so the widths begin at 4. All this was seen on other random streams than
+those of the verdicts, an offset being added to every seed; the digits themselves are the same 5,000.
 
 Deviations. Fewer digits and networks than the paper's; the cube of initial weights is centred. Places are named in
 words, except for the abstract: the paper's own numbering was not at hand, and its numbers are not shown. Left out:
 simulated annealing, and the Hessians of trained networks.
 
-Seeds are independent draws of split, weights, batches, Hamiltonians and random matrices; the widths of a seed share
-its split.
+Seeds are independent draws of training digits, weights, batches, Hamiltonians and random matrices, and test on disjoint
+fifths of the digits; the widths of a seed share its digits. What the theory expects of layers is a mean over 20,000
+random matrices, the same for all seeds, and a ratio of means, as is what a seed measures on its 25 Hamiltonians.
 """
 
 import math
@@ -80,10 +82,10 @@ networks = study.experiment(
     "networks",
     config=Networks,
     sweep={"width": [4, 8, 16, 32, 64]},
-    seeds={"smoke": 2, "laptop": 6, "paper": 5},
+    seeds={"smoke": 2, "laptop": 5, "paper": 5},
     scales={
         "smoke": {"width": [4, 16, 64], "nets": 8, "n": 200, "n_test": 200, "batch": 10, "epochs": 20},
-        "paper": {"data": "mnist", "width": [4, 25, 50, 64, 100, 250, 500], "nets": 1000, "n": 59_000, "n_test": 10_000,
+        "paper": {"data": "mnist", "width": [4, 25, 50, 64, 100, 250, 500], "nets": 1000, "n": 56_000, "n_test": 10_000,
                   "epochs": 200},
     },
     vectorised=("seed", "measured"),
