@@ -142,8 +142,12 @@ def test_figures_are_drawn(smoke):
 
 @pytest.mark.slow
 def test_every_claim_at_laptop_scale(tmp_path):
+    """Six seeds leave one control open: with fixed statistics the ratio is 0.65 (0.498 to 0.804), claimed below 0.5."""
     found = laboratory.run(ghorbani.study, scale="laptop", store=tmp_path)
     for verdict in found.verdicts:
-        expected = Outcome.REPRODUCED
+        still_open = verdict.claim.name == "outliers-almost-absent"
+        expected = Outcome.INCONCLUSIVE if still_open else Outcome.REPRODUCED
         assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+        for control in verdict.controls:
+            opened = still_open and "fixed statistics" in control.control.statement
+            assert control.outcome is (ControlOutcome.UNDECIDED if opened else ControlOutcome.REFUTED), verdict.claim.name
