@@ -209,6 +209,34 @@ def test_the_saddle_is_one():
     assert not torch.equal(escape._direction(5, 0), escape._direction(5, 1))
 
 
+def test_predictions_hold_for_paths_that_grow_at_the_rate_of_the_lowest_eigenvalue():
+    """Made-up losses whose drop grows by 1 + |lambda_min| / lambda_max a step, from 1e-3 and from 1e-6; rounding."""
+    config = escape.Escape(hidden=1, side=2, n=20, steps=30)
+    saddle = escape.stationary(config, network.objective(config))
+    height, lowest = float(saddle.loss[0]), float(saddle.eigenvalues[0, 0])
+    rate = 1 - lowest / float(saddle.eigenvalues[0].max())
+    later = math.log(1000) / math.log(rate)
+    times = np.arange(30 + math.ceil(2 * later))[:, None] - np.array([20.3, 20.3 + later])
+    found = escape._measured(config, height * (1 - 0.01 * rate**times), np.exp(times), saddle).scalars
+    assert found["escape"] == pytest.approx(20.3)
+    assert found["extra"] == pytest.approx(later)
+    assert found["extra_over_predicted"] == pytest.approx(1.0)
+    assert found["final_distance"] == pytest.approx(math.exp(30 - 20.3))
+    assert found["height"] == height
+
+
+def test_one_saddle_free_step_doubles_what_is_concave_and_removes_the_rest():
+    """Distance after a step from 1e-3: twice the part of the start along negative eigenvalues, to the square, 1e-5."""
+    config = escape.Escape(hidden=1, side=2, n=20, seed=3, steps=1, method="saddle-free")
+    L = network.objective(config)
+    saddle = escape.stationary(config, L)
+    values, vectors = torch.linalg.eigh(newton.hessians(L, saddle.theta)[0])
+    along = vectors.T @ escape._direction(L.size, 3)
+    expected = 2e-3 * float(along[values < 0].norm())
+    assert expected > 5e-4
+    assert escape.escape([config])[0].scalars["final_distance"] == pytest.approx(expected, abs=1e-5)
+
+
 # ---- verdicts --------------------------------------------------------------------------------------------------------
 
 CLAIMS = [claim.name for claim in dauphin.study.claims]
