@@ -10,6 +10,7 @@ experiments have one member a block gains nothing here, and says 1.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from itertools import groupby
 from statistics import mean
@@ -33,10 +34,20 @@ def spread(things: Sequence[Any], count: int) -> Sequence[Any]:
     return [things[round(i * (len(things) - 1) / max(count - 1, 1))] for i in range(count)]
 
 
+def forget() -> None:
+    """Empty the caches of the studies: what one call trained for the next, a call of its own would train again."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("lemmata.studies."):
+            for kept in vars(module).values():
+                if hasattr(kept, "cache_clear"):
+                    kept.cache_clear()
+
+
 def seconds(study: Study, experiment: str, configs: Sequence[Any]) -> float:
     """Processor time of one call of the trial function."""
     function = study.experiments[experiment].trial_function
     assert function is not None
+    forget()
     start = machine.clock()
     function(configs)
     return machine.clock() - start
