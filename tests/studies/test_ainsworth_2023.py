@@ -6,12 +6,13 @@ import torch
 from torch.nn import functional
 
 from lemmata import laboratory
+from lemmata.errors import InvalidInput
 from lemmata.figures import static
 from lemmata.landscape import permutation
 from lemmata.studies import _ainsworth_2023_merging as merging
 from lemmata.studies import ainsworth_2023 as ainsworth
 from lemmata.studies._ainsworth_2023_merging import Many, Merging, merge, merge_many
-from lemmata.studies._rebasin_networks import seed_of, trained
+from lemmata.studies._rebasin_networks import apart, seed_of, trained
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
@@ -70,6 +71,18 @@ def test_more_digits_go_on_from_fewer():
     assert all(torch.equal(t, own.initial[0][name]) for name, t in before.states[0].items())
 
 
+def test_seeds_test_on_digits_of_their_own():
+    """Eight test sets of 600 of 5,000 digits: no digit twice, none in its own training set, other orders after them."""
+    rows = [apart(5000, 4000, 600, seed) for seed in range(9)]
+    assert len(set(torch.cat([test for _, test in rows[:8]]).tolist())) == 8 * 600
+    assert all(
+        not set(train.tolist()) & set(test.tolist()) and len(set(train.tolist())) == 4000 for train, test in rows
+    )
+    assert 0 < len(set(rows[8][1].tolist()) & set(rows[0][1].tolist())) < 600
+    with pytest.raises(InvalidInput, match="5000"):
+        apart(5000, 4500, 600, 0)
+
+
 def test_three_networks():
     joint, pairs, random = merge_many([Many.build({**TINY, "matching": m}) for m in ("joint", "pairs", "random")])
     assert joint.scalars["consistent"] == 1.0
@@ -77,6 +90,7 @@ def test_three_networks():
     assert random.scalars["consistent"] < 0.5
     assert joint.scalars["mean"] == pairs.scalars["mean"] == random.scalars["mean"]
     assert joint.scalars["merged"] < random.scalars["merged"]
+    assert joint.scalars["between_others"] < random.scalars["between_others"]
 
 
 def test_repair_with_the_statistics_of_other_orders_is_another():

@@ -42,7 +42,7 @@ class Merging(Pair):
         "exchanged, by the weights before training",
     )
     copied: bool = Field(default=False, description="whether the second network is the first one in a random order")
-    steps: int = Field(default=30, ge=1, description="steps of the straight-through estimator")
+    steps: int = Field(default=20, ge=1, description="steps of the straight-through estimator")
     repaired: bool = Field(default=False, description="whether the midpoint's activations are corrected (REPAIR)")
     mixed: bool = Field(default=False, description="whether REPAIR is given the ends in other orders of their neurons")
 

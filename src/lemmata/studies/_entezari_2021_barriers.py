@@ -17,10 +17,12 @@ class Barrier(Pair):
     """The line between two networks."""
 
     n: int = Field(default=1000, ge=1, description="training digits")
+    n_test: int = Field(default=800, ge=1, description="test digits")
     depth: int = Field(default=1, ge=1, description="hidden layers")
     presented: int = Field(default=20_000, ge=0, description="digits seen in training, each as often as the others")
     step_size: float = Field(default=0.05, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
+    points: int = Field(default=11, ge=3, description="points on a line")
     narrow: int = Field(default=1, ge=1, description="what the width is divided by")
     other: Literal["independent", "permuted"] = Field(
         default="independent", description="the second network: trained by itself, or the first in another order"

@@ -12,7 +12,7 @@ Experiments.
 
     pairs     perceptrons with three hidden layers, 8 to 128 neurons each, on 4,000 digits of 14x14 pixels, He's initial
               weights, momentum 0.9, weight decay 0.001, a constant step of 0.1 in batches of 50, 10 epochs; the line on
-              1,000 of the training digits, and on 1,000 test digits
+              1,000 of the training digits, and on 600 test digits
     training  pairs of 64 neurons a layer, after 500 to 40,000 digits were seen
     many      three networks of 128 neurons a layer, brought into one order (MergeMany), and averaged
     repair    pairs with four layers of 32 neurons, after 24,000 digits; REPAIR of the midpoint
@@ -22,23 +22,35 @@ a plot of the loss. "Better than the ends" is the loss of the middle of the line
 below zero; two networks of one law differ by chance, and the better of them is no law of its own). A barrier is the
 largest height on the line, and cannot be negative.
 
-Deviations: small images, 4,000 of them, networks a quarter as wide as the paper's of 3 x 512; no ResNets.
+Deviations: small images, 4,000 of them, networks a quarter as wide as the paper's of 3 x 512; no ResNets: what the
+paper shows of ResNet-20 by width is asked of perceptrons.
 
-Chosen in pilots on other seeds. Gradient descent at a step of 0.1, where matching leaves nothing; it is not so for any
-training: Adam at 0.001 without weight decay leaves a barrier (claim "adam", added then), and so do smaller steps that
-are not compensated by longer training. What a large constant step leaves in the weights is noise, which an average of
-two networks halves; part of what merging gains is of this kind. The claim on REPAIR was put where it has something to
-do; with six layers of 32 neurons it made one pair in three worse.
+What these claims owe to outcomes. Settings and claims were changed after outcomes had been seen, some of them several
+times, on the random streams of seeds counted from 0. The verdicts are of streams that nothing was tried on (seeds count
+from 7,340,000), with test digits that no two pairs of an experiment share. Changed before that:
 
-Changed after a first run of these seeds. The largest width (128, not 256), for time. The midpoint is compared with
-the mean of the ends: with the better one of two it was left open (-0.034 +- 0.035 nats at width 256).
-Straight-through matching is taken at width 128: at 64 it was left open (-0.02 +- 0.05 nats). Of the mean of three
-only that it is as good as the networks is claimed: that it is better was left open (-0.02 +- 0.02 nats). Two trends
-became contrasts of their ends, since zeros are ranked by noise: over widths rho was -0.90 and left open against -0.8,
-over the course of training -0.94 and left open against -0.9. Seeds were raised from 6 to 8, and REPAIR got an
-experiment with 16.
+    training      a step of 0.1, where matching leaves nothing: smaller steps leave a barrier, if longer training does
+                  not make up for them. What a large constant step leaves in the weights is noise, which an average of
+                  two networks halves; part of what merging gains is of this kind
+    widths        128 the largest, not 256, for time; straight-through matching at 128, as it was open at 64
+    ends          the midpoint is compared with the mean of the ends: with the better one it was open (-0.034 +- 0.035)
+    three merged  as good as the networks: that the mean is better was open at first. 20,000 digits were tried, and
+                  40,000 put back
+    trends        contrasts of their ends, as zeros are ranked by noise (over widths rho = -0.90, in training -0.94,
+                  left open against -0.8 and -0.9); that in training got its tenth when its control came out undecided
+    adam          says that there are trainings after which matching leaves a barrier: the third of its kind, after one
+                  on an annealed step and one on small steps
+    four passes   are enough for no barrier: took the place of a claim that four passes gain 99 % of the objective
+    middle        the peak before matching; the best point of the matched line was tried first
+    REPAIR        put where it has something to do, with 16 seeds of its own: with six layers it made one pair in three
+                  worse
+    seeds, steps  8 pairs, not 6 (three networks again 6); the straight-through estimator takes 20 steps, not 60 or 30
 
-Seeds are independent draws of the split, of all networks, their batches and permutations: no two pairs share a network.
+That orders found together close a cycle holds by construction and is tested as such; the claim on the two others of
+three networks stands in its place, and had not been looked at.
+
+Seeds are independent draws of the split, of all networks, their batches and permutations: no two pairs of an experiment
+share a network.
 """
 
 from lemmata.studies import _ainsworth_2023_figures as figures
@@ -106,19 +118,19 @@ pairs.claim(
 )  # fmt: skip
 
 pairs.claim(
-    "the midpoint is better than the ends, by the test loss",
+    "the midpoint is better than the mean of the ends, by the test loss",
     name="midpoint-better",
     where="figure of MNIST perceptrons (weight matching)",
     kind=value(of="height_test", null=0.0),
     select={**WIDE, **PLAIN, "matching": "weights"},
-    quoted="better than the ends", within=(-INF, 0.0),
+    quoted="better than the ends (read as: than their mean)", within=(-INF, 0.0),
 ).control("a random order", matching="random").control(
     "the order that matches the weights before training", matching="initial"
 )  # fmt: skip
 
 for claim, of, region, words in (
     ("ste-zero-barrier", "barrier_test", (-INF, ZERO), "there is no barrier"),
-    ("ste-midpoint-better", "height_test", (-INF, 0.0), "the midpoint is better than the ends"),
+    ("ste-midpoint-better", "height_test", (-INF, 0.0), "the midpoint is better than the mean of the ends"),
 ):
     pairs.claim(
         f"after straight-through matching {words}",
@@ -126,17 +138,20 @@ for claim, of, region, words in (
         where="figure of MNIST perceptrons (straight-through estimator)",
         kind=value(of=of, null=0.0 if of == "height_test" else None),
         select={**WIDE, **PLAIN, "matching": "straight-through"},
-        quoted="zero (read as: at most 2 % of ln 10)" if of == "barrier_test" else "better than the ends",
+        quoted="zero (read as: at most 2 % of ln 10)" if of == "barrier_test" else "better than the ends (their mean)",
         within=region,
+        note="It starts from weight matching and keeps the best order by the loss on training digits: on those it "
+        "cannot be worse, on test digits it can.",
     ).control("a random order", matching="random")  # fmt: skip
 
 pairs.claim(
-    "at a sixteenth of the width a barrier is left",
+    "perceptrons of a sixteenth of the width have a barrier left",
     name="wide-only",
     where="figure of ResNet-20 by width",
     kind=difference(of="barrier_test", over="width", between=(8, 128)),
     select={"width": [8, 128], "depth": 3, "optimiser": "momentum", **PLAIN, "matching": "weights"},
     quoted="zero at 32 times the width, not at 1 (read as: lower by 2 % of ln 10 at least)", within=(-INF, -ZERO),
+    note="In the paper this is of ResNet-20 on CIFAR-10.",
 ).control("a random order", matching="random")  # fmt: skip
 
 pairs.claim(
@@ -231,7 +246,7 @@ many = study.experiment(
     "many",
     config=Many,
     sweep={"matching": ["joint", "pairs"]},
-    seeds={"smoke": 2, "laptop": 8, "paper": 10},
+    seeds={"smoke": 2, "laptop": 6, "paper": 10},
     scales={
         "smoke": {"n": 300, "n_test": 100, "measured": 200, "presented": 900, "pool": 4, "width": 16},
         "paper": {"data": "mnist", "n": 60_000, "n_test": 10_000, "pool": 1, "presented": 6_000_000, "width": 512},
@@ -253,20 +268,20 @@ many.claim(
 ).control("random orders", matching="random")  # fmt: skip
 
 many.claim(
-    "orders found together agree around a cycle of three networks",
-    name="cycle",
+    "three networks in one order: between the two that are not the first the middle of the line is as good as its ends",
+    name="two-others",
     where="Algorithm 3 (MergeMany): one order for all",
-    kind=exact(of="consistent", at_least=1.0),
+    kind=value(of="between_others"),
     select={"matching": "joint"},
-    quoted="by construction",
-).control("matched pair by pair", matching="pairs")
+    quoted="zero (read as: at most 2 % of ln 10)", within=(-INF, ZERO),
+).control("random orders", matching="random")  # fmt: skip
 
 # ---- REPAIR ----------------------------------------------------------------------------------------------------------
 
 repairing = study.experiment(
     "repair",
     config=Merging,
-    sweep={"width": [32], "depth": [4], "presented": [24_000], "repaired": [False, True]},
+    sweep={"width": [32], "depth": [4], "presented": [24_000], "n_test": [300], "repaired": [False, True]},
     seeds={"smoke": 2, "laptop": 16},
     scales={"smoke": {"n": 300, "n_test": 100, "measured": 200, "presented": 900, "pool": 4, "points": 5}},
     vectorised=("seed", "matching", "repaired", "mixed"),

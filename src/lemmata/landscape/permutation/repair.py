@@ -159,7 +159,7 @@ def _correct(model: nn.Module, layers: Sequence[str], target: Mapping[str, Momen
         nonlocal constant
         sums = Sums()
         sums.add(as_channels(layer, output))
-        scale, shift, still = _affine(sums.moments(), target[name])
+        scale, shift, still = _affine(sums.moments(), target[name], _rounding(layer))
         constant += still
         _fold(layer, scale, shift)
         shape = [1] * output.ndim
@@ -171,19 +171,27 @@ def _correct(model: nn.Module, layers: Sequence[str], target: Mapping[str, Momen
             model(batches[0][0])
         return constant
     for name in layers:
-        scale, shift, still = _affine(moments(model, [name], batches)[name], target[name])
+        layer = model.get_submodule(name)
+        scale, shift, still = _affine(moments(model, [name], batches)[name], target[name], _rounding(layer))
         constant += still
-        _fold(model.get_submodule(name), scale, shift)
+        _fold(layer, scale, shift)
     return constant
 
 
-def _affine(own: Moments, target: Moments) -> tuple[Tensor, Tensor, int]:
-    """Scale and shift that map one mean and deviation to another; how many channels have no deviation to scale."""
-    still = own.deviation <= 1e-9 * (own.mean.abs() + target.deviation) + torch.finfo(torch.float64).tiny
+def _affine(own: Moments, target: Moments, rounding: float) -> tuple[Tensor, Tensor, int]:
+    """Scale and shift that map one mean and deviation to another; how many channels have no deviation to scale.
+
+    `rounding` is that of the activations: a deviation of its size, relative to the mean or to what is wanted, is noise.
+    """
+    still = own.deviation <= 16 * rounding * (own.mean.abs() + target.deviation) + torch.finfo(torch.float64).tiny
     scale = torch.where(
         still, torch.ones_like(own.deviation), target.deviation / torch.where(still, 1.0, own.deviation)
     )
     return scale, target.mean - scale * own.mean, int(still.sum())
+
+
+def _rounding(layer: nn.Module) -> float:
+    return max(torch.finfo(tensor.dtype).eps for tensor in layer.state_dict().values() if tensor.is_floating_point())
 
 
 def _fold(layer: Any, scale: Tensor, shift: Tensor) -> None:

@@ -211,5 +211,6 @@ def _search(
     norms = [sum(float(side[n].double().square().sum()) for n in midpoint.names) ** 0.5 for side in (a, b)]
     return StraightThrough(
         permutations=kept.permutations, state=kept.state, objective=np.array(objective), largest=norms[0] * norms[1],
-        passes=passes, converged=changed < steps - steps // 4, spec=spec, loss=np.array(losses), best=np.array(best),
+        passes=passes, converged=changed < steps - max(1, steps // 4), spec=spec,
+        loss=np.array(losses), best=np.array(best),
     )  # fmt: skip
