@@ -5,6 +5,7 @@ A student's parameters are one vector, the flattened W followed by the outputs w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,7 +30,8 @@ def by_compiled_steps(problem: TeacherStudent, neurons: int, step: float) -> Adv
     series = steps.arcsine_series()
 
     def advance(theta: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        starts, lanes = len(theta), steps.LANES
+        starts = len(theta)
+        lanes = min(steps.LANES, max(2, 2 ** math.ceil(math.log2(starts))))  # the last few need no full block
         padded = torch.cat([theta, theta[:1].expand(-starts % lanes, -1)])
         blocks = padded.reshape(-1, lanes, neurons, problem.dimension).permute(0, 2, 3, 1).numpy().copy()
         norms = np.empty((len(blocks), lanes))

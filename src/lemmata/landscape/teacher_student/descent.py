@@ -27,6 +27,7 @@ from lemmata.landscape.teacher_student.problem import TeacherStudent
 
 CHUNK = 100  # steps between looks at who has arrived
 FIRST_TRY = 1e-6  # the gradient norm at which Newton is tried first, and after each failure at a tenth
+SLOW, LARGE = 2000, 1e-3  # who is still on the way then, and below that norm, is tried too, at each doubling
 ZERO = 1e-7  # a loss that is one of a global minimum on a continuum
 Progress = Callable[[int, int], None]
 
@@ -88,6 +89,7 @@ class _Run:
         nothing = theta.new_full((len(theta),), torch.nan)
         self.lowest, self.highest, self.distance = nothing.clone(), nothing.clone(), torch.zeros_like(nothing)
         self.next_try = torch.full_like(nothing, FIRST_TRY)
+        self.taken = 0
         self.converged = torch.zeros(len(theta), dtype=torch.bool, device=theta.device)
         self.proved, self.steps = self.converged.clone(), torch.zeros_like(self.active)
 
@@ -99,11 +101,18 @@ class _Run:
         arrived = (norms <= self.tolerance) | ~norms.isfinite() | self._at_zero(moved, norms)
         self.converged[self.active[arrived & norms.isfinite()]] = True
         if self.newton:
-            trying = ~arrived & (norms <= self.next_try[self.active])
+            due = norms <= self.next_try[self.active]
+            trying = ~arrived & (due | ((norms <= LARGE) & self._doubled(count)))
             arrived[trying] = self._polish(self.active[trying])
-            self.next_try[self.active[trying]] = norms[trying] / 10
+            self.next_try[self.active[trying & due]] = norms[trying & due] / 10
         self.active = self.active[~arrived]
         return bool(len(self.active))
+
+    def _doubled(self, count: int) -> bool:
+        """Whether the steps so far have just passed 2000, 4000, 8000, ...; all who are active have taken as many."""
+        self.taken += count
+        before, now = ((self.taken - less) // SLOW for less in (count, 0))
+        return now.bit_length() > before.bit_length()
 
     def _at_zero(self, theta: Tensor, norms: Tensor) -> Tensor:
         """Whether students with more neurons than their teacher fit it: descent creeps along a continuum there."""
