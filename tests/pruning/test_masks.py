@@ -186,3 +186,27 @@ def test_a_permuted_mask_keeps_as_many_in_each_layer_or_in_all_and_its_places_ar
             expected = 4000 / 6
             chi = ((counts - expected) ** 2 / expected).sum() / (1 - 2 / 6) * 5 / 6
             assert chi < 25.7
+
+
+def test_a_layer_that_is_empty_stays_empty():
+    masks = {"w": torch.tensor([[False, False], [True, True]])}
+    for scope in ("layer", "global"):
+        left = pruning.smallest_pruned({"w": torch.ones(2, 2)}, masks, share=0.9, times=3, scope=scope)
+        assert left["w"].tolist() == [[False, False], [True, False]]
+
+
+def test_a_mask_of_a_weight_that_two_layers_share_is_refused():
+    """One of them is an embedding, so that neither is pruned by itself; a mask of it would be one layer's only."""
+    tied = nn.Sequential(nn.Embedding(4, 3), nn.Linear(3, 4, bias=False), nn.Linear(4, 2))
+    tied[1].weight = tied[0].weight
+    assert pruning.prunable(tied) == ("2.weight",)
+    with pytest.raises(InvalidInput, match="one tensor"):
+        pruning.masked(tied, {"0.weight": torch.zeros(4, 3, dtype=torch.bool)})
+
+
+def test_frozen_weights_are_not_pruned_and_stay_frozen():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    net[0].weight.requires_grad_(False)
+    assert pruning.prunable(net) == ("1.weight",)
+    sparse = pruning.plain(pruning.masked(net, {"0.weight": torch.eye(3, dtype=torch.bool)}))
+    assert not sparse[0].weight.requires_grad

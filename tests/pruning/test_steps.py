@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lemmata import nets, pruning
+from lemmata.errors import InvalidInput
 from lemmata.training import SGD, Adam, Probe, train
 from lemmata.training.streams import derived
 
@@ -211,3 +212,14 @@ def start_of(rewind: int, x, y):
     rule = pruning.Pruned(Adam(lr=0.02), after=after)
     train([net], x, y, optimiser=rule, epochs=2, batch_size=10, seeds=derived([3], 0), probes={"e": Probe(x, y)})
     return seen[rewind]
+
+
+def test_masks_of_nothing_that_is_trained_are_refused():
+    """A name that is misspelt, a frozen weight, whole numbers, and masks without the axis of members."""
+    (x, y), net = samples(), nets.mlp(6, [4], 2, seed=1, dtype=torch.float64)
+    net.hidden1.weight.requires_grad_(False)
+    whole = torch.ones(1, 2, 4, dtype=torch.bool)
+    for bad in ({"outptu.weight": whole}, {"hidden1.weight": torch.ones(1, 4, 6, dtype=torch.bool)},
+                {"output.weight": whole.long()}, {"output.weight": whole[0]}):  # fmt: skip
+        with pytest.raises(InvalidInput, match="mask"):
+            train([net], x, y, optimiser=pruning.Pruned(Adam(lr=0.01), bad), epochs=1)

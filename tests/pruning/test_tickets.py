@@ -255,3 +255,58 @@ def test_stability_is_the_distance_of_the_copies(tickets):
     with pytest.raises(InvalidInput, match="dense"):
         pruning.stability(pruning.random_tickets(kept))
     assert pruning.stability(pruning.random_tickets(kept), kept.trained[0]).norm.shape == (1, 3)
+
+
+# ---- models and members that are odd ---------------------------------------------------------------------------------
+
+
+def test_tickets_of_a_network_with_batch_normalisation_are_rewound_with_its_statistics():
+    """W_3 holds the running statistics after three batches (their count is one of its numbers, a whole one)."""
+
+    def network(seed: int) -> nn.Sequential:
+        net = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 2))
+        with torch.no_grad():
+            net[0].weight.normal_(generator=torch.Generator().manual_seed(seed))
+        return net
+
+    late = pruning.iterative_magnitude(
+        network, (X[:60], Y[:60]), seeds=[0, 1], rounds=1, rewind=3, optimiser=SGD(lr=0.1, momentum=0.9), epochs=2,
+        batch_size=20, test=SPLIT["test"],
+    )  # fmt: skip
+    assert late.starts["1.num_batches_tracked"].dtype == torch.int64
+    assert late.starts["1.num_batches_tracked"].tolist() == [3, 3]
+    assert late.starts["1.running_mean"].abs().sum() > 0
+    assert late.counts(1).left == {"0.weight": 24, "3.weight": 10}
+
+
+def test_a_network_that_diverged_has_no_tickets():
+    """The dense training of the second is lost; its start under a mask of no numbers says nothing."""
+
+    class Once(SGD):
+        """A step size that is too large in the first training only."""
+
+        def start(self, ensemble):
+            seen.append(1)
+            return SGD(lr=[0.1, 1e38] if len(seen) == 1 else 0.1, momentum=0.9).start(ensemble)
+
+    seen: list[int] = []
+    lost = found(seeds=[0, 1], optimiser=Once(lr=0.1))
+    assert lost.diverged.tolist() == [[False, True]] * 3
+    assert lost.accuracy.isnan().tolist() == [[False, True]] * 3
+    random = pruning.random_tickets(lost, levels=[2])
+    assert random.diverged.tolist() == [[False, True]]
+    assert random.accuracy.isnan().tolist() == [[False, True]]
+
+
+def test_an_interrupted_search_does_not_go_on_with_another_share(tickets):
+    with pytest.raises(InvalidInput, match="not a beginning"):
+        found(3, share=0.5, known=tickets)
+
+
+def test_random_places_and_data_orders_come_from_different_streams(tickets):
+    """The order of a training of random tickets is not drawn by the generator that drew their places."""
+    from lemmata.pruning import baselines
+
+    places = {g.initial_seed() for level in (1, 2) for s in (0, 1) for g in baselines._draws(tickets, level, s)}
+    numbers = [*baselines.FIRST.values(), *(baselines.FIRST["random"] + 1000 * s + r for s in (0, 1) for r in (1, 2))]
+    assert not places & {own for number in numbers for own in derived(tickets.setting.seeds, number)}

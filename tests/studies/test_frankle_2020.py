@@ -32,20 +32,20 @@ def test_five_seeds_test_on_disjoint_fifths():
 
 def test_the_line_joins_two_trainings_from_the_same_weights():
     """By hand: two calls of `train` from the initial weights, errors of their mixtures; equal, and so the rise."""
-    config = Copies(**SMALL, seed=3)
+    config, own = Copies(**SMALL, seed=3), 3 + copies.STREAMS
     found = instabilities([config])[0]
-    (x, y), (tx, ty) = disjoint_fifths(*copies._whole("mnist1d"), [3])
+    (x, y), (tx, ty) = disjoint_fifths(*copies._whole("mnist1d"), [own])
     ends = [
         train(
-            [copies.network(config, 3)], x[:200], y[:200], optimiser=copies._rule(config), epochs=2, batch_size=50,
-            seeds=derived([3], 40_000 + k),
+            [copies.network(config, own)], x[:200], y[:200], optimiser=copies._rule(config), epochs=2, batch_size=50,
+            seeds=derived([own], 40_000 + k),
         ).model(0)
         for k in (0, 1)
     ]  # fmt: skip
     errors = []
     for t in np.linspace(0, 1, 9):
         a, b = (end.state_dict() for end in ends)
-        mixed = copies.network(config, 3)
+        mixed = copies.network(config, own)
         mixed.load_state_dict({name: (1 - t) * a[name] + t * b[name] for name in a})
         errors.append(float((mixed(tx).argmax(1) != ty).double().mean()))
     curve = found.curves["line"]

@@ -36,8 +36,8 @@ def test_a_loss_is_reached_between_measurements():
 
 def test_training_validation_and_test_images_are_disjoint():
     (x, y), (vx, vy), (tx, ty) = tickets.images(Digits(), [0, 1, 2, 3, 4])
-    assert (len(x[0]), len(vx[0]), len(tx[0])) == (3500, 500, 1000)
-    assert [len(part) for part in (y[0], vy[0], ty[0])] == [3500, 500, 1000]
+    assert (len(x[0]), len(vx[0]), len(tx[0])) == (3000, 500, 1000)
+    assert [len(part) for part in (y[0], vy[0], ty[0])] == [3000, 500, 1000]
     key = torch.randn(784, generator=torch.Generator().manual_seed(0))
     seen = [set((part @ key).tolist()) for part in (x[2], vx[2], tx[2])]
     assert not seen[0] & seen[2]

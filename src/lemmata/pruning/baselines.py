@@ -22,7 +22,8 @@ from lemmata.training.streams import derived
 
 Within = Literal["layer", "network"]
 
-FIRST = {"random": 10_000, "reinitialised": 20_000, "one shot": 30_000}  # numbers of trainings, and of random draws
+FIRST = {"random": 10_000_000, "reinitialised": 20_000, "one shot": 30_000}  # numbers of trainings
+PLACES = 2_000_000_000  # and of random masks, whose streams are no training's
 
 
 def random_tickets(
@@ -111,7 +112,7 @@ def _levels(tickets: Tickets, levels: Sequence[int] | None) -> list[int]:
 
 
 def _draws(tickets: Tickets, level: int, seed: int) -> list[torch.Generator]:
-    purpose = FIRST["random"] + 1000 * seed + tickets.rounds[level]
+    purpose = PLACES + 1000 * seed + tickets.rounds[level]
     return [torch.Generator().manual_seed(own) for own in derived(tickets.setting.seeds, purpose)]
 
 
@@ -131,8 +132,9 @@ def _compared(
         tickets.setting.train(starts, own, number=FIRST[kind] + 1000 * draw + r, skip=skip)
         for own, r in zip(masks, rounds, strict=True)
     ]
+    lost = torch.stack([t.diverged for t in trained]) | tickets.diverged[list(levels)]
     return replace(
         tickets, kind=kind, rewind=skip, rounds=rounds, masks=tuple(masks), starts=starts,
-        traces=tuple(t.trace for t in trained), trained=tuple(t.states for t in trained),
-        diverged=torch.stack([t.diverged for t in trained]),
+        traces=tuple(t.trace.without(row) for t, row in zip(trained, lost, strict=True)),
+        trained=tuple(t.states for t in trained), diverged=lost,
     )  # fmt: skip

@@ -37,7 +37,7 @@ from lemmata.training.schedules import Factor
 if TYPE_CHECKING:
     from lemmata.figures import Figure
 
-COPIES = 40_000  # numbers of the trainings of copies, two a step
+COPIES = 40_000  # numbers of the trainings of copies, two a step, up to 10 million
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +102,10 @@ def instability(
     """Train two copies of each of M networks from the weights at each of `steps`, and measure the line between them.
 
     The arguments are those of `iterative_magnitude`. `masks` (M, *shape) prune both copies; W_k is that of the dense
-    network. Copies take the steps from k on, up to `epochs`. The statistics of batch normalisation are interpolated, or
-    taken anew with ``batch_norm="recompute"`` from `test`. Ctrl-C raises `lemmata.landscape.Interrupted` with the steps
-    that are done; ``known=`` it goes on. Random: the data orders, from `seeds`. Cost: 1 + 2 K trainings at most.
+    network. Copies take the steps from k on, up to `epochs`, with an optimiser that has just begun. The
+    statistics of batch normalisation are interpolated, or taken anew with ``batch_norm="recompute"`` from `test`.
+    Ctrl-C raises `lemmata.landscape.Interrupted` with the steps that are done; ``known=`` it goes on. Random: the data
+    orders, from `seeds`. Cost: 1 + 2 K trainings at most.
 
     >>> from lemmata import nets
     >>> from lemmata.training import SGD
@@ -124,6 +125,8 @@ def instability(
     if masks is not None:
         check_masks(networks[0], masks, len(networks))
     starts = weights_at(setting, stacked(networks), chosen)
+    if known is not None and known.training_steps != setting.steps:
+        raise InvalidInput(f"known has trainings of {known.training_steps} steps, not {setting.steps}; leave it out")
     found = known
     for done, step in enumerate(chosen):
         if progress is not None:

@@ -1,8 +1,8 @@
 """Which weights go: the smallest in magnitude, within each layer or over the whole network, for M networks at once.
 
 Of n weights left a pruning by the share s takes round(s n), so that r prunings leave an integer that depends on n, s
-and r alone; at least one stays. Several prunings at once leave what they would one after the other without training in
-between. Equal magnitudes go by their place, the last first. Cost: one sort of the weights.
+and r alone; at least one stays of a layer that has one. Several prunings at once leave what they would one after the
+other without training in between. Equal magnitudes go by their place, the last first. Cost: one sort of the weights.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def left_after(n: int, share: float, times: int = 1) -> int:
     [1000, 800, 512]
     """
     for _ in range(times):
-        n = max(1, n - round(share * n))
+        n = max(min(n, 1), n - round(share * n))
     return n
 
 

@@ -43,7 +43,7 @@ def masked(model: nn.Module, masks: Masks) -> nn.Module:
     """Give a copy of the model whose weights are masked; the model is not changed.
 
     `masks` maps names of parameters to bool tensors of their shapes; weights without a mask are left whole. Raises
-    `InvalidInput` for a mask that does not fit.
+    `InvalidInput` for a mask that does not fit, or for a weight that two layers share.
 
     >>> layer = masked(nn.Linear(2, 1), {"weight": torch.tensor([[True, False]])})
     >>> layer.weight[0, 1].item()
@@ -73,8 +73,11 @@ def plain(model: nn.Module) -> nn.Module:
 
 def _make_ordinary(module: nn.Module) -> None:
     """Take a module's parametrisations away; torch's own removal would take them from the class, and so from copies."""
-    values = {leaf: getattr(module, leaf).detach().clone() for leaf in module.parametrizations}  # type: ignore[union-attr]
+    values = {
+        leaf: nn.Parameter(getattr(module, leaf).detach().clone(), requires_grad=stored.original.requires_grad)
+        for leaf, stored in module.parametrizations.items()  # type: ignore[union-attr]
+    }
     module.__class__ = type(module).__bases__[0]
     del module.parametrizations
     for leaf, value in values.items():
-        module.register_parameter(leaf, nn.Parameter(value))
+        module.register_parameter(leaf, value)

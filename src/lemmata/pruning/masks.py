@@ -5,7 +5,7 @@ first axis (M, *shape). What is pruned are the weights of layers: parameters wit
 normalisations and embeddings are left, as in Frankle and Carbin (2019).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from lemmata.given import require_model
 Masks = Mapping[str, Tensor]
 State = Mapping[str, Tensor]
 
-LEFT = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.Embedding, nn.EmbeddingBag)
+LEFT = (_NormBase, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.Embedding, nn.EmbeddingBag)
 
 
 def prunable(model: nn.Module) -> tuple[str, ...]:
@@ -34,12 +34,17 @@ def prunable(model: nn.Module) -> tuple[str, ...]:
     names = tuple(n for n, p in model.named_parameters() if p.ndim >= 2 and p.requires_grad and id(p) not in spared)
     if not names:
         raise InvalidInput("the model has no weights to prune: no trained parameter with two axes or more")
+    _refuse_shared(model, names)
+    return names
+
+
+def _refuse_shared(model: nn.Module, names: Collection[str]) -> None:
+    """Raise where one of the named weights is that of another layer too."""
     owners: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         first = owners.setdefault(id(parameter), name)
-        if first != name and first in names:
+        if first != name and (first in names or name in names):
             raise InvalidInput(f"{first!r} and {name!r} are one tensor; give each layer a weight of its own")
-    return names
 
 
 def ones(model: nn.Module, members: int | None = None) -> dict[str, Tensor]:
@@ -101,6 +106,7 @@ def check_masks(model: nn.Module, masks: Masks, members: int | None = None) -> M
     lemmata.errors.InvalidInput: mask 'weight': bool of shape (3, 2); it must be bool of shape (2, 3)
     """
     own, lead = dict(require_model(model).named_parameters()), () if members is None else (members,)
+    _refuse_shared(model, masks)
     for name, mask in masks.items():
         if name not in own:
             raise InvalidInput(f"mask {name!r} fits no parameter of the model; they are {', '.join(own)}")

@@ -97,7 +97,7 @@ class Setting:
         def after(steps: int, ensemble: Ensemble, live: Tensor) -> None:
             watch(steps, ensemble, live)
             if steps in snapshots:
-                keep = taken.setdefault(steps, {name: torch.full_like(t, torch.nan) for name, t in starts.items()})
+                keep = taken.setdefault(steps, {name: _unknown(t) for name, t in starts.items()})
                 for name, tensor in ensemble.states().items():
                     keep[name][live.to(tensor.device)] = tensor
 
@@ -108,6 +108,11 @@ class Setting:
             schedule=self.schedule, train_at=last_epoch,
         )  # fmt: skip
         return Trained(result.states, watch.trace(), result.diverged, taken)
+
+
+def _unknown(tensor: Tensor) -> Tensor:
+    """NaN, or zero where there is none: batch normalisation counts its batches in whole numbers."""
+    return torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else torch.zeros_like(tensor)
 
 
 def of_member(pair: Pair, i: int, members: int) -> Pair:

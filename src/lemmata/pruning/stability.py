@@ -11,7 +11,7 @@ a level, two where the tickets' trained weights were not kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from lemmata.pruning.setting import Pair, States
 from lemmata.pruning.tickets import Tickets
 
 DENSE_ORDER = 0  # the number of the dense network's training
-OTHER_ORDER = 50_000
+OTHER_ORDER = 35_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def stability(
 
 
 def _measured(tickets: Tickets, level: int, dense: States, test: Pair, points: int) -> tuple[Tensor, ...]:
-    setting, masks = tickets.setting, tickets.masks[level]
+    setting, masks = replace(tickets.setting, validation=None, test=None), tickets.masks[level]
     first = setting.train(tickets.starts, masks, number=DENSE_ORDER, skip=tickets.rewind).states
     second = tickets.trained[level]
     if second is None:

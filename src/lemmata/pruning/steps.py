@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from lemmata.errors import InvalidInput
 from lemmata.pruning.masks import Masks
 from lemmata.training.layout import Layout
 from lemmata.training.optimisers import Optimiser, Steps
@@ -96,6 +97,17 @@ class PrunedSteps(Steps):
         return losses
 
 
+def _check(masks: Masks, ensemble: Ensemble) -> None:
+    """Raise for a mask that is of no trained parameter, or of another kind or shape than (M, *shape) bool."""
+    shapes = dict(zip(ensemble.layout.names, ensemble.layout.shapes, strict=True))
+    for name, mask in masks.items():
+        if name not in shapes:
+            raise InvalidInput(f"mask {name!r} fits no parameter that is trained; they are {', '.join(shapes)}")
+        wanted = (len(ensemble), *shapes[name])
+        if mask.dtype != torch.bool or tuple(mask.shape) != wanted:
+            raise InvalidInput(f"mask {name!r}: {mask.dtype} of shape {tuple(mask.shape)}; give bool of shape {wanted}")
+
+
 class Left:
     """The weights left of an ensemble as a short one: what a rule needs of an ensemble, and no more."""
 
@@ -103,6 +115,7 @@ class Left:
         self.whole = ensemble
         self.places: dict[str, Tensor] = {}  # (M, K) within the parameter
         self.fillers: dict[str, Tensor] = {}  # (M, K) bool: pruned, there to make members equally long
+        _check(masks, ensemble)
         for name, shape in zip(ensemble.layout.names, ensemble.layout.shapes, strict=True):
             if name in masks:
                 mask = masks[name].to(ensemble.theta.device).flatten(1)

@@ -9,7 +9,7 @@ of the same shape with other weights, or another mask, does not learn as well. `
 
 Members (seeds) are trained together, each with its own mask, by `lemmata.pruning.Pruned`: pruned weights are exactly
 zero. Cost: rounds + 1 trainings of the dense network's gradients. Where it fails: k = 0 does not find tickets for deep
-networks trained with large steps (section 5 of the first paper; the remedy is k > 0), and a mask that is found at k is
+networks trained with large steps (the remedy is k > 0), and a mask that is found at k is
 one of the data: it is no cheaper to find than to train the dense network many times.
 """
 
@@ -52,7 +52,8 @@ class Tickets:
     starts      {name: (M, *shape)}: W_k before the mask (one for all levels)
     traces      a level: losses and accuracies on the way, `lemmata.pruning.trace.Trace`
     trained     a level: {name: (M, *shape)}, or None where it was not kept
-    diverged    (L, M) bool: a loss or weight became NaN or infinite; the numbers of that member are NaN
+    diverged    (L, M) bool: a loss or weight became NaN or infinite, at this level or at one before, whose mask
+                comes of it; the accuracy of that member is NaN
     pruning     the share, that of layers, and the scope of each pruning
     """
 
@@ -194,7 +195,7 @@ def iterative_magnitude(
             first.diverged[None], pruning,
         )  # fmt: skip
     else:
-        found = _fitting(known, setting, rewind, times)
+        found = _fitting(known, setting, rewind, times, pruning)
     for done in range(len(found), len(times) + 1):
         if progress is not None:
             progress(done, len(times) + 1)
@@ -214,14 +215,15 @@ def _next(found: Tickets, times: int, keep_weights: bool) -> Tickets:
     masks = smallest_pruned(last, found.masks[-1], times=times, **found.pruning)
     rounds = found.rounds[-1] + times
     new = found.setting.train(found.starts, masks, number=rounds, skip=found.rewind)
+    lost = new.diverged | found.diverged[-1]  # a mask of weights that are no numbers means nothing
     older = found.trained if keep_weights else (found.trained[0], *[None] * (len(found) - 1))
     return replace(
         found,
         rounds=(*found.rounds, rounds),
         masks=(*found.masks, masks),
-        traces=(*found.traces, new.trace),
+        traces=(*found.traces, new.trace.without(lost)),
         trained=(*older, new.states),
-        diverged=torch.cat([found.diverged, new.diverged[None]]),
+        diverged=torch.cat([found.diverged, lost[None]]),
     )
 
 
@@ -242,13 +244,17 @@ def members_of(
     return networks, chosen
 
 
-def _fitting(known: Tickets, setting: Setting, rewind: int, times: Sequence[int]) -> Tickets:
+def _fitting(
+    known: Tickets, setting: Setting, rewind: int, times: Sequence[int], pruning: Mapping[str, Any]
+) -> Tickets:  # fmt: skip
     """Earlier tickets, if they are the beginning of what is asked for now."""
     rounds = tuple(sum(times[:k]) for k in range(len(times) + 1))
-    same = (known.setting.seeds, known.setting.epochs, known.rewind) == (setting.seeds, setting.epochs, rewind)
+    asked = (setting.seeds, setting.epochs, setting.batch_size, setting.loss, rewind, pruning)
+    was = known.setting
+    same = (was.seeds, was.epochs, was.batch_size, was.loss, known.rewind, known.pruning) == asked
     if not same or known.rounds != rounds[: len(known)]:
         raise InvalidInput(
-            f"known has {known.rounds} prunings of {known.members} networks, rewound to step {known.rewind}: not a "
-            "beginning of what is asked for now; leave it out, or ask for the same"
+            f"known has {known.rounds} prunings of {known.members} networks, rewound to step {known.rewind}, by "
+            f"{dict(known.pruning)}: not a beginning of what is asked for now; leave it out, or ask for the same"
         )
-    return known
+    return replace(known, setting=setting)

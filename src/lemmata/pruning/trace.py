@@ -6,7 +6,7 @@ is that on the test set at that step. Cost: a forward pass over validation and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,6 +31,16 @@ class Trace:
     validation_loss: Tensor
     test_loss: Tensor
     test_accuracy: Tensor
+
+    def without(self, lost: Tensor) -> Trace:
+        """The same with NaN for the members that are `lost`, (M,) bool."""
+        gone = lost.cpu()[:, None]
+        return replace(
+            self,
+            validation_loss=self.validation_loss.masked_fill(gone, torch.nan),
+            test_loss=self.test_loss.masked_fill(gone, torch.nan),
+            test_accuracy=self.test_accuracy.masked_fill(gone, torch.nan),
+        )
 
     @property
     def _best(self) -> Tensor:

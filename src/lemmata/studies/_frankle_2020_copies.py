@@ -18,6 +18,7 @@ from lemmata.training.streams import derived
 
 POINTS = 9
 UNRELATED = 77  # what the orders of unrelated networks are drawn for
+STREAMS = 200_000  # added to every seed; a multiple of five, so that five seeds share an order of the samples
 
 
 class Copies(Config):
@@ -45,7 +46,7 @@ class LeNet(Copies):
 def instabilities(configs: Sequence[Copies]) -> list[Measurements]:
     """Train all copies of all seeds, and measure the line between each pair: its errors, and how far they rise."""
     first = configs[0]
-    seeds = sorted({config.seed for config in configs})
+    seeds = sorted({config.seed + STREAMS for config in configs})
     (x, y), test = disjoint_fifths(*_whole(first.source), seeds)
     x, y = (x[: first.n], y[: first.n]) if y.ndim == 1 else (x[:, : first.n], y[:, : first.n])
     steps = {config.part: round(config.part * -(-first.n // first.batch)) for config in configs}
@@ -59,7 +60,7 @@ def instabilities(configs: Sequence[Copies]) -> list[Measurements]:
     apart = unrelated(first, seeds, (x, y), test, options) if first.unrelated else None
     measured = []
     for config in configs:
-        i = seeds.index(config.seed)
+        i = seeds.index(config.seed + STREAMS)
         if found is not None:
             errors = found.error[found.steps.index(steps[config.part]), i]
         else:

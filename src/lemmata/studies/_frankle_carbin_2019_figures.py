@@ -32,7 +32,7 @@ def ticket_curves(table) -> Figure:
         title="The initial weights that pruning leaves learn better than others",
         caption=f"LeNet-300-100 on {n:,} images, {int(table.epochs.max())} epochs, from the same initial weights but "
         "for `new weights`. Every seed, mean, and 95 % interval"
-        + ("." if not mnist else "; the paper's means and deviations at 10.7 %, after 50,000 steps."),
+        + ("." if not mnist else "; the paper's numbers and their ± at 10.7 %, after 50,000 steps."),
         panels=panels,
     )
 

@@ -20,7 +20,11 @@ set after one run of three seeds: 0.24 to 0.31 with five layers from the start a
 part with two hidden layers, and less with Adam, and so the five with SGD were taken. After a second run, of five seeds
 and 25 epochs (0.31, 0.10, 0.07, 0.02, 0.005 and 0.013 after 0, 1/2, 1, 2, 5 and 10 epochs), 20 epochs were taken,
 10 epochs were left out, which had been inconclusive, and an order of three was asked for where it had been a rank
-correlation of -0.8 over all, inconclusive for the noise of the last.
+correlation of -0.8 over all, inconclusive for the noise of the last. The two pairs that part after 1/2 and 2 epochs, of
+which nothing is claimed, are left to the paper scale. Momentum begins anew where the copies part.
+
+Streams. First runs, the choices above among them, used seeds 0, 1, ...; the recorded runs add 200,000 to every seed, so
+that no weight, order or split is one on which something was chosen. The samples that are split are the same.
 
 Seeds are independent draws of weights and data orders; the first five test on disjoint fifths of the 5,000 samples.
 """
@@ -48,15 +52,15 @@ study = Study(
     question="From which step on do two trainings with different data orders end linearly connected?",
 )
 
-PARTS = [0.0, 0.5, 1.0, 2.0, 5.0]
+PARTS = [0.0, 1.0, 5.0]
 LATE = PARTS[-1]
 
 copies = study.experiment(
     "mnist1d",
     config=Copies,
     sweep=[{"layers": [DEPTH], "part": PARTS}, {"layers": [0, 2], "part": [0.0]}],
-    seeds={"smoke": 3, "laptop": 5, "paper": 20},
-    scales={"smoke": {"n": 1500, "epochs": 12, "part": [0.0, 1.0, 5.0]}},
+    seeds={"smoke": 2, "laptop": 5, "paper": 20},
+    scales={"smoke": {"n": 600, "epochs": 8, "part": PARTS}, "paper": {"part": [0.0, 0.5, 1.0, 2.0, 5.0]}},
     vectorised=("seed", "part"),
     data="mnist1d",
 )
@@ -69,7 +73,7 @@ START = {"layers": DEPTH, "part": 0.0}
 copies.claim(
     "five hidden layers: copies of the initial weights are not connected",
     name="unstable-at-start",
-    where="abstract (stable early in training, and not before)",
+    where="abstract (stable early in training)",
     kind=value(of="instability", null=0.0),
     select=START,
     quoted="unstable; read as: above 0.02",
@@ -111,8 +115,8 @@ copies.claim(
 lenet = study.experiment(
     "lenet",
     config=LeNet,
-    seeds={"smoke": 3, "laptop": 5, "paper": 20},
-    scales={"smoke": {"n": 1000}},
+    seeds={"smoke": 2, "laptop": 5, "paper": 20},
+    scales={"smoke": {"n": 400}},
     data="mnist-5k",
 )
 lenet.trial(instabilities)
