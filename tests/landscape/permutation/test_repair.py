@@ -175,6 +175,20 @@ def test_a_constant_channel_gets_its_mean_alone():
     _same(found.after["0"].deviation[1], wanted[1, 1])
 
 
+def test_rounding_in_float32_is_no_deviation_to_scale():
+    """Weights that cancel to rounding, a bias that does not: 1e-8 of the deviation is left, and not scaled up."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+    a = _scrambled(model, 1).float()
+    merged = copy.deepcopy(a)
+    with torch.no_grad():
+        merged[0].weight[0] *= 3e-8
+    x, y = _data(10, 2)
+    found = repair(model, merged, a, a, (x.float(), y))
+    assert found.constant == 1
+    assert found.after["0"].deviation[0] < 1e-6
+    _same(found.after["0"].mean, found.target["0"].mean, 1e-6)
+
+
 def test_layers_that_run_twice_are_left_alone_and_named():
     class Twice(nn.Module):
         def __init__(self):

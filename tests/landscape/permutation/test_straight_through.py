@@ -110,6 +110,7 @@ def test_the_gradient_passes_through_the_projection():
     found = straight_through(a, b, spec, data=data, steps=2, lr=lr)
     assert found.loss[1] == pytest.approx(_midpoint_loss(a, second, data), abs=1e-10)
     assert found.loss[0] != found.loss[1]
+    assert not found.converged  # the last step of two changed the order
 
 
 def test_batch_normalisation_uses_the_midpoints_own_statistics():
