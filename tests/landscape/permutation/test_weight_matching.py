@@ -64,6 +64,41 @@ def test_blocks_are_assigned_with_what_is_inside_them():
     assert found.objective[-1] == pytest.approx(best, rel=1e-12)  # the same sum in another order
 
 
+def test_heads_are_told_apart_by_the_best_arrangement_inside_them():
+    """Every dimension inside the heads is moved, so that no head looks like its own as it lies."""
+    torch.manual_seed(2)
+    attention = _Self(nn.MultiheadAttention(32, 8, batch_first=True))
+    spec = permutation.specification(attention, torch.zeros(2, 3, 32))
+    shifted = {g.name: torch.arange(g.size).roll(1).expand(*spec.copies(g.name), -1).clone() for g in spec.free}
+    for seed in range(3):
+        found = permutation.weight_matching(attention, permutation.permuted(spec, attention, shifted), spec, seed=seed)
+        assert all(torch.equal(found.permutations[k], p) for k, p in permutation.inverse(spec, shifted).items())
+
+
+class Squares(nn.Module):
+    """Square matrices from a residual stream to itself, so that the product is quadratic in its permutation."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        self.w = nn.ParameterList([torch.randn(8, 8, generator=draw, dtype=torch.float64) for _ in range(2)])
+        self.first = nn.Parameter(torch.randn(8, 3, generator=draw, dtype=torch.float64))
+
+    def forward(self, x):
+        x = x @ self.first.T
+        for w in self.w:
+            x = x + torch.tanh(x @ w.T)
+        return x.sum(-1)
+
+
+def test_a_quadratic_product_never_falls():
+    spec = permutation.specification(Squares(0), torch.zeros(2, 3, dtype=torch.float64))
+    for seed in range(1, 9):
+        found = permutation.weight_matching(Squares(0), Squares(seed), spec, seed=seed)
+        assert (np.diff(found.objective) >= 0).all()
+        assert found.converged
+
+
 class _Self(nn.Module):
     def __init__(self, attention):
         super().__init__()
