@@ -138,6 +138,46 @@ def test_degenerate_points_are_not_called_minima_or_saddles():
         assert not found.distance.isfinite().any()
 
 
+@pytest.mark.parametrize("plateau", [lambda x: (-x).exp(), lambda x: 1e-11 * x])
+def test_a_plateau_is_no_family_of_minima(plateau):
+    """No critical point at all, but |g| below 1e-10; and the ring (|v|^2 - 1)^2, whose zero eigenvalue is a symmetry's."""
+    surface = critical.function(lambda v: plateau(v[0]) + v[1] ** 2, 2)
+    found = critical.search(surface, torch.tensor([[24.0, 0.3]]), flat="symmetry")
+    assert bool(found.critical)
+    assert found.kind == ("degenerate",)
+    assert not found.distance.isfinite().any()
+    ring = critical.function(lambda v: (v.square().sum() - 1) ** 2, 2)
+    one = critical.search(ring, torch.tensor([[0.9, -0.6]]), flat="symmetry")
+    assert one.kind == ("minimum",)
+    assert float(one.distance) < 1e-12
+
+
+def test_third_derivatives_that_vanish_by_symmetry_certify_nothing_far():
+    """x^2/2 + x/2 - x^4/4 has T = 0 at 0, Newton's step 1/2, and its one critical point at 1.19, further than that."""
+    surface = critical.function(lambda v: v[0] ** 2 / 2 + v[0] / 2 - v[0] ** 4 / 4, 1)
+    found = critical.polish(surface, torch.zeros(1, 1), steps=0, tolerance=1.0)
+    assert not found.distance.isfinite().any()
+    assert found.kind == ("degenerate",)
+
+
+@pytest.mark.parametrize("method", FINDERS)
+def test_where_the_loss_is_not_finite_there_is_no_critical_point(method):
+    """log x + x has derivatives at x < 0, where its slope vanishes at -1, and no value there."""
+    surface = critical.function(lambda v: v[0].log() + v[0], 1, at=[1.0])
+    found = critical.search(surface, torch.tensor([[-0.9], [-1.0]]), method=method, steps=20)
+    assert found.kind == ("not converged",) * 2
+    assert not found.critical.any()
+    assert not found.distance.isfinite().any()
+
+
+def test_a_hessian_that_is_not_finite_says_nothing_of_flatness():
+    """x + y + x^1.5 + y^1.5 at the origin: the gradient is (1, 1), and second derivatives are infinite."""
+    surface = critical.function(lambda v: v.sum() + (v**1.5).sum(), 2, at=[1.0, 1.0])
+    found = critical.polish(surface, torch.zeros(1, 2), steps=0)
+    assert float(found.gradient_norm) == pytest.approx(math.sqrt(2))
+    assert found.kind == ("not converged",)
+
+
 @given(a=st.floats(-2, 2), b=st.floats(0.2, 3), offset=st.floats(-0.1, 0.1))
 @settings(max_examples=15, deadline=None)
 def test_the_certificate_covers_the_true_point(a: float, b: float, offset: float):

@@ -60,4 +60,5 @@ class GradientNorm:
     def value_and_gradient(self, Y: Tensor) -> tuple[Tensor, Tensor]:
         """Give phi (M,) and H g (M, P)."""
         self.loss, self.g = self.field.value_and_gradient(Y)
-        return 0.5 * self.g.square().sum(1), self.field.hessian_products(Y, self.g)
+        phi = torch.where(self.loss.isfinite(), 0.5 * self.g.square().sum(1), torch.nan)
+        return phi, self.field.hessian_products(Y, self.g)

@@ -28,6 +28,7 @@ from lemmata.linalg.operator import LinearOperator
 from lemmata.linalg.quadrature import lanczos_quadrature
 
 EXTREMES = 4
+ROUNDING = 1e-8  # length of Newton's step, relative to 1 + |theta|, below which third derivatives do not change on it
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def judge(field: Field, found: Walk, standards: Standards) -> CriticalPoints:
     """Say of each point that a walk ended at what it is."""
     dense = field.size <= standards.dense
     spectra = _dense(field, found, standards) if dense else _extremes(field, found, standards)
-    norm = found.g.norm(dim=1)
-    certificate, error = _certificate(field, found.Y, spectra, standards)
+    norm = torch.where(found.loss.isfinite(), found.g.norm(dim=1), torch.inf)  # derivatives may be finite regardless
+    certificate, error, symmetry = _certificate(field, found.Y, spectra, standards)
     error = torch.where(norm <= standards.tolerance, error, spectra.rounding)  # elsewhere they are of the point itself
     below = (spectra.values < -error[:, None]).double().sum(1) / field.size
     return CriticalPoints(
@@ -70,8 +71,8 @@ def judge(field: Field, found: Walk, standards: Standards) -> CriticalPoints:
         eigenvalues=spectra.values,
         eigenvalue_error=error,
         flatness=spectra.flatness,
-        kind=kinds(norm, spectra.values, error, spectra.flatness, tolerance=standards.tolerance, flat=standards.flat),
-        distance=certificate.distance,
+        kind=kinds(norm, spectra.values, error, spectra.flatness, tolerance=standards.tolerance, symmetry=symmetry),
+        distance=torch.where(norm.isfinite(), certificate.distance, torch.inf),
         slack=certificate.slack,
         lipschitz=certificate.lipschitz,
         steps=found.steps,
@@ -95,7 +96,8 @@ def _dense(field: Field, found: Walk, standards: Standards) -> Spectra:
         coefficients = (vectors.mT @ g[:, :, None])[..., 0]
         rounding = field.size * torch.finfo(H.dtype).eps * values.norm(dim=1) + asymmetry
         rounding = torch.where(finite, rounding, torch.inf)
-        parts.append((values, flatness(values, coefficients, resolution=standards.resolution), rounding, coefficients))
+        r = flatness(values, coefficients, resolution=standards.resolution)
+        parts.append((values, torch.where(finite, r, torch.nan), rounding, coefficients))
     values, r, rounding, coefficients = (torch.cat(part) for part in zip(*parts, strict=True))
     return Spectra(values, None, r, rounding, coefficients)
 
@@ -136,28 +138,55 @@ def _pairs(H: LinearOperator, which: str, generator: torch.Generator) -> Eigenpa
         return refused.best
 
 
-def _certificate(field: Field, Y: Tensor, spectra: Spectra, standards: Standards) -> tuple[Certificate, Tensor]:
-    """The certificates, and the error of the eigenvalues as those of the critical point."""
+def _certificate(field: Field, Y: Tensor, spectra: Spectra, standards: Standards) -> tuple[Certificate, Tensor, Tensor]:
+    """The certificates, the error of the eigenvalues as those of the critical point, and where a symmetry is held to."""
     nothing = torch.full_like(spectra.rounding, torch.inf)
+    symmetry = torch.full_like(nothing, standards.flat == "symmetry", dtype=torch.bool)
     if spectra.coefficients is None or not standards.certify:
-        return Certificate(nothing, torch.zeros_like(nothing), nothing, nothing), spectra.rounding
-    if standards.lipschitz is None:
-        l = lipschitz_estimate(field, Y, generator=standards.generator)  # noqa: E741 - the Lipschitz constant
-    else:
-        l = torch.full_like(nothing, standards.lipschitz)  # noqa: E741
+        return Certificate(nothing, torch.zeros_like(nothing), nothing, nothing), spectra.rounding, symmetry
     noise = (
         10 * torch.finfo(Y.dtype).eps * spectra.values.norm(dim=1) * (1 + Y.norm(dim=1))
     )  # of g: its value at parameters rounded anew
-    newton, beta, error, whole = _kernel(spectra, l, noise)
-    found = kantorovich(newton, beta, l)
-    certain = (beta > 0) & (whole | (standards.flat == "symmetry")) & l.isfinite()
-    distance = torch.where(certain, found.distance, torch.inf)
+    l = _constant(field, Y, spectra, noise, standards)  # noqa: E741 - the Lipschitz constant
+    outside = _kernel(spectra, l, noise)
+    found = kantorovich(outside.newton, outside.beta, l)
+    t = found.distance
+    symmetry &= outside.left <= noise + outside.error * t + 0.5 * l * t.square()
+    certain = (outside.beta > 0) & (outside.whole | symmetry) & l.isfinite()
+    distance = torch.where(certain, t, torch.inf)
     slack = torch.where(certain, found.slack, 0.0)
-    return Certificate(distance, slack, newton, l), error
+    return Certificate(distance, slack, outside.newton, l), outside.error, symmetry
 
 
-def _kernel(spectra: Spectra, l: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: E741
-    """The smallest consistent kernel: eta, beta, the error of the eigenvalues, and whether it is empty, (M,) each."""
+def _constant(field: Field, Y: Tensor, spectra: Spectra, noise: Tensor, standards: Standards) -> Tensor:
+    """The Lipschitz constant of the Hessian, (M,): as given, or estimated at the points and as far as they may be off."""
+    if standards.lipschitz is not None:
+        return torch.full_like(noise, standards.lipschitz)
+    l = lipschitz_estimate(field, Y, generator=standards.generator)  # noqa: E741
+    away = 2 * _kernel(spectra, l, noise).newton
+    far = away.isfinite() & (away > ROUNDING * (1 + Y.norm(dim=1)))
+    if bool(far.any()):
+        there = lipschitz_estimate(field, Y[far], away=away[far], iterations=3, generator=standards.generator)
+        l[far] = torch.maximum(l[far], there)
+    return l
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What is outside the kernel, for M points: eta, beta, the error of the eigenvalues, and whether that is all.
+
+    `left` (M,) is the length of the gradient's part in the kernel.
+    """
+
+    newton: Tensor
+    beta: Tensor
+    error: Tensor
+    whole: Tensor
+    left: Tensor
+
+
+def _kernel(spectra: Spectra, l: Tensor, noise: Tensor) -> Outside:  # noqa: E741
+    """Take the smallest consistent kernel away."""
     size, order = spectra.values.abs().sort(1, descending=True)
     part = spectra.coefficients.gather(1, order) if spectra.coefficients is not None else torch.zeros_like(size)
     inverse = 1 / size.clamp(min=1e-300)
@@ -168,7 +197,10 @@ def _kernel(spectra: Spectra, l: Tensor, noise: Tensor) -> tuple[Tensor, Tensor,
     some, last = count > 0, (count - 1).clamp(min=0)[:, None]
     following = torch.cat([size, torch.zeros_like(size[:, :1])], 1).gather(1, count[:, None])[:, 0]
     chosen = torch.where(some, error.gather(1, last)[:, 0], spectra.rounding)
-    chosen = torch.maximum(chosen, following)  # what is in the kernel cannot be told from zero
-    newton = torch.where(some, newton.gather(1, last)[:, 0], torch.inf)
-    beta = torch.where(some, inverse.gather(1, last)[:, 0], 0.0)
-    return newton, beta, chosen, count == size.shape[1]
+    return Outside(
+        newton=torch.where(some, newton.gather(1, last)[:, 0], torch.inf),
+        beta=torch.where(some, inverse.gather(1, last)[:, 0], 0.0),
+        error=torch.maximum(chosen, following),  # what is in the kernel cannot be told from zero
+        whole=count == size.shape[1],
+        left=torch.where(places > count[:, None], part, 0.0).norm(dim=1),
+    )

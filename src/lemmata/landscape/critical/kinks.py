@@ -17,7 +17,8 @@ KINKED = {
     "abs", "clamp", "clamp_max", "clamp_min", "hardsigmoid", "hardshrink", "hardswish", "hardtanh", "huber_loss",
     "leaky_relu", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool2d", "maximum", "minimum", "amax",
     "amin", "prelu", "_prelu_kernel", "relu", "relu6", "rrelu_with_noise", "smooth_l1_loss", "softshrink", "threshold",
-    "celu", "elu", "selu",
+    "celu", "elu", "selu", "adaptive_max_pool2d", "max", "min", "fmax", "fmin", "median", "kthvalue", "sort", "topk",
+    "sign", "round", "floor", "ceil", "trunc", "frac",
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def shrink_gradient(field: Field, moving: Moving, p: Tensor, slope: Tensor) -> t
         Y = moving.Y[open_] + t[:, None] * p[open_]
         loss, g = field.value_and_gradient(Y)
         after = g.square().sum(1)
-        fits = (after <= before[open_] + SHARE * t * slope[open_]) & (after < before[open_])
+        fits = (after <= before[open_] + SHARE * t * slope[open_]) & (after < before[open_]) & loss.isfinite()
         who = open_[fits]
         moving.Y[who], moving.loss[who], moving.g[who], taken[who] = Y[fits], loss[fits], g[fits], t[fits]
         open_ = open_[~fits]

@@ -21,7 +21,7 @@ class CriticalPoints:
 
     theta             (M, P) the points, flat; `tree(i)` gives one as a parameter tree
     loss              (M,)
-    gradient_norm     (M,)
+    gradient_norm     (M,), infinite where the loss is not finite
     index             (M,) share of negative eigenvalues: those below -eigenvalue_error
     eigenvalues       (M, P) of the Hessian, rising; beyond the dense limit the k smallest and k largest, (M, 2 k)
     eigenvalue_error  (M,) bound on how far each is from the eigenvalue at the true critical point: rounding or the
