@@ -10,7 +10,7 @@ points, or critical points with the indices of others.
 
 Ranks are correlated twice: over the points that a search of the whole network *reached*, and over all. Minima of
 smaller networks have as many units at 0 as are missing, and each such unit adds as many negative eigenvalues as the
-covariance of inputs and residuals has singular values above the decay; so that of these points more is said by theory.
+covariance of inputs and residuals has singular values above the decay: that they are layered is half theory.
 """
 
 from collections.abc import Sequence
