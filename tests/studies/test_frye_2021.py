@@ -74,6 +74,19 @@ def test_stationarity_is_that_of_the_squared_gradient_norm():
     assert searches.stationarity(found).tolist() == [0.0, 1.0]
 
 
+def test_a_minimum_of_the_gradient_norm_is_told_from_a_plateau_and_a_top():
+    """X^3/3 + c x: |grad|^2 = (x^2 + c)^2 has its minimum at 0 for c > 0, a top for c < 0; e^-x falls for ever."""
+    for surface, point, expected in (
+        (lambda x: x**3 / 3 + x, 0.0, True),
+        (lambda x: x**3 / 3 - x, 0.0, False),
+        (lambda x: (-x).exp(), 18.0, False),
+    ):
+        whole = critical.function(lambda v, f=surface: f(v[0]) + v[1] ** 2 / 2, 2)
+        found = critical.polish(whole, torch.tensor([[point, 0.0]], dtype=torch.float64), steps=0)
+        assert float(searches.stationarity(found)) < searches.STILL
+        assert bool(searches.minima_of_the_gradient_norm(found)) is expected
+
+
 CLAIMS = [claim.name for claim in frye.study.claims]
 DIRECTION = {"mostly-flat"}
 

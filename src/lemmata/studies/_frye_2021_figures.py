@@ -65,7 +65,7 @@ def flatness_of_ends(table) -> Figure:
 def shares(table) -> Figure:
     """How many end points are critical, gradient-flat by three readings of the kernel, and false minima."""
     names = ("critical", "flat_coarse", "flat", "flat_fine", "false_minima")
-    ticks = ("critical", "r > 0.9, 1e-2", "r > 0.9, 1e-4", "r > 0.9, 1e-6", "|Hg| = 0")
+    ticks = ("critical", "r > 0.9, 1e-2", "r > 0.9, 1e-4", "r > 0.9, 1e-6", "|g| least")
     series = []
     for method, title in METHODS.items():
         for activation, label in NAMES.items():
@@ -87,7 +87,8 @@ def shares(table) -> Figure:
         name="shares",
         title="Few critical points; how many gradient-flat ones, hangs on the kernel",
         caption="Mean over draws of initial weights with 95 % intervals. The three readings take eigenvalues below "
-        "that share of the largest for zero; |Hg| = 0 are end points at which the squared gradient norm is stationary.",
+        "that share of the largest for zero; |g| least are end points at which the squared gradient norm has a "
+        "minimum.",
         panels=[panel],
     )
 

@@ -25,14 +25,18 @@ stated here, and its numbers are not compared with, but for the cutoff 0.9. So t
 be told what counts as kernel: eigenvalues below 1e-4 of the largest, the instrument's default, which was not chosen
 for this study. How much hangs on it is measured (1e-2 and 1e-6), and is a claim of its own. "Lax" is |g|^2 <= 1e-6.
 
-Choices after pilots (5 and 10 draws): 20 samples and 4 inputs, on which gradient-norm minimisation stops at points
-with |H g| = 1e-13 |H| |g| and |g| up to 0.01; 300 steps, of 200 to 1,500 tried, for the time they take: the share of
-r > 0.9 grows with them, a sixth after 200, a quarter after 400, half after 1,500 (in another pilot), while most of
-the rest creep along valleys with r between 0.3 and 0.9. That most end points are gradient-flat was therefore not
-expected to hold in full at laptop scale; the claim was left as the paper makes it. Newton-MR is looked at every 5
-steps, since the paper speaks of passing through; at first this had been every 10, with 6 starts instead of 5, and 20
-draws left the claim on it open (4 % of searches, p = 0.06). A search begun anew solves its first systems less
-exactly, which suits it.
+Choices after pilots (5 and 10 draws, then 20, of initial weights): 20 samples and 4 inputs, on which gradient-norm
+minimisation stops at points with |H g| = 1e-13 |H| |g| and |g| up to 0.01; 300 steps, of 200 to 1,500 tried, for the
+time they take: the share of r > 0.9 grows with them, a sixth after 200, a quarter after 400, half after 1,500 (in
+another pilot), while most of the rest creep along valleys with r between 0.3 and 0.9. That most end points are
+gradient-flat was therefore not expected to hold in full at laptop scale; the claim was left as the paper makes it. 20
+draws were set after 10 had left two claims short of power. Newton-MR is looked at every 5 steps, since the paper speaks
+of passing through; at first this had been every 10, with 6 starts instead of 5, and 20 draws left the claim on it
+inconclusive (4 % of searches, p = 0.06); it came out reproduced once looks were every 5, on the same draws. A search
+begun anew solves its first systems less exactly, which suits it. Since these choices followed results, every random
+stream, that of the data too, was then moved to one that no pilot had used (`FRESH` is added to each seed), a minimum of
+|g|^2 was made to need second derivatives and a short Newton step instead of |H g| alone, which plateaus have as well,
+and the study was run once; the verdicts are of that run.
 
 Seeds are independent initial weights on the same data.
 """
@@ -153,7 +157,8 @@ searches.claim(
     kind=value(of="false_minima", null=0.0),
     select={**GNM, **TANH},
     within=(0.0, math.inf),
-    note="share of end points with |H g| <= 1e-6 |H| |g| that are not critical",
+    note="share of end points, not critical, with |H g| <= 1e-6 |H| |g|, no negative second derivative of |g|^2, and "
+    "Newton's step to its minimum at most 1e-3 (1 + |theta|)",
 ).control("a linear autoencoder", activation="identity")
 
 searches.claim(
@@ -174,7 +179,8 @@ searches.claim(
     kind=value(of="mistaken", null=0.0),
     select={**GNM, **TANH},
     within=(0.5, math.inf),
-    note="share, of the end points with |g|^2 <= 1e-6, of those that are not critical at |g| <= 1e-10; more than half",
+    note="share, of the end points with |g|^2 <= 1e-6, of those that are not critical at |g| <= 1e-10 after 300 steps; "
+    "more than half",
 ).control("a linear autoencoder", activation="identity")
 
 searches.claim(

@@ -140,7 +140,7 @@ def test_degenerate_points_are_not_called_minima_or_saddles():
 
 @pytest.mark.parametrize("plateau", [lambda x: (-x).exp(), lambda x: 1e-11 * x])
 def test_a_plateau_is_no_family_of_minima(plateau):
-    """No critical point at all, but |g| below 1e-10; and the ring (|v|^2 - 1)^2, whose zero eigenvalue is a symmetry's."""
+    """No critical point, but |g| below 1e-10; on the ring (|v|^2 - 1)^2 the zero eigenvalue is a symmetry's."""
     surface = critical.function(lambda v: plateau(v[0]) + v[1] ** 2, 2)
     found = critical.search(surface, torch.tensor([[24.0, 0.3]]), flat="symmetry")
     assert bool(found.critical)
@@ -162,7 +162,7 @@ def test_third_derivatives_that_vanish_by_symmetry_certify_nothing_far():
 
 @pytest.mark.parametrize("method", FINDERS)
 def test_where_the_loss_is_not_finite_there_is_no_critical_point(method):
-    """log x + x has derivatives at x < 0, where its slope vanishes at -1, and no value there."""
+    """Log x + x has derivatives at x < 0, where its slope vanishes at -1, and no value there."""
     surface = critical.function(lambda v: v[0].log() + v[0], 1, at=[1.0])
     found = critical.search(surface, torch.tensor([[-0.9], [-1.0]]), method=method, steps=20)
     assert found.kind == ("not converged",) * 2
@@ -171,7 +171,7 @@ def test_where_the_loss_is_not_finite_there_is_no_critical_point(method):
 
 
 def test_a_hessian_that_is_not_finite_says_nothing_of_flatness():
-    """x + y + x^1.5 + y^1.5 at the origin: the gradient is (1, 1), and second derivatives are infinite."""
+    """X + y + x^1.5 + y^1.5 at the origin: the gradient is (1, 1), and second derivatives are infinite."""
     surface = critical.function(lambda v: v.sum() + (v**1.5).sum(), 2, at=[1.0, 1.0])
     found = critical.polish(surface, torch.zeros(1, 2), steps=0)
     assert float(found.gradient_norm) == pytest.approx(math.sqrt(2))

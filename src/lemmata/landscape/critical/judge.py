@@ -139,7 +139,7 @@ def _pairs(H: LinearOperator, which: str, generator: torch.Generator) -> Eigenpa
 
 
 def _certificate(field: Field, Y: Tensor, spectra: Spectra, standards: Standards) -> tuple[Certificate, Tensor, Tensor]:
-    """The certificates, the error of the eigenvalues as those of the critical point, and where a symmetry is held to."""
+    """The certificates, the error of the eigenvalues as those of the critical point, and where a symmetry holds."""
     nothing = torch.full_like(spectra.rounding, torch.inf)
     symmetry = torch.full_like(nothing, standards.flat == "symmetry", dtype=torch.bool)
     if spectra.coefficients is None or not standards.certify:
@@ -159,7 +159,7 @@ def _certificate(field: Field, Y: Tensor, spectra: Spectra, standards: Standards
 
 
 def _constant(field: Field, Y: Tensor, spectra: Spectra, noise: Tensor, standards: Standards) -> Tensor:
-    """The Lipschitz constant of the Hessian, (M,): as given, or estimated at the points and as far as they may be off."""
+    """The Lipschitz constant of the Hessian, (M,): as given, or estimated at the points and around."""
     if standards.lipschitz is not None:
         return torch.full_like(noise, standards.lipschitz)
     l = lipschitz_estimate(field, Y, generator=standards.generator)  # noqa: E741
