@@ -76,6 +76,7 @@ def specification(model: nn.Module, x: Inputs) -> Specification:
     matters and the values only to branches. The model is traced in evaluation mode on a copy. Raises `InvalidInput` for
     a model that fails on x.
 
+    >>> import torch
     >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     >>> spec = specification(model, torch.zeros(2, 3))
     >>> [(g.name, g.size) for g in spec.free]
