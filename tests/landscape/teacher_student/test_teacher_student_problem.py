@@ -78,7 +78,7 @@ def test_loss_is_that_of_random_inputs(activation: str):
 @BOTH
 @pytest.mark.parametrize("angle", [0.3, 1e-5, 1e-9, math.pi - 1e-6, math.pi / 2])
 def test_pairs_are_exact_at_any_angle(activation: str, angle: float):
-    """Against 50 digits at the binary values given: value and gradient to 2e-15, curvature to 2e-8, sin t's cut."""
+    """Against 50 digits at the binary values given: value, gradient to 2e-15, curvature to 2e-8 (its cut)."""
     w = torch.tensor([[1.5, 0.0]], dtype=torch.float64)
     v = 0.7 * torch.tensor([[math.cos(angle), math.sin(angle)]], dtype=torch.float64)
     phi = ACTIVATIONS[activation]
@@ -94,7 +94,7 @@ def test_pairs_are_exact_at_any_angle(activation: str, angle: float):
 
 
 def _by_mpmath(activation: str, w: list[float], v: list[float]):
-    """F, dF/dw and d2F/dw2 by mpmath: the derivatives of the plain formula in two dimensions, by central differences."""
+    """Central differences of the Hessian of one pair, over random pairs and directions, against the bounds."""
     mp = mpmath.mp
 
     def f(x, y):

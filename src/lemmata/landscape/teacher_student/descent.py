@@ -49,8 +49,9 @@ def descend(
     """Descend from `starts` students of `neurons` neurons (by default the teacher's k), all at once.
 
     Starts are drawn with entries N(0, scale^2 / d), outputs with N(0, 1 / n) where they are trained, or given: a tensor
-    W (starts, n, d), or parameters (starts, P) with P = n d or n d + n. `step` is by default 5 / max(k, n - 2) for ReLU
-    with fixed outputs, else one over the largest curvature among the first starts. `steps` bounds the gradient steps.
+    W (starts, n, d), or parameters (starts, P) with P = n d or n d + n. `step` is by default min(5 / k, 7 / (n + 3))
+    for ReLU with fixed outputs, stable for orthonormal teachers (curvatures are up to n / 4 + 3 / 4 there; give less
+    for others), else one over the largest curvature among the first starts. `steps` bounds the gradient steps.
     `tolerance` is that of the gradient's norm, `threshold` the loss above which a minimum counts as spurious.
     Without `newton` all of it is gradient descent. `progress(arrived, starts)` is called every 100 steps.
 
@@ -190,6 +191,6 @@ def _given(problem: TeacherStudent, neurons: int | None, starts: Tensor, each: i
 
 def _step(problem: TeacherStudent, theta: Tensor, n: int) -> float:
     if problem.activation == "relu" and not problem.trained_outputs:
-        return 5.0 / max(problem.neurons, n - 2)
+        return min(5.0 / problem.neurons, 7.0 / (n + 3))
     _, highest = extremes(problem, theta[:8], n)
     return 1.0 / float(highest.max())

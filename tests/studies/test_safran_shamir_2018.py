@@ -1,0 +1,63 @@
+"""The study of Safran and Shamir: its batches, its figures and its verdicts."""
+
+import pytest
+import torch
+
+from lemmata import laboratory
+from lemmata.figures import static
+from lemmata.landscape.teacher_student import descend, orthonormal
+from lemmata.studies import safran_shamir_2018 as safran
+from lemmata.studies._safran_shamir_2018_descents import Onset, Students, measure, shares
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+CLAIMS = [claim.name for claim in safran.study.claims]
+
+
+def test_members_are_those_of_separate_runs():
+    """Two seeds in one batch and alone: the same losses, to 1e-12; and those of a plain call on the same starts."""
+    configs = [Students(k=8, starts=12, seed=seed) for seed in (0, 3)]
+    together, alone = measure(configs), [measure([config])[0] for config in configs]
+    for a, b in zip(together, alone, strict=True):
+        assert abs(a.arrays["losses"] - b.arrays["losses"]).max() < 1e-12
+        assert a.scalars["spurious"] == b.scalars["spurious"] == (a.arrays["losses"] > 1e-3).sum()
+    random = torch.Generator().manual_seed(3 * 10_000 + 800)
+    W = torch.randn(12, 8, 8, generator=random, dtype=torch.float64) / 8**0.5
+    losses = descend(orthonormal(8), starts=W).loss.numpy()
+    assert abs(together[1].arrays["losses"] - losses).max() < 1e-12
+    assert together[0].scalars["proved"] == 1
+    assert measure([Students(k=8, starts=12, displaced=0.1)])[0].scalars["proved"] == 0
+
+
+def test_onset_is_a_curve_of_shares():
+    (found,) = shares([Onset(ks=[2, 8], starts=20)])
+    assert found.curves["share"].x.tolist() == [2, 8]
+    assert found.curves["share"].y[0] == 0
+    assert found.scalars["unfinished"] == 0
+
+
+@pytest.mark.slow
+def test_smoke_scale_refutes_nothing_and_draws(tmp_path):
+    found = laboratory.run(safran.study, scale="smoke", store=tmp_path)
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts}
+    for name, experiment in safran.study.experiments.items():
+        for figure in experiment.figures:
+            assert "<svg" in str(static.render(figure(found.tables[name])))
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory):
+    found = laboratory.run(safran.study, scale="laptop", store=tmp_path_factory.mktemp("safran-laptop"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return {verdict.claim.name: verdict for verdict in found.verdicts}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLAIMS)
+def test_reproduced_at_laptop_scale_with_every_control_refuted(laptop, name: str):
+    verdict = laptop[name]
+    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
+    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
