@@ -52,8 +52,9 @@ def plane(table) -> Figure:
     )  # fmt: skip
     return Figure(
         name="plane",
-        title="The plane through two networks and the bend of the curve between them",
-        caption="Every point of the curve lies in this plane. First seed.",
+        title="The curve goes around the hill",
+        caption="Training loss over the plane through two networks and the bend of the curve between them, in which "
+        "every point of the curve lies. First seed.",
         panels=[panel],
     )
 
@@ -73,12 +74,10 @@ def rises(table) -> Figure:
     )  # fmt: skip
     place = np.arange(len(PUBLISHED), dtype=float)
     columns = zip(("Bezier curve", "chain", "ends"), zip(*PUBLISHED.values(), strict=True), strict=True)
-    series = [
-        Series(label=name, x=place, y=np.array(values) / 100, style="bars", role="paper") for name, values in columns
-    ]
+    series = [Series(label=name, x=place, y=np.array(values) / 100, style="bars") for name, values in columns]
     right = Panel(
         x=Axis(label="network", ticks=tuple(name.split(",")[0] for name in PUBLISHED), limits=(-0.5, 2.5)),
-        y=Axis(label="largest test error, CIFAR-100", limits=(0.0, 0.4)), series=series, title="In the paper",
+        y=Axis(label="largest test error, CIFAR-100", limits=(0.0, 0.4)), series=series, title="In the authors' table",
     )  # fmt: skip
     return Figure(
         name="rises",

@@ -1,0 +1,89 @@
+"""The study of Garipov et al.: that its paths are what they say, that members do not see each other, its verdicts."""
+
+import numpy as np
+import pytest
+import torch
+
+from lemmata import laboratory
+from lemmata.figures import static
+from lemmata.landscape import paths
+from lemmata.studies import garipov_2018 as garipov
+from lemmata.studies._garipov_2018_curves import Joined, astray, joined
+from lemmata.studies._mode_paths import Pairs, rise
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+TINY = {
+    "n": 60, "n_test": 40, "pool": 4, "ends.width": 8, "ends.batch": 20, "ends.epochs": 3, "curve.epochs": 3,
+    "curve.batch": 20, "points": 5,
+}  # fmt: skip
+
+
+def tiny(**values):
+    return Joined.build({**TINY, **values})
+
+
+def test_all_paths_of_a_seed_have_the_same_ends():
+    found = joined([tiny(path=path) for path in ("line", "bezier", "polygon")] + [tiny(bend="random")])
+    for one in found[1:]:
+        np.testing.assert_allclose(one.curves["loss"].y[[0, -1]], found[0].curves["loss"].y[[0, -1]], rtol=1e-6)
+    assert len({round(one.curves["loss"].y[2], 6) for one in found}) == 4
+    assert "plane" in found[1].arrays
+
+
+def test_a_line_that_reaches_further_is_the_same_line():
+    whole, beyond = joined([tiny(path="line"), tiny(path="line", reach=2.0, points=5)])
+    np.testing.assert_allclose(beyond.curves["loss"].y[[0, 1, 2]], whole.curves["loss"].y[[0, 2, 4]], rtol=1e-4)
+
+
+def test_members_do_not_see_each_other():
+    configs = [tiny(), tiny(seed=1, path="line"), tiny(seed=2, bend="random"), tiny(path="polygon")]
+    for config, found in zip(configs, joined(configs), strict=True):
+        (alone,) = joined([config])
+        assert found.scalars == pytest.approx(alone.scalars, abs=1e-5)
+
+
+def test_the_two_networks_of_a_seed_share_digits_and_nothing_else():
+    pairs = Pairs([tiny(), tiny(seed=1)])
+    a, b = pairs.ends(0)
+    assert not any(a[name].equal(b[name]) for name in a)
+    assert not pairs.train[0][0].equal(pairs.train[1][0])
+
+
+def test_the_random_bend_is_as_far_off_the_line_as_the_trained_one():
+    pairs = Pairs([tiny()])
+    a, b = pairs.ends(0)
+    curve = paths.curve(pairs.models[0], a, b, data=pairs.train[0], epochs=2)
+    other = astray(curve, torch.Generator().manual_seed(0))
+    for name, control in curve.control.items():
+        middle = (control[0] + control[2]) / 2
+        torch.testing.assert_close((other.control[name][1] - middle).norm(), (control[1] - middle).norm())
+        assert other.control[name][[0, 2]].equal(control[[0, 2]])
+
+
+def test_a_rise_is_counted_from_the_worse_end():
+    assert rise(np.array([0.1, 0.5, 0.2])) == pytest.approx(0.3)
+    assert rise(np.array([0.1, 0.0, 0.2])) == 0.0
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    found = laboratory.run(garipov.study, scale="smoke", store=tmp_path_factory.mktemp("garipov"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return found
+
+
+def test_no_claim_is_void_at_smoke_scale_and_figures_are_drawn(smoke):
+    for verdict in smoke.verdicts:
+        assert verdict.outcome not in (Outcome.VOID, Outcome.CONTRADICTED), f"{verdict.claim.name}: {verdict.reason}"
+    for draw in garipov.paths.figures:
+        assert static.render(draw(smoke.tables["paths"]), None).startswith("<svg")
+
+
+@pytest.mark.slow
+def test_every_claim_at_laptop_scale(tmp_path):
+    found = laboratory.run(garipov.study, scale="laptop", store=tmp_path)
+    for verdict in found.verdicts:
+        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
+        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
