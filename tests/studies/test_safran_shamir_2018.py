@@ -36,6 +36,14 @@ def test_onset_is_a_curve_of_shares():
     assert found.scalars["unfinished"] == 0
 
 
+def test_smoke_scale_of_the_onset_is_not_void_and_draws(tmp_path):
+    found = laboratory.run(safran.study, scale="smoke", only=["onset"], store=tmp_path)
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts}
+    assert "<svg" in str(static.render(safran.study.experiments["onset"].figures[0](found.tables["onset"])))
+
+
 @pytest.mark.slow
 def test_smoke_scale_refutes_nothing_and_draws(tmp_path):
     found = laboratory.run(safran.study, scale="smoke", store=tmp_path)

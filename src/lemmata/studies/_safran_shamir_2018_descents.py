@@ -7,6 +7,7 @@ one of each loss (permuted students have the same) is proved to be a strict mini
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 
@@ -58,7 +59,7 @@ def shares(configs: Sequence[Onset]) -> list[Measurements]:
     minima = [descend(orthonormal(k), neurons=k + extra, starts=_starts(configs, k, extra)) for k in ks]
     return [
         Measurements.of(
-            share=Curve(ks, [float(one.spurious[part].double().mean()) for one in minima]),
+            share=Curve(np.array(ks), np.array([float(one.spurious[part].double().mean()) for one in minima])),
             unfinished=sum(int((~one.converged[part]).sum()) for one in minima),
         )
         for part, _ in _parts(configs)
