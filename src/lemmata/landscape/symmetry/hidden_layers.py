@@ -148,10 +148,10 @@ def _parts_of_state(state: State) -> Iterator[_Part]:
     for prefix in prefixes:
         own = tuple(name for name, t in state.items() if name.rpartition(".")[0] == prefix and t.ndim)
         weight = state.get(_joined(prefix, "weight"))
-        mixes = weight is not None and weight.ndim > 1
-        outputs = len(weight) if mixes else max(len(state[name]) for name in own)
-        if mixes or outputs > 1:
-            yield _Part(prefix, own, mixes, outputs, weight.shape[1] if mixes else 0)
+        if weight is not None and weight.ndim > 1:
+            yield _Part(prefix, own, True, len(weight), weight.shape[1])
+        elif (channels := max(len(state[name]) for name in own)) > 1:
+            yield _Part(prefix, own, False, channels, 0)
 
 
 def _joined(prefix: str, name: str) -> str:
