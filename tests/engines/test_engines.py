@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lemmata.engines import processes
 from lemmata.engines.base import run
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.plan import make
@@ -265,3 +266,10 @@ def _children() -> set[int]:
             return set()
         time.sleep(0.05)
     return living()
+
+
+@pytest.mark.parametrize(("asked", "threads"), [("1", 1), ("64", 6), ("", 6), ("0", 6), ("many", 6)])
+def test_a_worker_has_its_share_of_the_cores_or_less_where_less_is_asked_for(monkeypatch, asked, threads):
+    monkeypatch.setattr(processes, "cores", lambda: 12)
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert processes.threads_each(2) == threads

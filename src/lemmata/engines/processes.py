@@ -100,12 +100,23 @@ def run_all(plan: Plan, store: Store, ledger: Ledger, workers: int | None = None
     _Pool(plan, store, ledger, count).run()
 
 
+def threads_each(workers: int) -> int:
+    """Threads of each of so many workers: its share of the cores, or what OMP_NUM_THREADS asks for, if that is less.
+
+    >>> threads_each(10**6)
+    1
+    """
+    share = max(1, cores() // workers)
+    asked = os.environ.get(THREADS[0], "")
+    return min(share, int(asked)) if asked.isdecimal() and int(asked) else share
+
+
 class _Pool:
     def __init__(self, plan: Plan, store: Store, ledger: Ledger, count: int):
         self.plan = plan
         self.ledger = ledger
         self.count = count
-        self.threads = max(1, cores() // count)
+        self.threads = threads_each(count)
         self.inbox: queue.Queue[tuple[Worker, dict[str, Any] | None]] = queue.Queue()
         self.waiting = deque(plan.trials)
         self.attempts: dict[str, int] = {}
