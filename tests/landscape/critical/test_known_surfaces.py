@@ -120,7 +120,7 @@ def test_a_false_critical_point_is_called_gradient_flat(method):
     c = 0.3
     surface = critical.function(lambda v: v[0] ** 3 / 3 + c * v[0] + v[1] ** 2 / 2, 2)
     count = 30 if method == "gradient_norm" else 4  # Newton-MR creeps there
-    found = critical.search(surface, count, method=method, seed=2, steps=50)
+    found = critical.search(surface, count, method=method, seed=2, steps=50 if method == "gradient_norm" else 15)
     assert not found.critical.any()
     assert set(found.kind) <= {"gradient-flat", "not converged"}
     if method == "gradient_norm":
@@ -179,7 +179,7 @@ def test_a_hessian_that_is_not_finite_says_nothing_of_flatness():
 
 
 @given(a=st.floats(-2, 2), b=st.floats(0.2, 3), offset=st.floats(-0.1, 0.1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_certificate_covers_the_true_point(a: float, b: float, offset: float):
     """A x^3/6 + b x^2/2 - c x: the Hessian's constant is |a| exactly, the zero of the gradient in closed form."""
     c = 0.1

@@ -120,7 +120,7 @@ def test_without_matrices_the_methods_do_the_same():
     ]
     torch.testing.assert_close(ends[0].Y, ends[1].Y, rtol=1e-6, atol=1e-6)
     lows = [
-        walk(TrustRegionNewton(field, 6, most=13), field, starts, steps=12, tolerance=1e-6).loss
+        walk(TrustRegionNewton(field, 6, most=13), field, starts, steps=6, tolerance=1e-6).loss
         for field in (with_matrices, without)
     ]
     assert (lows[1] < with_matrices.value(starts)).all()
@@ -142,8 +142,9 @@ def test_third_derivatives_are_those_of_the_formula():
     )
     torch.testing.assert_close(field.third(y[None], u[None], v[None])[0], torch.einsum("ijk,i,j->k", T, u, v))
     torch.testing.assert_close(field.third_matrices(y[None], u[None])[0], torch.einsum("ijk,i->jk", T, u))
-    norm = max(float(torch.einsum("ijk,i,j,k->", T, w, w, w).abs()) for w in _directions())
-    estimate = lipschitz_estimate(field, y[None], starts=8, iterations=20, generator=torch.Generator().manual_seed(0))
+    w = _directions()
+    norm = float(torch.einsum("ijk,ni,nj,nk->n", T, w, w, w).abs().max())
+    estimate = lipschitz_estimate(field, y[None], starts=8, iterations=8, generator=torch.Generator().manual_seed(0))
     assert float(estimate) >= 2 * norm * (1 - 1e-9)
 
 
