@@ -35,8 +35,8 @@ of passing through; at first this had been every 10, with 6 starts instead of 5,
 inconclusive (4 % of searches, p = 0.06); it came out reproduced once looks were every 5, on the same draws. A search
 begun anew solves its first systems less exactly, which suits it. Since these choices followed results, every random
 stream, that of the data too, was then moved to one that no pilot had used (`FRESH` is added to each seed), a minimum of
-|g|^2 was made to need second derivatives and a short Newton step instead of |H g| alone, which plateaus have as well,
-and the study was run once; the verdicts are of that run.
+|g|^2 was made to need second derivatives and a short Newton step instead of |H g| alone, which plateaus have as well.
+Nothing was chosen after that.
 
 Seeds are independent initial weights on the same data.
 """
