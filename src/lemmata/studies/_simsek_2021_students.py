@@ -66,7 +66,7 @@ def run(configs: Sequence[Runs]) -> list[Measurements]:
         own = slice(k * one.starts, (k + 1) * one.starts)
         measured = _manifold(ends[own][losses[own] <= SETTLED], V, -b if config.other else b)
         measured |= {"reached": _share(shares[own] <= GLOBAL), "settled": _share(losses[own] <= SETTLED)}
-        measured["steps"] = float(steps[own].mean())
+        measured["steps_taken"] = float(steps[own].mean())
         found.append(Measurements(scalars=measured, arrays={"losses": shares[own].sort().values.numpy()}))
     return found
 
