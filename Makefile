@@ -47,6 +47,11 @@ benchmarks: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pac_bayes.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/operator_norms.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/measure_grid.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/critical.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/paths.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/permutation.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pruning.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/teacher_student.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/studies.py
 	OMP_NUM_THREADS=1 $(PEERS) benchmarks/attacks.py
 	OMP_NUM_THREADS=1 $(PEERS) benchmarks/linear_bounds.py
