@@ -11,6 +11,7 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import static
 from lemmata.landscape.teacher_student import TeacherStudent, certify, descend, orthonormal
 from lemmata.landscape.teacher_student.advance import by_compiled_steps, by_torch
+from lemmata.landscape.teacher_student.newton import polish
 
 
 def starts(count: int, n: int, d: int, seed: int) -> torch.Tensor:
@@ -149,3 +150,16 @@ def test_enclosures_contain_the_computed_numbers(activation):
         assert max(float(lower[i][j].rad()) for i in range(12) for j in range(i + 1)) < 1e-30
     finally:
         ctx.prec = before
+
+
+def test_newton_is_believed_only_where_the_ball_is_small_and_the_step_stable():
+    """At k = 6, from the teacher moved by 1e-4 or 0.1, where Newton converges too; and with a step of 10."""
+    problem = orthonormal(6)
+    move = starts(1, 6, 6, 9)[0]
+    move = move / move.norm()
+    near, far = problem.teacher + 1e-4 * move, problem.teacher + 0.1 * move
+    theta = torch.stack([near, far]).flatten(1)
+    found = polish(problem, theta, 6, step=0.7, tolerance=1e-12)
+    assert (found.theta - problem.teacher.flatten()).abs().max() < 1e-10
+    assert found.accepted.tolist() == [True, False]
+    assert not polish(problem, theta, 6, step=10.0, tolerance=1e-12).accepted.any()

@@ -88,6 +88,11 @@ def test_pairs_are_exact_at_any_angle(activation: str, angle: float):
     assert found.first.value.item() == pytest.approx(f, abs=2e-15)
     derivative = found.first.alpha * w + found.first.beta * v
     np.testing.assert_allclose(derivative[0].numpy(), gradient, rtol=0, atol=2e-15)
+    if activation == "relu":
+        with mpmath.workdps(50):
+            cross = abs(mpmath.mpf(w[0, 0].item()) * mpmath.mpf(v[0, 1].item()))
+            t = mpmath.atan2(cross, mpmath.mpf(w[0, 0].item()) * mpmath.mpf(v[0, 0].item()))
+            assert found.first.beta.item() == pytest.approx(float((mpmath.pi - t) / (2 * mpmath.pi)), abs=1e-15)
     own = found.own
     curvature = found.first.alpha * torch.eye(2) + own.ww * w.T @ w + own.wv * (w.T @ v + v.T @ w) + own.vv * v.T @ v
     np.testing.assert_allclose(curvature.numpy(), H, rtol=0, atol=2e-8)
@@ -210,6 +215,22 @@ def _own(phi: Activation, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     s = phi.second(w, v)
     own = s.own
     return s.first.alpha * torch.eye(3) + own.ww * w.T @ w + own.wv * (w.T @ v + v.T @ w) + own.vv * v.T @ v
+
+
+def test_the_lipschitz_constant_is_put_together_as_derived():
+    """Three neurons against two, by a plain double loop; to rounding."""
+    random = torch.Generator().manual_seed(2)
+    W, V = torch.randn(3, 4, generator=random).double(), torch.randn(2, 4, generator=random).double()
+    problem, radius = TeacherStudent(V, teacher_outputs=torch.tensor([1.0, -2.0])), 0.1
+    w, v = W.norm(dim=1).tolist(), V.norm(dim=1).tolist()
+    www, wwv = math.sqrt(31 / 3) / (2 * math.pi), math.sqrt(5) / (2 * math.pi)
+    diagonal, rest = [], 0.0
+    for i in range(3):
+        own = sum(w[j] + radius for j in range(3) if j != i) + sum(c * (v[j] + radius) for j, c in enumerate((1, 2)))
+        diagonal.append(www * own / (w[i] - radius) ** 2)
+        rest += 3 * 2 * (wwv / (w[i] - radius)) ** 2
+    expected = max(diagonal) + math.sqrt(rest)
+    assert hessian_lipschitz(problem, W, radius).item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_what_does_not_fit_is_refused_with_its_remedy():

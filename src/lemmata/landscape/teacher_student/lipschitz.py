@@ -30,7 +30,7 @@ def hessian_lipschitz(problem: TeacherStudent, W: Tensor, radius: Tensor | float
     if problem.trained_outputs:
         raise InvalidInput("trained outputs: no bound on the third derivatives; take a problem with fixed outputs")
     W, _ = problem.students(W, None)
-    reach = torch.as_tensor(radius).to(W).expand(W.shape[:-2])
+    reach = torch.as_tensor(radius, dtype=W.dtype, device=W.device).expand(W.shape[:-2])
     www, wwv, _, _ = problem.phi.third(W, W, reach)
     fixed, *_ = problem.phi.third(W, problem.teacher, reach)
     other = 1 - torch.eye(W.shape[-2]).to(W)

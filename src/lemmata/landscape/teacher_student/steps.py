@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
 
-LANES = 16
+LANES = 32
 DEGREE = 20
 _TINY = 1e-300
 
