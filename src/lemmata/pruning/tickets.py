@@ -52,8 +52,7 @@ class Tickets:
     starts      {name: (M, *shape)}: W_k before the mask (one for all levels)
     traces      a level: losses and accuracies on the way, `lemmata.pruning.trace.Trace`
     trained     a level: {name: (M, *shape)}, or None where it was not kept
-    diverged    (L, M) bool: a loss or weight became NaN or infinite, at this level or at one before, whose mask
-                comes of it; the accuracy of that member is NaN
+    diverged    (L, M) bool: a loss or weight left the finite, here or at a level before; the accuracy is NaN
     pruning     the share, that of layers, and the scope of each pruning
     """
 

@@ -24,8 +24,7 @@ class CriticalPoints:
     gradient_norm     (M,), infinite where the loss is not finite
     index             (M,) share of negative eigenvalues: those below -eigenvalue_error
     eigenvalues       (M, P) of the Hessian, rising; beyond the dense limit the k smallest and k largest, (M, 2 k)
-    eigenvalue_error  (M,) bound on how far each is from the eigenvalue at the true critical point: rounding or the
-                      residual, and what the distance makes of it
+    eigenvalue_error  (M,) bound on how far each is from that of the true critical point: residual, rounding, distance
     flatness          (M,) Frye's r: above 0.9 at |g| > 0 the point is gradient-flat
     kind              M names: see `lemmata.landscape.critical.kinds`
     distance          (M,) certified distance to a true critical point, infinite where nothing is certified
