@@ -4,8 +4,8 @@
 
 The unit is one float32 product of two 512 x 512 matrices. The other side is algorithm 1 of Ainsworth, Hayase and
 Srinivasa (2023) for a plain network as one would write it, its permutations listed by hand, ending after a pass that
-improves nothing. The third side is scipy's assignment alone, once a group, of matrices as those of a first pass: what is
-left when everything but the solver costs nothing. Later passes solve others, so that it is a reference and no bound.
+improves nothing. The third side is scipy's assignment alone, once a group, of matrices as those of a first pass: what
+is left when everything but the solver costs nothing. Later passes solve others, so that it is a reference and no bound.
 """
 
 import numpy as np

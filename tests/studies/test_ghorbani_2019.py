@@ -150,4 +150,5 @@ def test_every_claim_at_laptop_scale(tmp_path):
         assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
         for control in verdict.controls:
             opened = still_open and "fixed statistics" in control.control.statement
-            assert control.outcome is (ControlOutcome.UNDECIDED if opened else ControlOutcome.REFUTED), verdict.claim.name
+            due = ControlOutcome.UNDECIDED if opened else ControlOutcome.REFUTED
+            assert control.outcome is due, verdict.claim.name
