@@ -6,7 +6,7 @@ end in it; no member's outcome depends on which others are made with it.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -94,7 +94,7 @@ class Pairs:
         return dict(a), {name: a[name] + reach * (b[name] - a[name]) if reach != 1.0 else b[name] for name in a}
 
 
-def measured(path: Path) -> dict[str, object]:
+def measured(path: Path) -> dict[str, Any]:
     """What a path says: heights above its ends, of the training loss and of the errors, and the curves themselves.
 
     ``barrier`` is the largest height of the training loss above the straight line between the ends' losses;

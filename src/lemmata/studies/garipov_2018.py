@@ -44,7 +44,7 @@ study = Study(
     notes="Numbers of the table: README of the authors' code, timgaripov/dnn-mode-connectivity.",
 )
 
-SMALL = {"n": 200, "n_test": 300, "pool": 4, "points": 21, "ends.width": 32, "ends.epochs": 25, "curve.epochs": 40}
+SMALL = {"n": 200, "n_test": 300, "points": 41, "ends.width": 32, "ends.epochs": 25, "curve.epochs": 40}
 MNIST = {
     "data": "mnist", "pool": 1, "n": 60_000, "n_test": 10_000, "ends.width": 512, "ends.batch": 128,
     "curve.batch": 128,

@@ -51,6 +51,16 @@ def test_the_interval_covers_as_often_as_it_says(height):
     assert hits >= binom.ppf(1e-4, runs, 0.9)  # a false alarm once in 10,000
 
 
+def test_the_lower_end_allows_for_the_choice_of_the_point():
+    t, runs, above = np.linspace(0, 1, 42), 100, 0
+    for seed in range(runs):
+        values = np.random.default_rng(seed).standard_normal((42, 50))  # independent from point to point, no barrier
+        values[[0, -1]] = 0.0
+        above += barrier(t, values, seed=seed, draws=2000).interval(0.9)[0] > 0
+    # 5 % are allowed; with the quantile of a single point it would be 1 - 0.95^40 = 87 %
+    assert above <= binom.ppf(1 - 1e-4, runs, 0.05)
+
+
 def test_the_value_is_too_large_by_about_the_bias_it_tells():
     found = [barrier(T, draws(60, 0.0, seed), seed=seed, draws=500) for seed in range(100)]
     values = np.array([one.value for one in found])

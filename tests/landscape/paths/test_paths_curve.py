@@ -89,6 +89,20 @@ def test_gradient_is_that_of_autograd_through_the_curve(make, basis):
             torch.testing.assert_close(own, slope[1:-1], rtol=1e-9, atol=1e-12)  # float64, sums in another order
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_network_alone_has_the_gradient_it_has_among_others(shared):
+    (x, y), found = data(), []
+    for count in (1, 2):
+        ends = Ends.of(convolutional(0), [convolutional(0)] * count, [convolutional(1)] * count)
+        moving = Bends(ends.models, ends.straight(1), bernstein, loss="cross_entropy", draws=1, decay=0.0)
+        moving.t.fill_(0.3)
+        own = x if shared else x[None].expand(count, -1, -1)
+        losses = moving.accumulate(own, y[None].expand(count, -1), shared=shared)
+        slopes = moving.layout.views(moving.gradient)
+        found.append((losses[0], {name: slope[0].clone() for name, slope in slopes.items()}))
+    torch.testing.assert_close(found[0], found[1])
+
+
 @pytest.mark.parametrize("kind", ["bezier", "polygon"])
 def test_ends_are_exact_to_the_bit(kind):
     a, b = convolutional(0), convolutional(1)
