@@ -63,25 +63,32 @@ def paths(table) -> Figure:
 
 
 def splits(table) -> Figure:
-    """How many split neurons give a saddle, by share."""
-    own = table[~table["control"]]
-    panel = Panel(
-        x=Axis(label="share of the first copy"),
-        y=Axis(label="split neurons that give a saddle, share", limits=(-0.05, 1.05)),
-        series=[Series.over_seeds("measured", own, x="share", y="saddles", style="points")],
-    )
-    off = Panel(
-        x=Axis(label="share of the first copy"),
-        y=Axis(label="negative eigenvalues: measured minus predicted"),
-        series=[Series.over_seeds("largest of the neurons", own, x="share", y="index_off", style="points")],
-        references=[Reference(label="theory", value=0.0, role="theory")],
-    )
+    """Negative eigenvalues after a split by share, for both pairs of student and teacher, with the prediction."""
+    own, panels = table[~table["control"]], []
+    for neurons in sorted(own.neurons.unique()):
+        rows = own[own.neurons == neurons]
+        small = int(rows.small.iloc[0])
+        inside = rows[(rows.share > 0) & (rows.share < 1)].predicted.mean()
+        outside = rows[(rows.share < 0) | (rows.share > 1)].predicted.mean()
+        steps = [outside, outside, inside, inside, outside, outside]
+        panels.append(
+            Panel(
+                x=Axis(label="share of the first copy"),
+                y=Axis(label="negative eigenvalues, mean over neurons split", limits=(-0.2, 2.3)),
+                series=[
+                    Series.over_seeds("measured", rows, x="share", y="index", style="points"),
+                    Series(label="predicted", x=[-1, 0, 0, 1, 1, 2], y=steps, role="theory"),
+                ],
+                title=f"{small} neurons for a task of {neurons}",
+            )
+        )
     return Figure(
         name="splits",
-        title="Minimum or saddle: the share decides",
+        title="Minimum or saddle: a matrix of the second order and the share decide",
         caption="A local minimum of a small student, one of its neurons split. The wide network's Hessian is that of "
-        "the small one, a zero, and share (1 - share) times a matrix of the neuron.",
-        panels=[panel, off],
+        "the small one, a zero, and share (1 - share) times a matrix of the neuron: indefinite on the left, so that "
+        "every share makes a saddle, positive definite on the right.",
+        panels=panels,
     )
 
 

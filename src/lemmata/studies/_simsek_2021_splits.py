@@ -73,6 +73,8 @@ def _measured(config: Split, theta: Tensor, task: flows.Task) -> Measurements:
         small_gradient=float(small.gradient.norm()),
         small_loss=float(small.loss[0] / task.variance[0]),
         small_index=float(base),
+        index=float(index.double().mean()),
+        predicted=float(predicted.double().mean()),
         index_off=float((index - predicted).abs().max()),
         saddles=float((index > 0).double().mean()),
         saddle_on_every_line=float(((index > 0) | (outside > 0)).double().mean()),

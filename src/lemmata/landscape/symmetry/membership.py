@@ -49,7 +49,9 @@ class Membership:
         ]
         panel = Panel(
             x=Axis(label="distance of the incoming vector from the teacher's nearest", log=True),
-            y=Axis(label="output weights' missing sum", log=True),
+            y=Axis(
+                label="output weights' missing sum", log=True, limits=(floor / 3, max(10 * self.tolerance, 3 * y.max()))
+            ),
             series=series,
             references=[Reference(label="tolerance", value=self.tolerance, role="theory")],
         )
