@@ -26,6 +26,8 @@ class Students(Config):
     widest_proof: int = Field(default=12, ge=1, description="the largest k at which they are proved")
     displaced: float = Field(default=0.0, ge=0, description="how far a minimum is moved before it is to be proved one")
 
+    most: int = Field(default=100_000, ge=1, description="gradient steps at most")
+
     @property
     def count(self) -> int:
         """The descents of this batch."""
@@ -49,7 +51,8 @@ def measure(configs: Sequence[Students]) -> list[Measurements]:
     """All descents of all seeds in one batch."""
     first = configs[0]
     problem = orthonormal(first.k)
-    minima = descend(problem, neurons=first.k + first.extra, starts=_starts(configs, first.k, first.extra))
+    starts = _starts(configs, first.k, first.extra)
+    minima = descend(problem, neurons=first.k + first.extra, starts=starts, steps=first.most)
     return [_measured(problem, minima, part, config) for part, config in _parts(configs)]
 
 

@@ -8,7 +8,7 @@ from lemmata.figures import Axis, Figure, Panel, Series
 
 def by_width(table) -> Figure:
     """Shares over k for students with no, one and two extra neurons, with exact intervals of all starts pooled."""
-    rows = table[table.displaced == 0].drop_duplicates(["k", "extra", "seed"])
+    rows = table[(table.displaced == 0) & (table.most > 100)].drop_duplicates(["k", "extra", "seed"])
     series = []
     for extra, own in rows.groupby("extra"):
         pooled = own.groupby("k").agg(hits=("spurious", "sum"), starts=("started", "sum")).sort_index()
@@ -31,7 +31,7 @@ def by_width(table) -> Figure:
 
 def losses(table) -> Figure:
     """Mean objective and lowest eigenvalue of the spurious minima over k."""
-    rows = table[(table.displaced == 0) & (table.extra == 0)]
+    rows = table[(table.displaced == 0) & (table.most > 100) & (table.extra == 0)]
     rows = rows.drop_duplicates(["k", "seed"])
     rows = rows[rows["spurious"] > 0] if "objective" in rows.columns else rows.iloc[:0]
     panels = []

@@ -130,7 +130,7 @@ descents.claim(
     where="the method",
     kind=exact(of="unfinished", at_most=0),
     note="descents without a gradient below 1e-12 or a loss below 1e-7, every batch: shares are of all starts",
-)
+).control("a hundred steps", most=100)
 
 start = study.experiment(
     "onset",
@@ -155,6 +155,6 @@ start.claim(
     select={"extra": 0},
     paper=8.0,
     within=(6.0, 10.0),
-    quoted="direction only; 8 of 6, 8, 10 is a rerun's",
+    quoted="no number of the paper; 8 is ours",
     note="first k of 2, 4, 6, 8, 10, 12, 15 at which a twentieth of the starts ends in spurious minima",
 ).control("one extra neuron", moves="the onset", to=15.0, extra=1)
