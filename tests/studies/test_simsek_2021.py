@@ -109,8 +109,9 @@ def test_paths_reach_every_permutation_and_stay_at_zero():
 
 def test_split_points_have_the_hessian_that_is_said():
     """The index of the wide Hessian, one zero, and no gradient, at a minimum that the flow finds."""
-    for share in (0.5, 1.5):
-        found = splits.split([splits.Split(share=share, starts=4, seed=1)])[0].scalars
+    for share, neurons, small, index in ((0.5, 5, 4, 1), (0.5, 6, 2, 0), (1.5, 6, 2, 2)):
+        found = splits.split([splits.Split(share=share, neurons=neurons, small=small, seed=1)])[0].scalars
+        assert found["index"] == index
         assert found["small_gradient"] < 1e-11
         assert found["gradient"] < 1e-9
         assert found["index_off"] == 0
