@@ -25,8 +25,8 @@ one the matrix of the second order is indefinite, in the other positive definite
 
 Thresholds. "Nearly all" is 95 % of the runs. A loss of zero is 1e-8 of the targets' variance. Ends are compared
 with the manifold where the loss is at most 1e-20, to 1e-2: neurons of the teacher are 2 apart, and where k + 1 neurons
-meet the loss knows their weights to its root of order 2 (k + 1) only. In pilots that asked for 1e-4, up to 12 % of these
-ends missed it. The claim that a split keeps a minimum came after a pilot had shown that matrix definite.
+meet the loss knows their weights to its root of order 2 (k + 1) only. In pilots that asked for 1e-4, up to 12 % of
+these ends missed it. The claim that a split keeps a minimum came after a pilot had shown that matrix definite.
 
 Seeds are turns of the teacher, starts, and drawn networks. Counts are exact, and each seed gives the same.
 """
