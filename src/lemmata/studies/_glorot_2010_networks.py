@@ -38,7 +38,7 @@ def network(
     """A perceptron with these hidden widths, all its weights times `gain`, all its biases zero.
 
     >>> net = network(4, [3, 3], 2, activation="tanh", initialisation="standard", seed=0)
-    >>> float(net.hidden1.weight.abs().max()) <= 0.5, float(net.output.bias.abs().max())
+    >>> float(net.hidden1.weight.detach().abs().max()) <= 0.5, float(net.output.bias.detach().abs().max())
     (True, 0.0)
     """
     law, activation = LAWS[initialisation], {"linear": "identity"}.get(activation, activation)
