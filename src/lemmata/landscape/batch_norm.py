@@ -78,19 +78,25 @@ def average_over_batches(private: nn.Module, norms: list[_BatchNorm], batches: l
 
     The momentum of the first batch is 1: nothing is left of what was there, unless that is not finite.
     """
-    seen = 0
+    seen = dict.fromkeys(norms, 0)
+
+    def weigh(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # before each call: a layer may have several
+        seen[norm] += len(inputs[0])  # type: ignore[index]
+        norm.momentum = len(inputs[0]) / seen[norm]  # type: ignore[index]
+
     momenta = [norm.momentum for norm in norms]
+    hooks = [norm.register_forward_pre_hook(weigh) for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.train()
-    for x in batches:
-        seen += len(x)
-        for norm in norms:
-            norm.momentum = len(x) / seen
-        private(x)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
+    try:
+        for x in batches:
+            private(x)
+    finally:
+        for hook, norm, momentum in zip(hooks, norms, momenta, strict=True):
+            hook.remove()
+            norm.momentum = momentum
+            norm.eval()
 
 
 def _in_order(private: nn.Module, norms: list[_BatchNorm], x: Tensor) -> list[_BatchNorm]:

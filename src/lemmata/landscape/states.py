@@ -34,6 +34,13 @@ def state_of(model: nn.Module, place: Place, what: str = "state") -> State:
             there = f"shape {tuple(own[name].shape)}" if name in own else "no tensor of this name"
             raise InvalidInput(f"{what}: {name!r} of shape {tuple(tensor.shape)}; the model has {there}")
         own[name] = tensor.detach().clone().to(own[name])
+    first = {id(p): name for name, p in model.named_parameters()}
+    tied = [(name, first[id(p)]) for name, p in model.named_parameters(remove_duplicate=False) if first[id(p)] != name]
+    for name, other in tied:
+        if name in own and other in own and not own[name].equal(own[other]):
+            if name in given and other in given:
+                raise InvalidInput(f"{what}: {name!r} and {other!r} are one parameter of the model, and differ")
+            own[name] = own[other] = own[name] if name in given else own[other]
     for name, tensor in own.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise InvalidInput(f"{what}: NaN or infinity in {name!r}; the run that left it diverged")

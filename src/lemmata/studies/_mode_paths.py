@@ -76,7 +76,7 @@ class Pairs:
                 seeds=[seed_of(seed, f"{which}batches") for which in ("", "other ") for seed in self.seeds],
                 stop=training.Stop(running_loss_below=rule.fitted) if rule.fitted else None,
             )  # fmt: skip
-            self.models = [result.model(i) for i in range(len(drawn))]
+            self.models = [one if result.diverged[i] else result.model(i) for i, one in enumerate(drawn)]
             count = len(self.seeds)
             self.diverged = {
                 seed: bool(result.diverged[i] or result.diverged[i + count]) for i, seed in enumerate(self.seeds)

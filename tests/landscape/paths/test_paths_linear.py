@@ -180,3 +180,52 @@ class TestConformance(InstrumentConformance):
 
     def values(self, result):
         return torch.as_tensor(result.loss)
+
+
+def weight(value: float) -> dict[str, torch.Tensor]:
+    return {"weight": torch.tensor([[value]])}
+
+
+def double_well(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return ((z**2 - 1) ** 2).mean()
+
+
+def test_a_known_path_to_another_end_or_of_other_test_data_is_refused():
+    line, x = nn.Linear(1, 1, bias=False), torch.ones(2, 1)
+    setting = {"loss": double_well, "data": (x, x), "points": 5}
+    known = paths.linear(line, weight(-1.0), weight(1.0), **setting, test=(x, x))
+    with pytest.raises(InvalidInput, match="another path"):
+        paths.linear(line, weight(-1.0), weight(-2.0), **setting, known=known)
+    with pytest.raises(InvalidInput, match="other data"):
+        paths.linear(line, weight(-1.0), weight(1.0), **setting, test=(3 * x, x), known=known)
+
+
+def test_along_takes_a_model_in_training_mode_as_in_evaluation_and_leaves_it():
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1), nn.Dropout(0.5)).train()
+    data = (torch.tensor([[0.0], [2.0]]), torch.zeros(2, 1))
+    found = paths.along(model, lambda t: {"0.weight": torch.ones(1, 1)}, loss="mse", data=data, points=3)
+    np.testing.assert_allclose(found.loss, 2.0, rtol=1e-4)  # of 0 and 2, by running statistics 0 and 1; BN's epsilon
+    assert int(model[1].num_batches_tracked) == 0
+    assert model.training
+
+
+def test_a_parameter_with_two_names_is_given_by_either_and_not_by_both_differently():
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False))
+    model[1].weight = model[0].weight
+    x = torch.ones(2, 1)
+    ends = [{"1.weight": torch.full((1, 1), value)} for value in (0.0, 3.0)]
+    assert paths.linear(model, *ends, loss="mse", data=(x, 0 * x), points=3).loss.tolist() == [0.0, 1.5**4, 81.0]
+    with pytest.raises(InvalidInput, match="one parameter"):
+        paths.linear(model, {"0.weight": torch.ones(1, 1), **ends[1]}, ends[0], loss="mse", data=(x, x))
+
+
+def test_outputs_that_are_no_numbers_are_wrong_and_their_path_is_drawn():
+    line, x = nn.Linear(1, 2, bias=False), torch.ones(3, 1)
+    ends = [{"weight": torch.tensor([[value], [0.0]])} for value in (1.0, float("1e38"))]
+    path = paths.linear(line, *ends, loss=lambda z, y: (z * 1e10).logsumexp(1).mean() * 0, data=(x, x[:, 0].long()),
+                        points=3)  # fmt: skip
+    assert np.isnan(path.loss[-1])
+    assert path.plot().panels
+    with pytest.raises(InvalidInput, match="no bias"):
+        _ = path.barrier.bias
+    assert np.isinf(path.barrier.stderr)

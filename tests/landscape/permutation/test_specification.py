@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.landscape.permutation import architectures as net
 from torch import nn
+from torch.nn import functional
 
 from lemmata import nets
 from lemmata.errors import InvalidInput, UnknownName
@@ -181,3 +182,49 @@ def test_what_is_wrong_is_refused():
         permutation.permuted(spec, model, {"0.weight[0]": torch.tensor([0, 0, 1, 2])})
     with pytest.raises(InvalidInput, match="specification has"):
         permutation.permuted(spec, {"0.weight": torch.zeros(2, 2)}, {})
+
+
+class Rows(nn.Module):
+    """Row 1 of E is added to neurons that may move, row 0 to the outputs, which may not."""
+
+    def __init__(self):
+        super().__init__()
+        self.E = nn.Parameter(torch.randn(2, 8, dtype=torch.float64))
+        self.a, self.d = nn.Linear(5, 8, dtype=torch.float64), nn.Linear(8, 8, dtype=torch.float64)
+
+    def forward(self, x):
+        return self.d(torch.tanh(self.a(x) + self.E[1])) + self.E[0]
+
+
+class OverHeads(nn.Module):
+    """An operation along the axis of three heads of two, which sees how those of different heads stand."""
+
+    def __init__(self, operation):
+        super().__init__()
+        self.operation = operation
+        self.first, self.last = nn.Linear(5, 6, dtype=torch.float64), nn.Linear(6, 2, dtype=torch.float64)
+
+    def forward(self, x):
+        q = self.first(x).view(len(x), -1, 3, 2).transpose(1, 2)
+        return self.last(torch.tanh(self.operation(q).transpose(1, 2).reshape(len(x), -1, 6)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Rows,
+        lambda: OverHeads(lambda q: q.softmax(1)),
+        lambda: OverHeads(lambda q: q.flip(1)),
+        lambda: OverHeads(lambda q: functional.layer_norm(q.transpose(1, 3), (3,)).transpose(1, 3)),
+    ],
+    ids=["rows of one tensor", "softmax over heads", "flip of heads", "normalisation over heads"],
+)
+def test_what_sees_the_places_of_others_is_left_where_it_is(make):
+    torch.manual_seed(0)
+    model = make().eval()
+    x = torch.randn(*((4, 5) if isinstance(model, Rows) else (4, 3, 5)), dtype=torch.float64)
+    spec = permutation.specification(model, x)
+    expected = model(x)
+    for seed in range(5):  # three heads of two: a draw of the identity is one in twelve or rarer
+        state = permutation.permuted(spec, model.state_dict(), permutation.random(spec, seed=seed))
+        torch.testing.assert_close(torch.func.functional_call(model, state, (x,)), expected, rtol=1e-10, atol=1e-12)

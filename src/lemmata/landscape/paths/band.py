@@ -59,7 +59,7 @@ class Band:
 
     @property
     def saddle(self) -> float:
-        """The largest loss on the path, between pivots too: an upper bound of the barrier's height above zero."""
+        """The largest of the losses evaluated, between pivots too; between those points it may be higher."""
         return float(self.path.loss.max())
 
     @property

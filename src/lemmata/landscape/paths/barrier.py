@@ -53,6 +53,8 @@ class Barrier(Estimate):
     @cached_property
     def bias(self) -> float:
         """By how much the maximum over the path is expected to exceed the true one, at such noise about the means."""
+        if not np.isfinite(self.errors).all():
+            raise InvalidInput(f"no bias from n = {self.n} samples and the mean losses {self.mean}")
         return float((self.mean + self._noise * self.errors).max(1).mean() - self.mean.max())
 
     @cached_property
@@ -97,7 +99,7 @@ def barrier(t: np.ndarray, values: np.ndarray, *, seed: int = 0, draws: int = DR
     worst = int(np.argmax(np.where(np.isnan(mean), np.inf, mean)))
     if n < 2 or not np.isfinite(mean).all():
         return Barrier(
-            float(mean[worst]), n=n, cost=cost, at=float(t[worst]), mean=mean, errors=np.full(len(t), np.inf)
+            float(mean[worst]), np.inf, n, cost=cost, at=float(t[worst]), mean=mean, errors=np.full(len(t), np.inf)
         )
     rest = above - mean[:, None]
     covariance = rest @ rest.T / (n - 1) / n

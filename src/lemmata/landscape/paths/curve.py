@@ -166,7 +166,7 @@ def curves(
     seeds = list(range(len(between)) if seeds is None else seeds)
     if len(seeds) != len(between):
         raise InvalidInput(f"{len(seeds)} seeds for {len(between)} curves; give one seed a curve")
-    control = between.straight(free) if known is None else _control_of(known, free, kind, between.names)
+    control = between.straight(free) if known is None else _control_of(known, free, kind, between)
     models, decay = between.models, require_number(weight_decay, "weight_decay")
     samples = samples_of(data, len(between), own_data=own_data)
     samples.check(assemble(models, loss), loss)
@@ -253,10 +253,16 @@ class _Training:
         return ((torch.stack(drawn, 1) + torch.arange(T)) / T).to(self.live.device)
 
 
-def _control_of(known: Sequence[Curve], bends: int, kind: Kind, names: Sequence[str]) -> State:
+def _control_of(known: Sequence[Curve], bends: int, kind: Kind, between: Ends) -> State:
     """The control points of earlier curves; refuse curves of another kind."""
     for one in known:
         points = len(next(iter(one.control.values()))) if isinstance(one, Curve) else 0
         if points != bends + 2 or one.kind != kind:
             raise InvalidInput(f"known: a {kind} curve with {bends} bends is asked for; give curves of the same kind")
-    return {name: torch.stack([one.control[name] for one in known]) for name in names}
+    if len(known) != len(between):
+        raise InvalidInput(f"known: {len(known)} curves for {len(between)} pairs of networks; give one a pair")
+    control = {name: torch.stack([one.control[name] for one in known]) for name in between.names}
+    for name, points in control.items():
+        if not (points[:, 0].equal(between.a[name]) and points[:, -1].equal(between.b[name])):
+            raise InvalidInput(f"known: curves between other networks than those given, which differ in {name!r}")
+    return control

@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import nn
 
 from lemmata.batches import Data
+from lemmata.errors import InvalidInput
 from lemmata.landscape.paths.path import BatchNorm, Path, Points, along
 from lemmata.landscape.samples import Progress
 from lemmata.landscape.states import Place, mixed, stacked, state_of, template_of
@@ -50,6 +51,9 @@ def linear(
     ([0.0, 0.5625, 1.0, 0.5625, 0.0], 1.0, 0.5)
     """
     ends = stacked([state_of(model, a, "a"), state_of(model, b, "b")])
+    for name, pair in ends.items():
+        if not (pair.is_floating_point() or name.endswith("num_batches_tracked") or pair[0].equal(pair[1])):
+            raise InvalidInput(f"the ends differ in {name!r}, which is not real and so does not move along a line")
     return along(
         template_of(model), lambda t: mixed([1.0 - t, t], ends), loss=loss, data=data, points=points,
         batch_norm=batch_norm, test=test, chunk=chunk, known=known, progress=progress,

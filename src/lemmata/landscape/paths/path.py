@@ -26,7 +26,7 @@ from lemmata.given import require_whole
 from lemmata.landscape.batch_norm import normalisations, recomputed
 from lemmata.landscape.paths.barrier import Barrier, barrier
 from lemmata.landscape.samples import Interrupted, Progress
-from lemmata.landscape.states import State
+from lemmata.landscape.states import State, template_of
 from lemmata.objective import LOSSES, Loss
 
 BatchNorm = Literal["keep", "recompute"]
@@ -73,7 +73,7 @@ class Path:
         if np.isfinite(self.wrong).all():
             panels.append(_panel("misclassified share", self, lambda path: path.wrong))
         caption = f"{len(self.t)} points, {self.samples.shape[1]} samples, {self.cost:.3g} gradients."
-        if self.t[0] == 0.0 and self.t[-1] == 1.0 and self.samples.shape[1] > 1:
+        if self.t[0] == 0.0 and self.t[-1] == 1.0 and np.isfinite(self.barrier.errors).all():
             low, high = self.barrier.interval()
             caption += f" Barrier of the loss {self.barrier.value:.3g}, 95 % interval [{low:.3g}, {high:.3g}]."
         return Figure(name="path", title="Loss along a path", caption=caption, panels=panels)
@@ -117,7 +117,7 @@ def along(
         raise UnknownName("loss", loss, LOSSES)
     if batch_norm not in ("keep", "recompute"):
         raise UnknownName("batch_norm", batch_norm, ("keep", "recompute"))
-    t = points_of(points)
+    t, model = points_of(points), template_of(model)
     batches = read_batches(data, chunk)
     others = [] if test is None else read_batches(test, chunk)
     again = batch_norm == "recompute" and bool(normalisations(model))
@@ -180,7 +180,7 @@ def sample_losses(outputs: Tensor, y: Tensor, loss: Loss) -> Tensor:
 def _missed(outputs: Tensor, y: Tensor) -> Tensor:
     if y.is_floating_point() or y.ndim != 1 or outputs.ndim != 2:
         return torch.full((len(y),), torch.nan)
-    return outputs.argmax(1) != y
+    return (outputs.argmax(1) != y) | outputs.isnan().any(1)  # the largest of NaN would be the first
 
 
 def _take(
@@ -196,12 +196,17 @@ def _take(
         raise InvalidInput(f"known is a {type(known).__name__}; give the Path of an earlier call")
     if not len(known.t) or (with_test and known.test is None):
         return
-    first = float(known.t[0])
-    measure(first)
-    if len(done[first][0]) != known.samples.shape[1] or not np.allclose(
-        done[first][0], known.samples[0], rtol=1e-4, atol=1e-6, equal_nan=True
-    ):
-        raise InvalidInput(f"known has other losses at t = {first:g} than now: it is of another path, or other data")
+    for place in sorted({0, len(known.t) // 2}):  # two points: paths of one start agree there, reversed ones halfway
+        t = float(known.t[place])
+        measure(t)
+        for parts, path in ((done, known), (tested, known.test if with_test else None)):
+            if path is not None and (
+                len(parts[t][0]) != path.samples.shape[1]
+                or not np.allclose(parts[t][0], path.samples[place], rtol=1e-4, atol=1e-6, equal_nan=True)
+            ):
+                raise InvalidInput(
+                    f"known has other losses at t = {t:g} than now: it is of another path, or other data"
+                )
     for parts, path in ((done, known), (tested, known.test if with_test else None)):
         if path is not None:
             parts.update(zip(path.t.tolist(), zip(path.samples, path.wrong, strict=True), strict=True))

@@ -52,9 +52,10 @@ def arrays_of(groups: Groups, state: Mapping[str, Layout]) -> tuple[list[Block],
     taken: Counter[str] = Counter()
     for name, part in parts:
         for k, (factors, places) in enumerate(part):
+            cases = bool(cases_in([groups.resolve(state[name][k])]))  # then several groups have all of the axis
             for g in (g for g in factors if g not in names):
                 axis = f"{name}[{k}]"
-                whole = len(factors) == 1 and len(places) == groups.size(state[name][k])
+                whole = len(factors) == 1 and len(places) == groups.size(state[name][k]) and not cases
                 names[g] = axis if whole else f"{axis}:{taken[axis]}"
                 taken[axis] += 1
     named = {

@@ -18,7 +18,10 @@ def pointwise(call: Call) -> Layout:
 )  # fmt: skip
 def same(call: Call) -> Layout:
     """What has the shape of its first argument, and permutes as that does (softmax along any axis does)."""
-    return call.layout("input" if "input" in call.values else "self")
+    layout = call.layout("input" if "input" in call.values else "self")
+    if "softm" in call.name and layout:  # a sum along one axis: what lies inside it there must not depend on it
+        call.at_once(*(t for i, t in enumerate(layout) if i != call["dim"] % len(layout)))
+    return layout
 
 
 @rule(

@@ -41,6 +41,7 @@ def ordered(call: Call) -> Layout | list[Layout]:
     rank = len(layout)
     chosen = {d % rank for d in ([dims] if isinstance(dims, int) else dims)}
     call.pin([layout[d] for d in chosen])
+    call.at_once(*(t for i, t in enumerate(layout) if i not in chosen))
     if call.name in ("argmax", "argmin"):
         keep = call["keepdim"]
         return tuple(ONE if i in chosen else t for i, t in enumerate(layout) if keep or i not in chosen)
@@ -54,6 +55,8 @@ def ordered(call: Call) -> Layout | list[Layout]:
 def batch_norm(call: Call) -> Layout | list[Layout]:
     """Each channel by statistics and coefficients of its own."""
     x = call.layout("input")
+    if call.name == "instance_norm" or call.values.get("training"):
+        call.at_once(*x[:2])
     for name in ("weight", "bias", "running_mean", "running_var"):
         if call.has(name):
             call.unify(x[1], call.layout(name)[0])
@@ -64,6 +67,7 @@ def batch_norm(call: Call) -> Layout | list[Layout]:
 def layer_norm(call: Call) -> Layout:
     """Over the last axes, whose order does not matter but to the coefficients."""
     x = call.layout("input")
+    call.at_once(*x[: -len(call["normalized_shape"])])
     for name in ("weight", "bias"):
         if call.has(name):
             own = call.layout(name)

@@ -22,7 +22,8 @@ from lemmata.errors import InvalidInput, UnknownName
 State: TypeAlias = Mapping[str, Tensor]
 Network: TypeAlias = nn.Module | State
 
-# What acts on each neuron by itself: pointwise functions, pooling over positions, what evaluation leaves out.
+# What acts on each neuron by itself: pointwise functions, what evaluation leaves out, pooling over the positions of
+# convolutions (behind a linear layer it would mix neurons, which is not checked).
 CHANNELWISE: tuple[type[nn.Module], ...] = (
     nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout,
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus, nn.Softsign,

@@ -39,7 +39,7 @@ class Minima:
 
     @property
     def spurious(self) -> Tensor:
-        """Which descents ended in a minimum that is not global (starts,)."""
+        """Which converged to a loss above the threshold (starts,): a saddle too, and any end where students cannot fit."""
         return self.converged & (self.loss > self.threshold)
 
     @property

@@ -98,7 +98,7 @@ def extremes(problem: TeacherStudent, theta: Tensor, neurons: int) -> tuple[Tens
     lowest, highest = [], []
     for part in theta.split(max(1, BYTES // (32 * theta.shape[1] ** 2))):
         values = torch.linalg.eigvalsh(_hessian(problem, part, neurons, lift=1.0))
-        without = torch.linalg.eigvalsh(_hessian(problem, part, neurons, lift=0.0)) if _symmetric(problem) else values
+        without = torch.linalg.eigvalsh(_hessian(problem, part, neurons, lift=-1.0)) if _symmetric(problem) else values
         lowest.append(values[:, 0])
         highest.append(without[:, -1])
     return torch.cat(lowest), torch.cat(highest)
@@ -109,7 +109,7 @@ def _symmetric(problem: TeacherStudent) -> bool:
 
 
 def _hessian(problem: TeacherStudent, theta: Tensor, neurons: int, *, lift: float) -> Tensor:
-    """The Hessian (m, P, P), symmetric directions projected out and given the eigenvalue `lift` times the trace."""
+    """The Hessian (m, P, P), symmetric directions projected out and given the eigenvalue `lift` times the norm."""
     W, a = parts(problem, theta, neurons)
     H = problem.hessian(W, a)
     if not _symmetric(problem) or a is None:
@@ -121,4 +121,4 @@ def _hessian(problem: TeacherStudent, theta: Tensor, neurons: int, *, lift: floa
     onto = basis.mT @ basis
     kept = torch.eye(theta.shape[1]).to(W) - onto
     H = kept @ H @ kept
-    return H + lift * H.diagonal(dim1=1, dim2=2).sum(1)[:, None, None] * onto
+    return H + lift * H.flatten(1).norm(dim=1)[:, None, None] * onto
