@@ -163,3 +163,21 @@ def test_newton_is_believed_only_where_the_ball_is_small_and_the_step_stable():
     assert (found.theta - problem.teacher.flatten()).abs().max() < 1e-10
     assert found.accepted.tolist() == [True, False]
     assert not polish(problem, theta, 6, step=10.0, tolerance=1e-12).accepted.any()
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0, -0.7, -1.0])
+def test_the_loss_is_enclosed_where_teacher_neurons_are_parallel(factor):
+    from flint import ctx
+
+    from lemmata.landscape.teacher_student.enclosure import Enclosure
+
+    draw = torch.Generator().manual_seed(0)
+    v, W = torch.randn(2, 3, generator=draw, dtype=torch.float64), torch.randn(3, 3, generator=draw).double()
+    problem = TeacherStudent(torch.stack([v[0], factor * v[0], v[1]]))
+    before, ctx.prec = ctx.prec, 128
+    try:
+        found = Enclosure(problem, W.numpy()).loss()
+    finally:
+        ctx.prec = before
+    assert float(found.mid()) == pytest.approx(float(problem.loss(W)), rel=1e-12)
+    assert float(found.rad()) < 1e-12

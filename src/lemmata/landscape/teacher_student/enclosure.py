@@ -107,9 +107,11 @@ class Enclosure:
         q, r, s = dot(w, v), dot(w, w), dot(v, v)
         if not self.relu:
             return self._erf(q, r, s).value
-        height = (r * s - q * q).max(self.make(0)).sqrt()
+        square = r * s - q * q
+        height = square.sqrt() if square > 0 else self.make(0).union(square.abs_upper().sqrt())
         pi = self.make.pi()
-        return height / (2 * pi) + (pi - self.make.atan2(height, q)) / (2 * pi) * q
+        rest = self.make.atan2(height, -q) if q < 0 else pi - self.make.atan2(height, q)  # none crosses the cut at -pi
+        return height / (2 * pi) + rest / (2 * pi) * q
 
     def gradient(self) -> list[Any]:
         """The gradient, flattened (n d)."""

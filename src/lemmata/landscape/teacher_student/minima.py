@@ -39,7 +39,7 @@ class Minima:
 
     @property
     def spurious(self) -> Tensor:
-        """Which converged to a loss above the threshold (starts,): a saddle too, and any end where students cannot fit."""
+        """Which converged to a loss above the threshold (starts,): saddles too, and ends of students unable to fit."""
         return self.converged & (self.loss > self.threshold)
 
     @property
