@@ -77,6 +77,7 @@ def test_a_vector_comes_back_as_a_vector():
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")  # torch says so once a process
+@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta")  # torch says so once a process
 def test_operators_and_sparse_matrices():
     A, b, _ = problem()
     kept = torch.where(A.abs() > 0.05, A, 0.0)
