@@ -37,7 +37,7 @@ _PUBLIC = {
     "run": "lemmata.laboratory",
 }
 _MODULES = (
-    "bernoulli", "bounds", "compare", "conformance", "curvature", "data", "descent", "errors", "figures", "kernels",
+    "bernoulli", "bounds", "compare", "conformance", "curvature", "data", "descent", "errors", "figures", "flows", "kernels",
     "kinds", "landscape", "linalg", "nets", "phantoms", "propagation", "pruning", "regression", "robustness", "shape",
     "training",
 )  # fmt: skip

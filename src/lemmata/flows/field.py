@@ -1,0 +1,128 @@
+"""Vector fields y' = f(t, y): what a residual network is a discretisation of.
+
+A field keeps its weights apart from its rule. `weights_at` gives the weights at many times in one product each, stacked
+along a first axis; `velocity(y, *weights)` is the rule, a pure function of a state and one set of weights. So a step of
+an integrator can be differentiated by its weights, taken again backwards, run for many layers at once, or sent to
+another process, and no layer's weights are ever sliced out of a stacked parameter one by one: the backward pass of a
+slice writes zeros as large as the whole stack, which makes that of all layers quadratic in depth.
+
+A state is a tensor (samples, ...) or, for `Partitioned` fields, a pair (q, p) of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from lemmata.errors import InvalidInput
+
+State = Any  # a tensor, or a pair of tensors of one shape
+
+
+class VectorField(nn.Module, ABC):
+    """y' = velocity(y, *weights(t)); `T` is the end of time that the weights are made for, None if there is none."""
+
+    T: float | None = None
+
+    @abstractmethod
+    def weights_at(self, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
+        """Give each weight at `times` (N,), stacked: (N, *shape).
+
+        `inside` (N,) are times strictly inside the step that asks: where the weights jump at a time, the side counts
+        on which `inside` lies, so that the last stage of a step has the weights of its own layer.
+        """
+
+    @abstractmethod
+    def velocity(self, y: State, *weights: Tensor) -> State:
+        """Give y' at one time; a pure function."""
+
+    def forward(self, t: float | Tensor, y: State) -> State:
+        """Give y' at time t, as ODE solvers ask for it."""
+        time = torch.as_tensor(t, dtype=torch.float64).detach().reshape(1)
+        return self.velocity(y, *(stack[0] for stack in self.weights_at(time, time)))
+
+
+class Partitioned(VectorField):
+    """q' = first(p), p' = second(q): what can be integrated explicitly and symplectically, and run backwards."""
+
+    @abstractmethod
+    def first(self, p: Tensor, *weights: Tensor) -> Tensor:
+        """Give q'."""
+
+    @abstractmethod
+    def second(self, q: Tensor, *weights: Tensor) -> Tensor:
+        """Give p'."""
+
+    def velocity(self, y: State, *weights: Tensor) -> State:
+        """Give (q', p')."""
+        q, p = y
+        return self.first(p, *weights), self.second(q, *weights)
+
+
+class ModuleField(VectorField):
+    """Any module `f(t, y)` as a field: its weights are time and its parameters, the same at all times.
+
+    >>> class Decay(nn.Module):
+    ...     def forward(self, t, y):
+    ...         return -t * y
+    >>> ModuleField(Decay())(2.0, torch.ones(1))
+    tensor([-2.])
+    """
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+        self.names = [name for name, _ in module.named_parameters()]
+
+    def weights_at(self, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
+        """Give the times, and views of the parameters that copy nothing."""
+        parameters = dict(self.module.named_parameters())
+        stacked = (parameters[name].expand(len(times), *parameters[name].shape) for name in self.names)
+        return times, *stacked
+
+    def velocity(self, y: State, *weights: Tensor) -> State:
+        """Give the module's answer, with these parameters."""
+        t, *parameters = weights
+        return functional_call(self.module, dict(zip(self.names, parameters, strict=True)), (t, y))
+
+
+def as_field(field: object) -> VectorField:
+    """Take a field as it is, and a module `f(t, y)` as the field it stands for."""
+    if isinstance(field, VectorField):
+        return field
+    if isinstance(field, nn.Module):
+        return ModuleField(field)
+    raise InvalidInput(f"a field is a VectorField or a torch module f(t, y), not {type(field).__name__}")
+
+
+@dataclass(frozen=True, eq=False)
+class Velocity:
+    """A field held at one time, with the weights it has then."""
+
+    field: VectorField
+    weights: tuple[Tensor, ...]
+
+    def __call__(self, y: State) -> State:
+        """Give y'."""
+        return self.field.velocity(y, *self.weights)
+
+    def first(self, p: Tensor) -> Tensor:
+        """Give q' of a partitioned field."""
+        return self.field.first(p, *self.weights)  # type: ignore[union-attr]
+
+    def second(self, q: Tensor) -> Tensor:
+        """Give p' of a partitioned field."""
+        return self.field.second(q, *self.weights)  # type: ignore[union-attr]
+
+
+def hold(field: VectorField, times: Tensor, inside: Tensor) -> list[Velocity]:
+    """Hold the field at each of the times; one product a weight, taken apart by `unbind`, whose backward is linear."""
+    stacks = field.weights_at(times, inside)
+    if not stacks:
+        return [Velocity(field, ())] * len(times)
+    return [Velocity(field, weights) for weights in zip(*(stack.unbind(0) for stack in stacks), strict=True)]

@@ -1,0 +1,40 @@
+"""What every one-step method promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from lemmata.errors import InvalidInput
+from lemmata.flows.field import Partitioned, State, VectorField, Velocity
+
+
+class Method(ABC):
+    """A one-step method: y_{n+1} = step(f, y_n, h), where f[i] is the field held at t_n + nodes[i] h.
+
+    `order` is that of convergence, `stages` the velocities that a step asks for. A `reversible` method computes y_n
+    from y_{n+1} by `back`, exactly but for rounding.
+    """
+
+    name: str
+    order: int
+    stages: int
+    nodes: tuple[float, ...]
+    reversible: bool = False
+    partitioned: bool = False
+
+    @abstractmethod
+    def step(self, f: Sequence[Velocity], y: State, h: float) -> State:
+        """Give the state one step on."""
+
+    def back(self, f: Sequence[Velocity], y: State, h: float) -> State:
+        """Give the state one step before."""
+        raise InvalidInput(f"{self.name} cannot be run backwards; take 'verlet' or 'leapfrog', or another way back")
+
+    def suit(self, field: VectorField) -> None:
+        """Refuse a field that the method cannot take."""
+        if self.partitioned and not isinstance(field, Partitioned):
+            raise InvalidInput(
+                f"{self.name} moves q by p and p by q in turn and wants a Partitioned field, as flows.Hamiltonian, "
+                f"not {type(field).__name__}"
+            )
