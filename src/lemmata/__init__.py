@@ -37,9 +37,9 @@ _PUBLIC = {
     "run": "lemmata.laboratory",
 }
 _MODULES = (
-    "bernoulli", "bounds", "compare", "conformance", "curvature", "data", "descent", "errors", "figures", "flows", "kernels",
-    "kinds", "landscape", "linalg", "nets", "phantoms", "propagation", "pruning", "regression", "robustness", "shape",
-    "training",
+    "bernoulli", "bounds", "compare", "conformance", "curvature", "data", "descent", "errors", "figures", "flows",
+    "kernels", "kinds", "landscape", "linalg", "nets", "phantoms", "propagation", "pruning", "regression", "robustness",
+    "shape", "training",
 )  # fmt: skip
 _ELSEWHERE = {"kinds": "lemmata.study.kinds", "shape": "lemmata.study.kinds.shape"}
 _PUBLIC |= {name: _ELSEWHERE.get(name, f"lemmata.{name}") for name in _MODULES}

@@ -21,7 +21,7 @@ def combine(y: State, terms: Sequence[tuple[float, State]]) -> State:
 
 
 class ExplicitRungeKutta(Method):
-    """k_i = f(t + c_i h, y + h sum_{j<i} a_ij k_j),  y_{n+1} = y + h sum b_i k_i; `A` has the rows below the diagonal."""
+    """k_i = f(t + c_i h, y + h sum_{j<i} a_ij k_j),  y_{n+1} = y + h sum b_i k_i; `A` has rows below the diagonal."""
 
     def __init__(self, name: str, A: Sequence[Sequence[Number]], b: Sequence[Number], *, order: int):
         self.name, self.order, self.stages = name, order, len(b)
