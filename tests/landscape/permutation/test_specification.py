@@ -1,5 +1,7 @@
 """Derived permutation groups against those worked out by hand, and against the function they must not change."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -182,6 +184,48 @@ def test_what_is_wrong_is_refused():
         permutation.permuted(spec, model, {"0.weight[0]": torch.tensor([0, 0, 1, 2])})
     with pytest.raises(InvalidInput, match="specification has"):
         permutation.permuted(spec, {"0.weight": torch.zeros(2, 2)}, {})
+
+
+class Branching(nn.Module):
+    """What it computes depends on the sign of a sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.first(x)
+        if x.sum() > 0:
+            x = 2 * x
+        return self.last(x)
+
+
+def test_a_branch_on_values_is_refused_with_its_line():
+    with pytest.raises(InvalidInput, match=r"test_specification\.py, line \d+, .*`if x\.sum\(\) > 0:`.*torch\.where"):
+        permutation.specification(Branching(), torch.ones(2, 3))
+
+
+def test_a_specification_that_allows_too_much_is_found_out():
+    """Two groups of two said to be apart that are one: half of the permutations are right, and no draw may be 1."""
+    model, x = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 2)), torch.randn(2, 3)
+    spec = permutation.specification(model, x)
+    (group,) = spec.free
+    other = replace(group, name="another")
+    groups = {**spec.groups, other.name: other}
+    blocks = tuple(
+        replace(b, factors=tuple((other.name,) if own == (group.name,) else own for own in b.factors))
+        if b.tensor == "2.weight"
+        else b
+        for b in spec.blocks
+    )
+    wrong = replace(spec, groups=groups, blocks=blocks)
+    for seed in range(20):  # a draw misses with probability 1/3, ten of them with 2e-5
+        assert permutation.check(wrong, model, x, seed=seed) > 1e-3
+        assert permutation.check(spec, model, x, seed=seed) < ROUNDING
+    nothing = permutation.specification(nn.Linear(3, 2), x)
+    assert permutation.check(nothing, nn.Linear(3, 2), x) == 0
+    with pytest.raises(InvalidInput, match="draws = 0"):
+        permutation.check(spec, model, x, draws=0)
 
 
 class Rows(nn.Module):

@@ -108,6 +108,60 @@ class _Self(nn.Module):
         return self.attention(x, x, x, need_weights=False)[0]
 
 
+def test_models_of_two_types_are_matched_in_the_larger():
+    single, x = nets.mlp(6, [9], 3, seed=0), torch.zeros(2, 6)
+    spec = permutation.specification(single, x)
+    planted = permutation.permuted(spec, single, permutation.random(spec, seed=1))
+    double = {name: tensor.double() for name, tensor in planted.items()}
+    mixed = planted | {"hidden1.bias": double["hidden1.bias"]}
+    for a, b in ((single, double), (double, single), (single.state_dict(), mixed)):
+        found = permutation.weight_matching(a, b, spec, seed=0)
+        assert found.cosine == pytest.approx(1, abs=1e-6)  # products of float32, added up in float64
+        given = b.state_dict() if isinstance(b, nn.Module) else b
+        assert all(found.state[name].dtype == given[name].dtype for name in given)
+        both = permutation.match_many([a, b], spec)
+        assert both.spread[-1] < 1e-12
+    data = torch.randn(30, 6, generator=torch.Generator().manual_seed(0))
+    undone = permutation.inverse(spec, permutation.random(spec, seed=1))
+    active = permutation.activation_matching(single, double, data, spec)
+    through = permutation.straight_through(single, double, spec, loss="mse", data=(data, data[:, :3]), steps=2)
+    for found in (active, through):
+        assert all(torch.equal(found.permutations[name], p) for name, p in undone.items())
+    half = {name: tensor.half() for name, tensor in planted.items()}
+    brain = {name: tensor.bfloat16() for name, tensor in single.state_dict().items()}
+    assert permutation.weight_matching(half, brain, spec, seed=0).cosine == pytest.approx(1, abs=1e-4)
+
+
+class Phases(nn.Module):
+    """Two complex linear maps with the modulus between them; only phases tell the first map's rows apart."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        angles = torch.rand(7, 5, generator=draw, dtype=torch.float64)
+        self.first = nn.Parameter(torch.polar(torch.ones_like(angles), 2 * torch.pi * angles))
+        self.last = nn.Parameter(torch.ones(2, 7, dtype=torch.complex128))
+
+    def forward(self, x):
+        return (x @ self.first.T).tanh() @ self.last.T
+
+
+def test_complex_weights_are_matched_by_the_real_part_of_their_inner_product():
+    model, x = Phases(0), torch.zeros(2, 5, dtype=torch.complex128)
+    spec = permutation.specification(model, x)
+    planted = permutation.random(spec, seed=1)
+    found = permutation.weight_matching(model, permutation.permuted(spec, model, planted), spec, seed=0)
+    assert torch.equal(found.state["first"], model.first)
+    assert found.cosine == pytest.approx(1, abs=1e-12)
+    turned = {name: 1j * tensor for name, tensor in model.state_dict().items()}  # at right angles: Re <a, i a> = 0
+    assert permutation.weight_matching(model, turned, spec, max_passes=1).objective[0] == pytest.approx(0, abs=1e-12)
+    assert permutation.match_many([model, permutation.permuted(spec, model, planted)], spec).spread[-1] < 1e-12
+    near = permutation.weight_matching(model, Phases(1), spec, seed=0)
+    pairs = zip(model.state_dict().values(), near.state.values(), strict=True)
+    wanted = sum(float((a.conj() * b).real.sum()) for a, b in pairs)
+    assert near.objective[-1] == pytest.approx(wanted, rel=1e-12)
+
+
 def test_the_objective_is_the_inner_product_and_never_falls():
     a, b = (nets.mlp(6, [9, 8], 3, seed=seed, dtype=torch.float64) for seed in (0, 1))
     found = permutation.weight_matching(a, b, x=torch.zeros(2, 6, dtype=torch.float64), seed=0)

@@ -56,3 +56,26 @@ def test_draws():
 def test_refused(W, a, b):
     with pytest.raises(InvalidInput):
         membership(W, a, teacher_incoming=torch.eye(2), teacher_outgoing=b)
+
+
+@pytest.mark.parametrize("name", ["incoming", "outgoing", "teacher_incoming", "teacher_outgoing"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_no_number_is_refused_by_name(name: str, value: float):
+    given = {
+        "incoming": torch.eye(2),
+        "outgoing": torch.ones(2),
+        "teacher_incoming": torch.eye(2),
+        "teacher_outgoing": torch.ones(2),
+    }
+    given[name] = given[name].clone()
+    given[name].view(-1)[0] = value
+    with pytest.raises(InvalidInput, match=f"^{name}: NaN or infinity"):
+        membership(given.pop("incoming"), given.pop("outgoing"), **given)
+    with pytest.raises(InvalidInput, match="tolerance = nan"):
+        membership(
+            torch.eye(2),
+            torch.ones(2),
+            teacher_incoming=torch.eye(2),
+            teacher_outgoing=torch.ones(2),
+            tolerance=torch.nan,
+        )

@@ -11,7 +11,8 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import static
 from lemmata.landscape.teacher_student import TeacherStudent, certify, descend, orthonormal
 from lemmata.landscape.teacher_student.advance import by_compiled_steps, by_torch
-from lemmata.landscape.teacher_student.newton import polish
+from lemmata.landscape.teacher_student.lipschitz import hessian_lipschitz
+from lemmata.landscape.teacher_student.newton import judged, polish
 
 
 def starts(count: int, n: int, d: int, seed: int) -> torch.Tensor:
@@ -163,6 +164,39 @@ def test_newton_is_believed_only_where_the_ball_is_small_and_the_step_stable():
     assert (found.theta - problem.teacher.flatten()).abs().max() < 1e-10
     assert found.accepted.tolist() == [True, False]
     assert not polish(problem, theta, 6, step=10.0, tolerance=1e-12).accepted.any()
+
+
+def taken_as_they_are(problem: TeacherStudent, W: torch.Tensor) -> torch.Tensor:
+    """Which students are believed next to their minimum, Newton's method having taken no step, for any tolerance."""
+    theta, norms = W.flatten(1), problem.gradient(W).flatten(1).norm(dim=1)
+    return judged(problem, theta, theta, norms, neurons=W.shape[1], step=1e-3, tolerance=math.inf).accepted
+
+
+def test_what_is_left_of_the_gradient_says_how_far_the_minimum_may_be():
+    """One erf student on a line, whose loss falls and bends upwards far from its minimum: it is proved only near it.
+
+    A distance of 1e-9, whatever the gradient, would have kept every other condition wherever the loss bends upwards.
+    """
+    problem = TeacherStudent(torch.tensor([[1.0]]), "erf")
+    W = torch.linspace(0.02, 3.0, 300, dtype=torch.float64).reshape(-1, 1, 1)
+    gradient, curvature = problem.gradient(W).flatten().abs(), problem.hessian(W).flatten()
+    distance = (W.flatten() - 1).abs()
+    taken = taken_as_they_are(problem, W)
+    assert ((curvature > 0) & ~taken).sum() > 50
+    lipschitz = hessian_lipschitz(problem, W, 1e-9)
+    assert (1e-9 * lipschitz < curvature)[(curvature > 1e-6)].all()
+    assert taken[distance < 0.01].all()
+    assert (distance <= 2 * gradient / curvature)[taken].all()  # the minimum is where it is said to be
+
+
+@pytest.mark.parametrize("activation", ["relu", "erf"])
+def test_the_bound_on_the_distance_holds_and_does_not_refuse_what_is_near(activation):
+    problem = orthonormal(3, activation=activation)
+    move = starts(40, 3, 3, 5)
+    move = move / move.flatten(1).norm(dim=1)[:, None, None]
+    for size in (1e-10, 1e-7, 1e-5):
+        assert taken_as_they_are(problem, problem.teacher + size * move).all()
+    assert not taken_as_they_are(problem, problem.teacher + 0.5 * move).any()
 
 
 @pytest.mark.parametrize("factor", [1.0, 3.0, -0.7, -1.0])

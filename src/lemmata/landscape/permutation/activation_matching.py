@@ -27,7 +27,7 @@ from lemmata.landscape.permutation.arrays import arrays_of, parts_of
 from lemmata.landscape.permutation.ascent import Pair
 from lemmata.landscape.permutation.inference import PRODUCTS, infer
 from lemmata.landscape.permutation.matching import Matching
-from lemmata.landscape.permutation.permuting import State, check_shapes, state_of
+from lemmata.landscape.permutation.permuting import State, check_shapes, in_types_of, state_of
 from lemmata.landscape.permutation.specification import Specification, specification
 from lemmata.landscape.permutation.trace import Trace, trace
 from lemmata.landscape.permutation.weight_matching import matched
@@ -48,10 +48,10 @@ def activation_matching(
 ) -> Matching:
     """Align b with a by what they compute on data, in evaluation mode.
 
-    `a` is the model, `b` another of the same architecture or a state; `data` are inputs (n, ...), or samples with
-    targets, which are not looked at. `similarity` is that of the paper, ``"inner"`` products, or ``"correlation"``,
-    which gives units of every scale the same weight. `chunk` samples are evaluated at once. Raises `InvalidInput` for a
-    state of another model, and data that are none.
+    `a` is the model, `b` another of the same architecture or a state, taken in a's types; `data` are inputs (n, ...),
+    or samples with targets, which are not looked at. `similarity` is that of the paper, ``"inner"`` products, or
+    ``"correlation"``, which gives units of every scale the same weight. `chunk` samples are evaluated at once. Raises
+    `InvalidInput` for a state of another model, and data that are none.
 
     >>> from lemmata.landscape import permutation
     >>> model, x = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 2)), torch.randn(50, 5)
@@ -66,7 +66,8 @@ def activation_matching(
     require_model(a)
     batches = _inputs(data, chunk)
     spec = spec or specification(a, batches[0])
-    first, second = state_of(a), dict(state_of(a)) | state_of(b)
+    first = state_of(a)
+    second = first | in_types_of(first, state_of(b))
     check_shapes(spec, second)
     sums: dict[tuple[str, ...], _Sums] = {}
     watched: tuple[Trace, list[tuple[Node, Places]]] | None = None

@@ -143,5 +143,9 @@ def _mean(states: Sequence[Mapping[str, Tensor]]) -> State:
 def _spread(spec: Specification, states: Sequence[Mapping[str, Tensor]]) -> float:
     names = {block.tensor for block in spec.blocks} - set(spec.buffers)
     mean = _mean(states)
-    around = sum(float((s[n].double() - mean[n].double()).square().sum()) for s in states for n in names)
-    return around / sum(float(s[n].double().square().sum()) for s in states for n in names)
+    around = sum(_square(s[n] - mean[n]) for s in states for n in names)
+    return around / sum(_square(s[n]) for s in states for n in names)
+
+
+def _square(tensor: Tensor) -> float:
+    return float(tensor.abs().double().square().sum())

@@ -154,6 +154,11 @@ def state_of(state: State | nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
 
 
+def in_types_of(own: State, state: State) -> dict[str, Tensor]:
+    """A state in the types of another, for what runs both through one model."""
+    return {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in state.items()}
+
+
 def check_shapes(spec: Specification, state: State) -> None:
     """Raise `InvalidInput` for a state that is not of the specification's model."""
     for name, tensor in state.items():

@@ -72,9 +72,9 @@ class Specification:
 def specification(model: nn.Module, x: Inputs) -> Specification:
     """Derive which axes of the model's parameters and buffers permute together.
 
-    `x` is a batch of inputs (two samples are enough; several tensors if the model takes several), of which the shape
-    matters and the values only to branches. The model is traced in evaluation mode on a copy. Raises `InvalidInput` for
-    a model that fails on x.
+    `x` is a batch of inputs (two samples are enough; several tensors if the model takes several), of which only the
+    shape matters. The model is traced in evaluation mode on a copy. Raises `InvalidInput` for a model that fails on x,
+    and for one that branches on the values of tensors.
 
     >>> import torch
     >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))

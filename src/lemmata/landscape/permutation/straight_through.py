@@ -33,7 +33,7 @@ from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.given import require_number, require_seed, require_whole
 from lemmata.landscape.batch_norm import normalisations
 from lemmata.landscape.permutation.matching import Matching
-from lemmata.landscape.permutation.permuting import Permutations, state_of
+from lemmata.landscape.permutation.permuting import Permutations, in_types_of, state_of
 from lemmata.landscape.permutation.specification import Specification, specification
 from lemmata.landscape.permutation.weight_matching import weight_matching
 from lemmata.modes import copied_in, mode_of
@@ -89,11 +89,11 @@ def straight_through(
 ) -> StraightThrough:
     """Align b with a so that the loss of (a + b) / 2 is small on the data.
 
-    `a` and `b` are models or their states; if `a` is a state, `model` is the architecture. `spec` is derived from it if
-    it is not given. `loss` is ``"cross_entropy"``, ``"mse"`` or a callable (outputs, targets) -> scalar, a mean over
-    samples. `lr` is the step size of Adam, in units of a weight. Steps take all data, or batches of `batch_size` drawn
-    with `seed`, which also draws the order of the projection. Batch normalisation uses the statistics of the batch,
-    those that the midpoint has itself. Nothing given is changed.
+    `a` and `b` are models or their states, b taken in a's types; if `a` is a state, `model` is the architecture. `spec`
+    is derived from it if it is not given. `loss` is ``"cross_entropy"``, ``"mse"`` or a callable (outputs, targets) ->
+    scalar, a mean over samples. `lr` is the step size of Adam, in units of a weight. Steps take all data, or batches of
+    `batch_size` drawn with `seed`, which also draws the order of the projection. Batch normalisation uses the
+    statistics of the batch, those that the midpoint has itself. Nothing given is changed.
 
     Raises `InvalidInput` for states that do not fit, a loss that is not finite, and a model with dropout and batch
     normalisation at once.
@@ -118,7 +118,8 @@ def straight_through(
     draw = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
     midpoint = _Midpoint(template, LOSSES[loss] if isinstance(loss, str) else loss, data, batch_size, draw)
     spec = specification(template, midpoint.x[:2]) if spec is None else spec
-    return _search(spec, state_of(a), state_of(b), midpoint, steps=steps, lr=float(lr), draw=draw)
+    own = state_of(a)
+    return _search(spec, own, in_types_of(own, state_of(b)), midpoint, steps=steps, lr=float(lr), draw=draw)
 
 
 class _Midpoint:

@@ -2,13 +2,18 @@
 
 Tracing runs the model once, in evaluation mode, on a copy: whatever Python it is written in, the graph holds the tensor
 operations that ran, with the shapes they had. Modules, functions and methods that spell one operation in many ways are
-one operation here, and multi-head attention is its matrix products. Branches that the data did not take are not seen.
+one operation here, and multi-head attention is its matrix products. Branches on shapes and settings go the way they
+went; a branch on the values of a tensor cannot be followed, since permutations that are right on one side of it need
+not be on the other, and is refused with its line.
 """
 
 from __future__ import annotations
 
+import linecache
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,8 +41,8 @@ class Trace:
 def trace(model: nn.Module, x: Inputs) -> Trace:
     """Trace the model on x, a tensor or several in the order of the model's arguments.
 
-    Raises `InvalidInput` for a model that fails on x or cannot be copied. Costs one forward pass and about a
-    millisecond an operation.
+    Raises `InvalidInput` for a model that fails on x, cannot be copied, or needs the value of a tensor in Python, as
+    branches on values do. Costs one forward pass and about a millisecond an operation.
     """
     from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -54,11 +59,26 @@ def trace(model: nn.Module, x: Inputs) -> Trace:
     try:
         module = make_fx(run, pre_dispatch=True)(*state.values(), *inputs)
     except Exception as failed:  # whatever the model's own code raises
-        shapes = [tuple(part.shape) for part in inputs]
-        raise InvalidInput(f"the model fails on inputs {shapes}: {type(failed).__name__} {failed}") from failed
+        raise InvalidInput(_reason(failed, inputs)) from failed
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return Trace(module, names, aliases)
+
+
+def _reason(failed: Exception, inputs: tuple[Tensor, ...]) -> str:
+    """What keeps a model from being traced: the value of a tensor that its Python asks for, or a failure of its own."""
+    if "value out of a tracing tensor" not in str(failed):
+        shapes = [tuple(part.shape) for part in inputs]
+        return f"the model fails on inputs {shapes}: {type(failed).__name__} {failed}"
+    library = Path(torch.__file__).parent, Path(__file__).parent
+    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(failed.__traceback__)]
+    own = [(file, line) for file, line in lines if not any(at in Path(file).parents for at in library)]
+    file, line = (own or lines)[-1]
+    return (
+        f"{file}, line {line}, needs the value of a tensor, as a branch, a loop or a number does: "
+        f"`{linecache.getline(file, line).strip()}`. The computation could be another for other values, so that no "
+        "graph of it can be traced. Write it with tensors (torch.where, masks), or give a model of one branch"
+    )
 
 
 def as_inputs(x: Inputs) -> tuple[Tensor, ...]:

@@ -4,8 +4,9 @@
 
 over the permutations of a specification (Ainsworth, Hayase and Srinivasa, 2023, algorithm 1), by coordinate ascent. No
 data are needed. Parameters count and buffers do not (running statistics go along). All tensors count alike, whatever
-their scale: layers with large weights decide. Cost: passes x (2 n^2 m flops and an assignment problem for each group of
-n units with m weights each); a local maximum.
+their scale: layers with large weights decide. Of complex parameters the inner product is Re <a, b>, which is what the
+distance asks for. Cost: passes x (2 n^2 m flops and an assignment problem for each group of n units with m weights
+each); a local maximum.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ def weight_matching(
 
     `a` and `b` are models or their states; `spec` is that of the model, or is derived from the model `a` on a batch of
     inputs `x`. The ascent starts at `start` (the identity if nothing is said) and visits groups in an order drawn from
-    `seed`, until nothing improves or `max_passes`. Works in the type of the weights, float32 at least. Nothing given is
-    changed. Raises `InvalidInput` for states that are not of the specification's model, or not finite.
+    `seed`, until nothing improves or `max_passes`. Works in the larger type of the two, float32 at least; `state` keeps
+    the type of b. Nothing given is changed. Raises `InvalidInput` for states that are not of the specification's model,
+    or not finite.
 
     >>> from lemmata.landscape import permutation
     >>> model, x = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 2)), torch.zeros(2, 5)
@@ -67,7 +69,7 @@ def weight_matching(
         if missing:
             raise InvalidInput(f"a state lacks {missing[0]!r}; give that of the whole model")
     pairs = [
-        Pair(block.groups, *(_real(read(spec, block, state[block.tensor])) for state in (first, second)))
+        _pair(block.groups, *(read(spec, block, state[block.tensor]) for state in (first, second)))
         for block in spec.blocks
         if block.tensor not in spec.buffers
     ]
@@ -115,5 +117,10 @@ def given_specification(a: object, spec: Specification | None, x: Inputs | None)
     return specification(a, x)
 
 
-def _real(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+def _pair(groups: tuple[str, ...], a: torch.Tensor, b: torch.Tensor) -> Pair:
+    """Two arrays in one real type, float32 at least; real and imaginary parts on a last axis, which stays as it is."""
+    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+    a, b = a.to(dtype), b.to(dtype)
+    if dtype.is_complex:
+        return Pair((*groups, "real and imaginary"), torch.view_as_real(a), torch.view_as_real(b))
+    return Pair(groups, a, b)

@@ -65,7 +65,7 @@ def membership(
 ) -> Membership:
     """Classify the neurons of students with incoming vectors (..., n, d) and output weights (..., n) or (..., n, o).
 
-    The teacher has (r, d) and (r,) or (r, o). Raises `InvalidInput` for shapes that do not fit.
+    The teacher has (r, d) and (r,) or (r, o). Raises `InvalidInput` for shapes that do not fit, and NaN or infinity.
 
     >>> W = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [3.0, 3.0]])
     >>> found = membership(W, torch.tensor([0.5, 2.0, 0.5, 0.0]),
@@ -75,6 +75,9 @@ def membership(
     """
     W, V = require_tensor(incoming, "incoming"), require_tensor(teacher_incoming, "teacher_incoming")
     a, b = require_tensor(outgoing, "outgoing"), require_tensor(teacher_outgoing, "teacher_outgoing")
+    given = {"incoming": W, "outgoing": a, "teacher_incoming": V, "teacher_outgoing": b}
+    for name in (name for name, tensor in given.items() if not bool(tensor.isfinite().all())):
+        raise InvalidInput(f"{name}: NaN or infinity, so that no neuron is anyone's copy; leave such students out")
     if V.ndim != 2 or W.ndim < 2 or W.shape[-1] != V.shape[1] or a.shape[: W.ndim - 1] != W.shape[:-1]:
         raise InvalidInput(f"students {tuple(W.shape)}, {tuple(a.shape)} and teacher {tuple(V.shape)}: (..., n, d) and "
                            "(..., n[, o]) with (r, d) are wanted")  # fmt: skip
@@ -83,6 +86,8 @@ def membership(
             f"teacher_outgoing {tuple(b.shape)} does not fit {tuple(V.shape)} and outgoing {tuple(a.shape)}"
         )
     tolerance = require_number(tolerance, "tolerance")
+    if not tolerance >= 0:
+        raise InvalidInput(f"tolerance = {tolerance}; give a number that is not negative")
     students, (n, _), r = W.shape[:-2], W.shape[-2:], len(V)
     W, a = W.reshape(-1, *W.shape[-2:]), a.reshape(-1, n, b[0].numel())
     labels, distance = _labels(W, V, tolerance)

@@ -7,8 +7,16 @@ constant of the Hessian in the ball of radius r around W*. If
 
 then gradient descent from W converges to W*: a step multiplies U - W* by I - step H with H the mean Hessian on the
 segment, whose eigenvalues lie in [lowest - l r, highest + l r], so that the distance shrinks by a constant factor.
-Nothing is taken on trust: Newton's point is computed first and the condition checked then; where it fails, gradient
-descent goes on from W as if nothing had been.
+Nothing is taken on trust: Newton's point N is computed first and the condition checked then; where it fails, gradient
+descent goes on from W as if nothing had been. N is no critical point itself but has a gradient g. With mu the lowest
+eigenvalue of the Hessian at N and l a Lipschitz constant in the ball of radius rho = 2 |g| / mu around it, 2 l |g| <
+mu^2 makes the loss strongly convex in that ball and its slope outwards positive on its sphere (`certificate`), so that
+W* is in it. Hence r <= |W - N| + rho; the ball around W* lies in that of radius |W - N| + 2 rho =: reach around N, and
+the mean Hessians above have eigenvalues in [mu - l reach, highest + l reach] with l and `highest` of N. The condition
+
+    l reach < mu    and    step (highest + l reach) < 2
+
+says all of this, 2 l |g| < mu^2 included. |g| is taken with what rounding may hide of it.
 
 With trained outputs there is no l. Then Newton's point is taken if it is a minimum beyond the symmetry and no further
 off than a thousandth of its lowest eigenvalue: a rule, not a proof, and `proved` says so. (A trained ReLU neuron may be
@@ -30,6 +38,7 @@ from lemmata.landscape.teacher_student.problem import TeacherStudent
 
 BYTES = 2**26
 ITERATIONS = 12
+ROUNDING = 1e-15  # of each of the n + k terms of a gradient, whose size is at most that of the weights
 UNPROVED = 1e-3  # times the lowest eigenvalue: how far Newton may go where no bound is known
 
 
@@ -73,22 +82,36 @@ def _batch(problem: TeacherStudent, start: Tensor, neurons: int, step: float, to
         theta[rows[better]], gradient[rows[better]] = moved[better], after[better]
         going[rows[~better]] = False
         going &= gradient.norm(dim=1) > tolerance / 100
-    return _judged(problem, theta, (theta - start).norm(dim=1), gradient.norm(dim=1) <= tolerance, neurons, step=step)
+    norms = gradient.norm(dim=1)
+    return judged(problem, start, theta, norms, neurons=neurons, step=step, tolerance=tolerance)
 
 
-def _judged(
-    problem: TeacherStudent, theta: Tensor, distance: Tensor, accepted: Tensor, neurons: int, *, step: float
+def judged(
+    problem: TeacherStudent,
+    start: Tensor,
+    theta: Tensor,
+    norms: Tensor,
+    *,
+    neurons: int,
+    step: float,
+    tolerance: float,
 ) -> Polished:
+    """Which rows of theta (m, P) are next to the minimum that gradient descent reaches from `start` (m, P).
+
+    `norms` (m,) are those of the gradients at theta, at most `tolerance` where a point is to be accepted.
+    """
+    distance = (theta - start).norm(dim=1)
+    accepted = norms <= tolerance
     lowest, highest = torch.full_like(distance, torch.nan), torch.full_like(distance, torch.nan)
     if accepted.any():
         low, high = extremes(problem, theta[accepted], neurons)
         lowest[accepted], highest[accepted] = low, high
     if problem.trained_outputs:
         return Polished(theta, accepted & (distance < UNPROVED * lowest), lowest, highest, distance)
-    reach = (
-        distance + 1e-9
-    )  # the true critical point is nearer to theta than that: tolerance over the lowest eigenvalue
-    spread = hessian_lipschitz(problem, parts(problem, theta, neurons)[0], reach) * reach
+    hidden = ROUNDING * (neurons + problem.neurons) * theta.norm(dim=1)
+    reach = distance + 4 * (norms + hidden) / lowest
+    accepted &= (lowest > 0) & reach.isfinite()
+    spread = hessian_lipschitz(problem, parts(problem, theta, neurons)[0], torch.where(accepted, reach, 0.0)) * reach
     accepted &= (spread < lowest) & (step * (highest + spread) < 2)
     return Polished(theta, accepted, lowest, highest, distance)
 
