@@ -22,12 +22,23 @@ Basis = Callable[[Tensor, int], Tensor]
 
 
 class Alone(Ensemble):
-    """An ensemble of one network, evaluated as it is: with a batch axis of weights a convolution is a slower one."""
+    """An ensemble of one network, evaluated as it is: with a batch axis of weights a convolution is a slower one.
+
+    The leaves that gradients go to have no batch axis either: taking it off would pass every gradient on through a
+    tensor of zeros.
+    """
+
+    def __init__(self, template: nn.Module, loss: Loss, theta: Tensor, gradient: Tensor, constants: State):
+        super().__init__(template, loss, theta, gradient, constants)
+        self._leaves = {name: p.detach()[0].requires_grad_() for name, p in self.parameters.items()}
+        for name, slope in self.layout.views(gradient).items():
+            self._leaves[name].grad = slope[0]
 
     def _evaluate(self, parameters: State, x: Tensor, *, shared: bool, training: bool) -> Tensor:
         self.template.train(training)
-        parts = tuple({name: tensor[0] for name, tensor in tree.items()} for tree in (parameters, self.constants))
-        return functional_call(self.template, parts, (x if shared else x[0],))[None]
+        given = self._leaves if parameters is self.parameters else {name: p[0] for name, p in parameters.items()}
+        constants = {name: tensor[0] for name, tensor in self.constants.items()}
+        return functional_call(self.template, (given, constants), (x if shared else x[0],))[None]
 
 
 def networks_of(models: Sequence[nn.Module], loss: Loss) -> Ensemble:

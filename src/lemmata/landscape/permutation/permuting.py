@@ -131,7 +131,10 @@ def read(spec: Specification, block: Block, tensor: Tensor) -> Tensor:
 
 def write(block: Block, tensor: Tensor, values: Tensor) -> None:
     """Put a block back into its tensor, in place."""
-    shape = [len(places) for places in block.places]
+    shape = tuple(len(places) for places in block.places)
+    if shape == tuple(tensor.shape):
+        tensor.copy_(values.reshape(shape))
+        return
     mesh = torch.meshgrid(*(places.to(tensor.device) for places in block.places), indexing="ij")
     tensor[mesh] = values.reshape(shape).to(tensor.dtype)
 

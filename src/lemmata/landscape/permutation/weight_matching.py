@@ -94,7 +94,7 @@ def matched(
     groups = {group.name: group for group in spec.free}
     found = Ascent(pairs, groups, identity(spec) | dict(start or {})).run(draw, max_passes)
     squares = [
-        sum(float(part.double().square().sum()) for part in side)
+        sum(float(torch.linalg.vector_norm(part, dtype=torch.float64)) ** 2 for part in side)
         for side in zip(*((p.a, p.b) for p in pairs), strict=True)
     ]
     return Matching(
