@@ -1,4 +1,5 @@
 import io
+import re
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
@@ -149,3 +150,14 @@ def test_a_logarithmic_axis_has_one_notation(high, power):
     axes.set_xlim(50, 1.5 * high)
     _name_powers(axes.xaxis, Axis(label="n", log=True))
     assert axes.xaxis.get_major_formatter()(1e3) == power
+
+
+def test_equal_units_have_equal_length_also_without_a_field():
+    circle = Series(label="circle", x=np.cos(X), y=np.sin(X), style="points")
+    axes = {"x": Axis(label="x", limits=(-1, 1)), "y": Axis(label="y", limits=(-2, 2))}
+    drawn = render(Figure(name="f", title="", caption="", panels=[Panel(**axes, series=[circle], equal=True)]))
+    root = ET.fromstring(drawn)
+    patch = next(group for group in root.iter(f"{SVG}g") if group.get("id") == "patch_2")
+    corners = np.array([float(v) for v in re.findall(r"[-.0-9]+", patch[0].attrib["d"])])
+    width, height = np.ptp(corners[0::2]), np.ptp(corners[1::2])
+    np.testing.assert_allclose(height / width, 2, rtol=0.01)  # paths keep a hundredth of a point

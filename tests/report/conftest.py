@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lemmata import laboratory
-from lemmata.figures import Axis, Field, Figure, Panel, Reference, Series
+from lemmata.figures import Animation, Axis, Field, Figure, Panel, Reference, Series, film
 from lemmata.report.content import gather
 from lemmata.study import Config, Curve, Measurements, Paper, Study, kinds
 
@@ -95,6 +95,14 @@ def landscape(table):
     return Figure(name="landscape", title="Landscape", caption="A bowl with a hole.", panels=panels)
 
 
+def walk(table):
+    """A point that moves along a line."""
+    axes = {"x": Axis(label="first", limits=(0, 1)), "y": Axis(label="second", limits=(0, 1))}
+    line = Series(label="path", x=[0, 1], y=[0, 1], role="theory")
+    frames = [Panel(**axes, series=[line, Series(label="point", x=[t], y=[t], style="points")]) for t in (0, 0.5, 1)]
+    return film("walk", "A walk", "A point walks.", Animation(label="time", values=[0, 1, 2], frames=frames))
+
+
 def broken_figure(table):
     raise ValueError("no <such> column")
 
@@ -151,6 +159,7 @@ def make_study():
     linear.figure(broken_figure)
     nets.figure(epochs_bars)
     nets.figure(landscape)
+    nets.figure(walk)
     return study
 
 

@@ -113,6 +113,22 @@ def test_a_surface_is_drawn_and_can_be_turned(opened):
     wait(lambda: abs(opened.execute_script(eye) - before) > 1e-3)
 
 
+def test_an_animation_is_pulled_through_by_hand_and_played(opened):
+    figure = opened.find_elements("css selector", "figure")[3]
+    opened.execute_script("arguments[0].scrollIntoView()", figure)
+    figure.find_element("css selector", "button").click()
+    wait(lambda: figure.find_elements("css selector", ".slider-group"))
+    where = "return document.querySelectorAll('.live')[3].data[1].x[0]"
+    assert opened.execute_script(where) == 0
+    opened.execute_async_script(
+        "Plotly.animate(document.querySelectorAll('.live')[3], ['1'], {mode: 'immediate'}).then(arguments[0])"
+    )
+    assert opened.execute_script(where) == 0.5
+    figure.find_elements("css selector", ".updatemenu-button")[0].click()
+    wait(lambda: opened.execute_script(where) == 1)
+    assert complaints(opened) == []
+
+
 def test_without_webgl_the_poster_stays_and_the_button_says_why(page, tmp_path):
     opened = start(tmp_path, "disable-3d-apis")
     try:

@@ -181,7 +181,7 @@ def test_badges_have_a_word_and_a_symbol(read):
 
 
 def test_images_are_described(read):
-    starts = ["Risk of the iterates", "Epochs to fit. Rando", "Landscape. A bowl wi"]
+    starts = ["Risk of the iterates", "Epochs to fit. Rando", "Landscape. A bowl wi", "A walk. A point walk"]
     assert [a["alt"][:20] for a in read.of("img")] == starts
     strips = [a for a in read.of("svg") if a.get("role") == "img"]
     assert all("region" in a["aria-label"] for a in strips)

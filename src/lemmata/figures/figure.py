@@ -20,6 +20,8 @@ from lemmata.figures.field import Field
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lemmata.figures.animation import Animation
+
 Role = Literal["measured", "theory", "control", "paper"]
 
 
@@ -145,7 +147,8 @@ class Panel:
 class Figure:
     """Panels side by side under one title; `caption` says what is seen, in a sentence or two.
 
-    With `one_scale` fields of the same label share their colours, and so their heights.
+    With `one_scale` fields of the same label share their colours, and so their heights. Where there is an `animation`
+    (see `film`), the panels are its frames on paper, and a page plays it instead.
 
     >>> panel = Panel(x=Axis(label="step"), y=Axis(label="risk"), series=[Series(label="gd", x=[1, 2], y=[2, 1])])
     >>> Figure(name="risk", title="Risk", caption="Risk of the iterates.", panels=[panel]).name
@@ -157,6 +160,7 @@ class Figure:
     caption: str
     panels: Sequence[Panel]
     one_scale: bool = False
+    animation: Animation | None = None
 
     def __post_init__(self) -> None:
         if not self.panels:

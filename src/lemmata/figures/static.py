@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Format = Literal["svg", "png", "pdf"]
 PANEL_HEIGHT = 3.5  # inches, with its labels
 MOST_POINTS, MOST_SEED_POINTS = 1000, 300  # of a line: more than a printed column can show
+CLOUD = 60  # points that are seen together rather than one by one
 PATH = re.compile(rb'<path(?! id)[^>]* d="[^"]*"')  # not the shapes of letters, which are scaled down
 PRECISE = re.compile(rb"(\.\d\d)\d+")
 RULES: dict[Any, Any] = {
@@ -151,6 +152,8 @@ def _panel(axes: Axes, panel: Panel, drawn: dict[Any, Look]) -> None:
             title.set_horizontalalignment("left")
     _limits(axes, panel)
     axes.autoscale_view()
+    if panel.equal and not static_field.solid(panel):
+        axes.set_aspect("equal", adjustable="box")
     _name_powers(axes.xaxis, panel.x)
     _name_powers(axes.yaxis, panel.y)
 
@@ -181,10 +184,10 @@ def _marks(axes: Axes, series: Series, x: np.ndarray, width: float, look: Look, 
         floor = 10.0 ** np.floor(np.log10(np.nanmin(np.where(y > 0, y, np.nan)) * 0.99)) if log else 0.0
         axes.bar(x, y - floor, width * 0.9, floor, color=look.colour, alpha=0.7, label=_plain(series.label))
     else:
+        size = 3.6 if len(x) > CLOUD else 9 if look.marker == "*" else 6.5
         axes.plot(
-            x, y, color=look.colour, marker=look.marker or "o", markersize=9 if look.marker == "*" else 6.5, ls="",
-            markeredgecolor="white", markeredgewidth=0.6,
-            zorder=4, label=_plain(series.label),
+            x, y, color=look.colour, marker=look.marker or "o", markersize=size, ls="", markeredgecolor="white",
+            markeredgewidth=0.3 if len(x) > CLOUD else 0.6, zorder=4, label=_plain(series.label),
         )  # fmt: skip
     if series.low is not None and series.high is not None:
         ink = "#222222" if series.style == "bars" else look.colour

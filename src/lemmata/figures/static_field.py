@@ -47,8 +47,6 @@ def draw(axes: Any, panel: Panel, scales: Sequence[Scale], *, bar: bool) -> None
         filled = _cells(axes, field, scale) if field.kind == "heatmap" else _contours(axes, field, scale, order == 0)
         if order == 0 and bar:
             _bar(axes, scale, filled)
-    if panel.equal and not solid(panel):
-        axes.set_aspect("equal", adjustable="box")
 
 
 def over(axes: Any, panel: Panel, drawn: Mapping[Any, Look]) -> None:

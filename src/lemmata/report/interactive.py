@@ -11,6 +11,7 @@ import functools
 import gzip
 import html
 import json
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from lemmata.figures.field import Scale
 from lemmata.figures.figure import Axis, Figure, Panel, Reference, Series
 from lemmata.figures.style import PAPER, THEORY, Look, beside, dodged, looks, scales, thinned
-from lemmata.report import interactive_field
+from lemmata.report import interactive_field, interactive_frames
 
 SYMBOLS = {
     "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
@@ -52,7 +53,14 @@ def payload(figure: Figure) -> str:
 
 
 def described(figure: Figure) -> dict[str, Any]:
-    """What plotly draws: `data`, `layout`, and the number of `panels`."""
+    """What plotly draws: `data`, `layout`, the number of `panels`, and the `frames` of an animation."""
+    if figure.animation is not None:
+        stills = [_still(replace(figure, panels=[frame], animation=None)) for frame in figure.animation.frames]
+        return interactive_frames.played(stills, figure.animation)
+    return _still(figure)
+
+
+def _still(figure: Figure) -> dict[str, Any]:
     drawn = looks(figure)
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -122,7 +130,7 @@ def _traces(series: Series, x: np.ndarray, width: float, look: Look, panel: Pane
         if not line:
             style = {"mode": "markers", "marker": {"color": "#333", "size": 4, "symbol": "circle-open"}}
         traces.append({**quiet, **style, "x": xs, "y": ys, "name": f"{name}, each seed"})
-    few = thinned(x, log=panel.x.log, most=MOST_POINTS)
+    few = thinned(x, log=panel.x.log, most=MOST_POINTS) if series.style != "points" else np.arange(len(x))
     shown, y = x[few], np.asarray(series.y)[few]
     main: dict[str, Any] = {"x": _plain(shown), "y": _plain(y), "name": name, **_hover(series, few, panel.x.ticks)}
     if series.low is not None and series.high is not None:
@@ -198,7 +206,7 @@ def _axes(layout: dict[str, Any], panel: Panel, place: int, figure: Figure) -> N
         layout[f"xaxis{n}"]["range"] = [-0.6, len(panel.x.ticks) - 0.4]
     if panel.equal:
         layout[f"yaxis{n}"] |= {"scaleanchor": f"x{n}", "constrain": "domain"}
-        layout[f"xaxis{n}"] |= {"constrain": "domain", "constraintoward": "right"}
+        layout[f"xaxis{n}"] |= {"constrain": "domain", "constraintoward": "right" if panel.fields else "center"}
 
 
 def _axis(axis: Axis) -> dict[str, Any]:

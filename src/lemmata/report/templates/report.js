@@ -54,12 +54,13 @@
       live.hidden = false;
       poster.hidden = true;
       if (!live.dataset.drawn) {
-        const { data, layout, panels } = JSON.parse(figure.querySelector("script").textContent);
+        const { data, layout, panels, frames } = JSON.parse(figure.querySelector("script").textContent);
         const turns = Object.keys(layout).some((key) => key.startsWith("scene"));
         if (turns && !canTurn()) throw new Error("a surface needs WebGL, which it has not");
         const shown = live.clientWidth < 640 && panels > 1 ? stacked(layout, panels) : layout;
         live.style.height = shown.height + 10 + "px";
         await Plotly.newPlot(live, data, shown, { responsive: true, displaylogo: false, modeBarButtons: turns ? BUTTONS_3D : BUTTONS });
+        if (frames) await Plotly.addFrames(live, frames);
         live.dataset.drawn = "yes";
       }
       button.textContent = "Static figure";
