@@ -23,10 +23,15 @@ class Flow(nn.Module):
         self.grid = grid_of(self.field, T, steps)
         self.method.suit(self.field)
 
+    def start(self, y: State) -> State:
+        """Give the state in which it starts from y: a partitioned field moves a tensor q as (q, 0)."""
+        if isinstance(self.field, Partitioned) and isinstance(y, torch.Tensor):
+            return y, torch.zeros_like(y)
+        return y
+
     def forward(self, y: State) -> State:
         """Give y(T)."""
-        alone = isinstance(self.field, Partitioned) and not isinstance(y, tuple)
-        state: State = (y, torch.zeros_like(y)) if alone else y  # type: ignore[arg-type]
+        state = self.start(y)
         for moved in march(self.field, state, self.grid, self.method):
             state = moved
-        return state[0] if alone else state
+        return state[0] if isinstance(state, tuple) and not isinstance(y, tuple) else state
