@@ -44,11 +44,21 @@ class VectorField(nn.Module, ABC):
     def forward(self, t: float | Tensor, y: State) -> State:
         """Give y' at time t, as ODE solvers ask for it."""
         time = torch.as_tensor(t, dtype=torch.float64).detach().reshape(1)
-        return self.velocity(y, *(stack[0] for stack in self.weights_at(time, time)))
+        return hold(self, time, time)[0](y)
+
+    def energy(self, y: State, *weights: Tensor) -> Tensor:
+        """Give a number for each sample that the flow keeps while the weights stay, (samples,); few fields have one."""
+        raise InvalidInput(
+            f"{type(self).__name__} keeps no energy; flows.Hamiltonian and flows.Hyperbolic with one of the activations "
+            f"that have a closed integral do"
+        )
 
 
 class Partitioned(VectorField):
-    """q' = first(p), p' = second(q): what can be integrated explicitly and symplectically, and run backwards."""
+    """q' = first(p), p' = second(q): what can be integrated explicitly and symplectically, and run backwards.
+
+    A state is a pair (q, p) of tensors of one shape; `Flow` starts a single tensor as q, with p = 0.
+    """
 
     @abstractmethod
     def first(self, p: Tensor, *weights: Tensor) -> Tensor:
@@ -60,7 +70,7 @@ class Partitioned(VectorField):
 
     def velocity(self, y: State, *weights: Tensor) -> State:
         """Give (q', p')."""
-        q, p = y
+        q, p = require_pair(self, y)
         return self.first(p, *weights), self.second(q, *weights)
 
 
@@ -108,16 +118,51 @@ class Velocity:
     weights: tuple[Tensor, ...]
 
     def __call__(self, y: State) -> State:
-        """Give y'."""
-        return self.field.velocity(y, *self.weights)
+        """Give y', of the shape of y and in a dtype that leaves y in its own."""
+        return like(self.field, y, self.field.velocity(y, *self.weights))
+
+    def energy(self, y: State) -> Tensor:
+        """Give the energy of each sample at this time, if the field has one."""
+        return self.field.energy(y, *self.weights)
 
     def first(self, p: Tensor) -> Tensor:
         """Give q' of a partitioned field."""
-        return self.field.first(p, *self.weights)  # type: ignore[union-attr]
+        return like(self.field, p, self.field.first(p, *self.weights))  # type: ignore[attr-defined]
 
     def second(self, q: Tensor) -> Tensor:
         """Give p' of a partitioned field."""
-        return self.field.second(q, *self.weights)  # type: ignore[union-attr]
+        return like(self.field, q, self.field.second(q, *self.weights))  # type: ignore[attr-defined]
+
+
+def like(field: VectorField, y: State, moved: State) -> State:
+    """Refuse a velocity that cannot be added to the state: another shape, or a dtype that would change the state's."""
+    if isinstance(y, Tensor) and isinstance(moved, Tensor):
+        if moved.shape != y.shape or torch.promote_types(y.dtype, moved.dtype) != y.dtype:
+            raise InvalidInput(
+                f"{_name(field)} takes a state {tuple(y.shape)} in {y.dtype} to a velocity {tuple(moved.shape)} in "
+                f"{moved.dtype}; a velocity is of the state's shape and dtype: change width outside the flow"
+            )
+        return moved
+    if isinstance(y, tuple) and isinstance(moved, tuple) and len(y) == len(moved):
+        return tuple(like(field, part, step) for part, step in zip(y, moved, strict=True))
+    raise InvalidInput(
+        f"{_name(field)} gave a {type(moved).__name__} for the velocity of a state that is a {type(y).__name__}; both "
+        f"are tensors, or tuples of as many of them"
+    )
+
+
+def require_pair(field: VectorField, y: State) -> tuple[Tensor, Tensor]:
+    """Give the parts of a partitioned field's state."""
+    if not isinstance(y, tuple) or len(y) != 2 or not all(isinstance(part, Tensor) for part in y):
+        given = f"{len(y)} parts" if isinstance(y, tuple) else f"a {type(y).__name__}"
+        raise InvalidInput(
+            f"a state of {_name(field)} is a pair (q, p) of tensors, not {given}; (q, zeros) starts at rest"
+        )
+    return y
+
+
+def _name(field: VectorField) -> str:
+    return type(field.module if isinstance(field, ModuleField) else field).__name__
 
 
 def hold(field: VectorField, times: Tensor, inside: Tensor) -> list[Velocity]:
