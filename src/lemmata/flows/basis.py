@@ -75,7 +75,7 @@ class Basis(ABC):
         return weighted @ other.values(times, inside)
 
     def project(self, coefficients: Tensor, old: Basis) -> Tensor:
-        """Give the coefficients here of what is nearest, in L2, to the function of time that has `coefficients` in `old`.
+        """Give the coefficients here of what is nearest, in L2, to the function of time with `coefficients` in `old`.
 
         (old.size, *shape) -> (size, *shape), in their dtype, computed in float64. A basis that contains the old one
         gives the same function of time, to rounding: `refined` bases do. Cost: a solve of `size` equations.

@@ -49,8 +49,8 @@ class VectorField(nn.Module, ABC):
     def energy(self, y: State, *weights: Tensor) -> Tensor:
         """Give a number for each sample that the flow keeps while the weights stay, (samples,); few fields have one."""
         raise InvalidInput(
-            f"{type(self).__name__} keeps no energy; flows.Hamiltonian and flows.Hyperbolic with one of the activations "
-            f"that have a closed integral do"
+            f"{type(self).__name__} keeps no energy that is known; flows.Hamiltonian and flows.Hyperbolic do, with "
+            f"an activation whose integral is closed"
         )
 
 

@@ -31,13 +31,15 @@ class Hamiltonian(Layer, Partitioned):
 
     def first(self, p: Tensor, *weights: Tensor) -> Tensor:
         """Give q'."""
-        return self.symmetric(*weights[:2], p)
+        K, b, *_ = weights
+        return self.symmetric(K, b, p)
 
     def second(self, q: Tensor, *weights: Tensor) -> Tensor:
         """Give p'."""
-        return -self.symmetric(*weights[-2:], q)
+        *_, L, c = weights
+        return -self.symmetric(L, c, q)
 
     def energy(self, y: State, *weights: Tensor) -> Tensor:
         """Give sum S(K p + b) + sum S(L q + c): (samples,)."""
-        q, p = require_pair(self, y)
-        return self.potential(*weights[:2], p) + self.potential(*weights[-2:], q)
+        (q, p), (K, b, *_), (*_, L, c) = require_pair(self, y), weights, weights
+        return self.potential(K, b, p) + self.potential(L, c, q)

@@ -16,9 +16,9 @@ from lemmata.flows.layers.residual import Layer
 class Hyperbolic(Layer, Partitioned):
     """y'' = -K^T sigma(K y + b), sigma rising, as y' = v, v' = -K^T sigma(K y + b); states (y, v).
 
-    While the weights stay, |v|^2 / 2 + sum S(K y + b), S' = sigma, stays too. S is bounded below by convexity where
-    sigma changes its sign, so that the speed is bounded by the energy at the start. Verlet's method on it is the leapfrog
-    of the paper, y_{n+1} = 2 y_n - y_{n-1} - h^2 K^T sigma(K y_n + b).
+    While the weights stay, |v|^2 / 2 + sum S(K y + b), S' = sigma, stays too. S is convex and least where sigma changes
+    its sign, so that the energy at the start bounds the speed. Verlet's method on it is the leapfrog of the paper,
+    y_{n+1} = 2 y_n - y_{n-1} - h^2 K^T sigma(K y_n + b).
     """
 
     def __init__(self, width: int | LinearMap, basis: Basis, **options: Any):
