@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from lemmata import landscape
-from lemmata.conformance import InstrumentConformance
+from lemmata.conformance import InstrumentConformance, flat
+from lemmata.landscape.batch_norm import recomputed
 from lemmata.objective import Objective
 
 
@@ -55,3 +56,30 @@ class TestConvexity(InstrumentConformance):
 
     def values(self, result):
         return torch.as_tensor(np.stack([result.smallest, result.largest])).flatten()
+
+
+class OfStatistics(InstrumentConformance):
+    """Running statistics taken anew: of a restricted objective those of the whole model, which its weights decide."""
+
+    def values(self, result):
+        return flat({name: tensor for name, tensor in result.items() if tensor.is_floating_point()})
+
+    def test_works_on_some_of_the_parameters(self) -> None:
+        """Statistics belong to the whole model: the same whichever parameters are looked at."""
+        whole, block = self._objective(), self._objective(parameters=["norm.weight", "norm.bias"])
+        self._same(self._measure(block), self._measure(whole), 0.0, "statistics depend on the parameters looked at")
+
+
+class TestPopulationStatistics(OfStatistics):
+    def instrument(self, subject):
+        own = Objective.of(subject)
+        return recomputed(own.model, own.parameters, own.batches, statistics="population")
+
+
+class TestBatchStatistics(OfStatistics):
+    """Each layer sees its own batch's statistics, so that how the data are cut is part of what is asked for."""
+
+    def instrument(self, subject):
+        own = Objective.of(subject)
+        samples = tuple(torch.cat(part) for part in zip(*own.batches, strict=True))
+        return recomputed(own.model, own.parameters, samples, statistics="batches", chunk=8)

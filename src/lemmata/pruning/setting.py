@@ -74,6 +74,7 @@ class Setting:
         """Optimisation steps of a whole training."""
         return self.epochs * self.steps_per_epoch
 
+    @torch.enable_grad()
     def train(
         self,
         starts: States,

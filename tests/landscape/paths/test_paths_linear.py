@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from lemmata import landscape
-from lemmata.conformance import InstrumentConformance
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.landscape import Interrupted, paths
 from lemmata.objective import Objective
@@ -170,16 +169,6 @@ def test_what_does_not_fit_is_refused(options, error, told):
     a, data = classifier(0), digits()
     with pytest.raises(error, match=told):
         paths.linear(a, a, **{"b": classifier(1), "data": data, **options})
-
-
-class TestConformance(InstrumentConformance):
-    def instrument(self, subject):
-        own = Objective.of(subject)
-        other = {name: 1.3 * p + 0.1 for name, p in own.parameters.items()}
-        return paths.linear(own.model, own.parameters, other, loss=own.loss, data=own.batches, points=5)
-
-    def values(self, result):
-        return torch.as_tensor(result.loss)
 
 
 def weight(value: float) -> dict[str, torch.Tensor]:

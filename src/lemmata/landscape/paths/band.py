@@ -176,6 +176,7 @@ class _Relaxing:
         losses = [[p.loss[0], p.loss[-1]] for p in self._paths(ends.straight(1), [0.0, 1.0])]
         self.end_losses = torch.tensor(np.array(losses))
 
+    @torch.enable_grad()
     def round(
         self, moving: Pivots, optimiser: Optimiser, schedule: Schedule | Factor | None, epochs: int,
         report: Callable[[int], object],

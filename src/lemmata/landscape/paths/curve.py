@@ -222,6 +222,7 @@ class _Training:
             for _ in self.batches.epoch(self.live):
                 pass
 
+    @torch.enable_grad()
     def train(self, rule: Any, factor: Factor, epochs: int, progress: Callable[[int, int], object] | None) -> None:
         """Train up to this many epochs in all."""
         n = self.batches.samples.n
