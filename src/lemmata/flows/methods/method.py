@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from lemmata.errors import InvalidInput
 from lemmata.flows.field import Partitioned, State, VectorField, Velocity
@@ -31,6 +34,14 @@ class Method(ABC):
         """Give the state one step before."""
         raise InvalidInput(f"{self.name} cannot be run backwards; take 'verlet' or 'leapfrog', or another way back")
 
+    @abstractmethod
+    def stability_function(self, z: Any) -> Any:
+        """Give R(z), by which a step multiplies y where y' = lambda y and z = h lambda; any complex number or array."""
+
+    def growth(self, z: Any) -> Any:
+        """Give the factor by which a step can let y grow where y' = lambda y and z = h lambda: stable where <= 1."""
+        return np.abs(self.stability_function(z))
+
     def suit(self, field: VectorField) -> None:
         """Refuse a field that the method cannot take."""
         if self.partitioned and not isinstance(field, Partitioned):
@@ -38,3 +49,6 @@ class Method(ABC):
                 f"{self.name} moves q by p and p by q in turn and wants a Partitioned field, as flows.Hamiltonian, "
                 f"not {type(field).__name__}"
             )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} of order {self.order}>"

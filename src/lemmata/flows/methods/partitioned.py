@@ -1,48 +1,83 @@
-"""Methods for q' = f(p), p' = g(q): explicit, symplectic for Hamiltonian fields, and run backwards exactly."""
+"""Methods for q' = f(p), p' = g(q): q and p move in turn, each in the velocity that the other has; so each move can be
+undone. Symplectic for Hamiltonian fields, and run backwards exactly but for rounding.
+
+On the oscillator q' = omega p, p' = -omega q each of the three has a propagation matrix of determinant 1 and trace
+2 + z^2, z = i h omega, so eigenvalues (z/2 + sqrt(1 + z^2/4))^2 and its inverse: bounded for |h omega| <= 2 only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
 
 from lemmata.flows.field import State, Velocity
 from lemmata.flows.methods.method import Method
+from lemmata.flows.methods.order import Matrix, order_of
+from lemmata.flows.state import moved
+
+Move = tuple[Literal["q", "p"], Fraction]
 
 
-class SymplecticEuler(Method):
-    """p_{n+1} = p + h g(q),  q_{n+1} = q + h f(p_{n+1}), the weights those at the middle of the step."""
+class Splitting(Method):
+    """Moves of q and p in turn, as data: which of the two, and by which part of h; the weights those at the middle.
 
-    name, order, stages, nodes = "symplectic-euler", 1, 1, (0.5,)
+    >>> Splitting("kick-drift", [("p", Fraction(1)), ("q", Fraction(1))]).order
+    1
+    """
+
     reversible = partitioned = True
+    nodes = (0.5,)
+
+    def __init__(self, name: str, moves: Sequence[Move]):
+        self.name, self.moves = name, tuple(moves)
+        self.stages = max(sum(which == part for which, _ in moves) for part in "qp")
+        (b_q, A_q), (b_p, A_p) = self.tableau("q"), self.tableau("p")
+        self.order = min(order_of(b_q, A_q, A_p, most=2), order_of(b_p, A_p, A_q, most=2))
+
+    def tableau(self, which: str) -> tuple[list[Fraction], Matrix]:
+        """Give the weights of the moves of q (or p), and in A which moves of the other go before each."""
+        own = [(at, part) for at, (name, part) in enumerate(self.moves) if name == which]
+        others = [(at, part) for at, (name, part) in enumerate(self.moves) if name != which]
+        return [part for _, part in own], [[w if before < at else Fraction(0) for before, w in others] for at, _ in own]
 
     def step(self, f: Sequence[Velocity], y: State, h: float) -> State:
         """Give the state one step on."""
-        q, p = y
-        p = p.add(f[0].second(q), alpha=h)
-        return q.add(f[0].first(p), alpha=h), p
+        return self._run(f[0], y, h, self.moves)
 
     def back(self, f: Sequence[Velocity], y: State, h: float) -> State:
-        """Give the state one step before."""
+        """Give the state one step before: the moves undone, last first."""
+        return self._run(f[0], y, -h, reversed(self.moves))
+
+    @staticmethod
+    def _run(f: Velocity, y: State, h: float, moves: Any) -> State:
         q, p = y
-        q = q.sub(f[0].first(p), alpha=h)
-        return q, p.sub(f[0].second(q), alpha=h)
+        for which, part in moves:
+            if which == "q":
+                q = moved(q, [(h * float(part), f.first(p))])
+            else:
+                p = moved(p, [(h * float(part), f.second(q))])
+        return q, p
+
+    def stability_function(self, z: Any) -> Any:
+        """Give the eigenvalue that follows e^z, (z/2 + sqrt(1 + z^2/4))^2; the other is its inverse."""
+        half = np.asarray(z, dtype=complex) / 2
+        return (half + np.sqrt(1 + half**2)) ** 2
+
+    def growth(self, z: Any) -> Any:
+        """Give the larger modulus of the two eigenvalues: 1 for z = i y, |y| <= 2, above 1 anywhere else."""
+        modulus = np.abs(self.stability_function(z))
+        return np.maximum(modulus, 1 / modulus)
 
 
-class Verlet(Method):
-    """Half a step of p, a step of q, half a step of p (Stoermer and Verlet), the weights those at the middle."""
+HALF, WHOLE = Fraction(1, 2), Fraction(1)
 
-    name, order, stages, nodes = "verlet", 2, 2, (0.5,)
-    reversible = partitioned = True
+SYMPLECTIC_EULER = Splitting("symplectic-euler", [("p", WHOLE), ("q", WHOLE)])
+VERLET = Splitting("verlet", [("p", HALF), ("q", WHOLE), ("p", HALF)])
+# Where q' = p, the positions x_n at the middle of the steps obey x_{n+1} = 2 x_n - x_{n-1} + h^2 g(x_n), the two-step
+# form of residual networks of second order (Chang et al., 2018), begun at x_0 = q_0 + h p_0 / 2: one g a step.
+LEAPFROG = Splitting("leapfrog", [("q", HALF), ("p", WHOLE), ("q", HALF)])
 
-    def step(self, f: Sequence[Velocity], y: State, h: float) -> State:
-        """Give the state one step on."""
-        q, p = y
-        p = p.add(f[0].second(q), alpha=h / 2)
-        q = q.add(f[0].first(p), alpha=h)
-        return q, p.add(f[0].second(q), alpha=h / 2)
-
-    def back(self, f: Sequence[Velocity], y: State, h: float) -> State:
-        """Give the state one step before."""
-        return self.step(f, y, -h)
-
-
-SYMPLECTIC_EULER, VERLET = SymplecticEuler(), Verlet()
+PARTITIONED = (SYMPLECTIC_EULER, VERLET, LEAPFROG)

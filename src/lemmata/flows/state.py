@@ -1,0 +1,90 @@
+"""States: a tensor (samples, ...) or a pair (q, p) of such; what every method asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.func import jvp, vmap
+
+from lemmata.errors import InvalidInput
+from lemmata.flows.field import Partitioned, State, VectorField, require_pair
+from lemmata.given import require_tensor
+
+AT_ONCE = 2**25  # numbers that the columns of a Jacobian hold in memory at the same time
+
+
+def described(y: State) -> str:
+    """Say shape and dtype in words."""
+    if isinstance(y, tuple):
+        return f"({', '.join(map(described, y))})"
+    return f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+
+
+def moved(y: State, terms: Sequence[tuple[float, State]]) -> State:
+    """Give y + sum c k for tensors or pairs of them."""
+    if isinstance(y, tuple):
+        return tuple(moved(part, [(c, k[i]) for c, k in terms]) for i, part in enumerate(y))
+    for c, k in terms:
+        y = y.add(k, alpha=c)
+    return y
+
+
+def packed(y: State) -> Tensor:
+    """Give each sample's numbers in a row: (samples, width), q before p."""
+    if isinstance(y, tuple):
+        return torch.cat([packed(part) for part in y], dim=1)
+    return y.reshape(len(y), -1)
+
+
+def unpacked(rows: Tensor, like: State) -> State:
+    """Give the state whose rows these are, in the shape of `like`."""
+    if isinstance(like, tuple):
+        return tuple(part.reshape(like[0].shape) for part in rows.chunk(len(like), dim=1))
+    return rows.reshape(like.shape)
+
+
+def jacobian(f: Callable[[State], State], y: State) -> Tensor:
+    """Give the Jacobian of f at each sample, (samples, width, width), rows and columns as `packed` has them.
+
+    One forward product a column serves all samples, as f's answer for a sample depends on that sample alone (a layer of
+    batch normalisation in training is none such). It can be differentiated. Cost: `width` products of f.
+    """
+    rows = packed(y)
+    width = rows.shape[1]
+    basis = torch.eye(width, dtype=rows.dtype, device=rows.device)
+
+    def column(e: Tensor) -> Tensor:
+        return jvp(lambda u: packed(f(unpacked(u, y))), (rows,), (e.expand_as(rows),))[1]
+
+    chunk = max(1, AT_ONCE // max(rows.numel(), 1))
+    return vmap(column, chunk_size=min(chunk, width))(basis).permute(1, 2, 0)
+
+
+def known(condition: Tensor) -> bool | None:
+    """Give the truth of a condition, or None where nobody can look: under vmap each member has its own."""
+    try:
+        return bool(condition)
+    except RuntimeError:
+        return None
+
+
+def require_state(y: State, field: VectorField) -> None:
+    """Refuse what is no state of this field."""
+    pair = isinstance(y, tuple)
+    if pair or isinstance(field, Partitioned):
+        require_pair(field, y)
+    tensors = [require_tensor(part, "y0") for part in (y if pair else (y,))]
+    for part in tensors:
+        if not part.is_floating_point() or part.ndim == 0:
+            raise InvalidInput(f"y0 is {described(y)}; give floating-point states, (samples, ...)")
+    if pair and (tensors[0].shape != tensors[1].shape or tensors[0].dtype != tensors[1].dtype):
+        raise InvalidInput(f"y0 is {described(y)}; q and p are of one shape and dtype")
+
+
+def finite(y: State) -> Tensor:
+    """Whether all numbers of a state are finite: a truth value as a tensor, so that it can be asked under vmap."""
+    if isinstance(y, tuple):
+        return torch.stack([finite(part) for part in y]).all()
+    return torch.isfinite(y).all()
