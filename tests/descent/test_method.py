@@ -143,6 +143,7 @@ def test_what_cannot_be_is_refused():
         (lambda: schedule.matrix(0), "at least 1"),
         (lambda: schedule.start(np.ones(1), L=0.0), "positive"),
         (lambda: descent.polyak(0.0).matrix(3), "no matrix"),
+        (lambda: descent.polyak(0.0).coefficients(0), "no coefficients"),
         (lambda: descent.polyak(0.0).advance(descent.polyak(0.0).start(np.ones(1)), np.ones(1)), "by the value"),
         (lambda: descent.polyak(2.0).advance(descent.polyak(0.0).start(np.ones(1)), np.ones(1), 1.0), "minimum 2"),
         (lambda: descent.polyak(float("-inf")), "finite|minimum"),

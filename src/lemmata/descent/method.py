@@ -26,6 +26,7 @@ these have the same `start` and `advance` and no matrix.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -91,7 +92,7 @@ class State(Generic[V]):
 
 
 @dataclass(frozen=True, eq=False)
-class Method:
+class Method(ABC):
     """A first-order method with fixed steps: `coefficients(k)` gives those of step k, from x_k to x_{k+1}."""
 
     name: str
@@ -103,9 +104,9 @@ class Method:
         """How many steps there are; None where there is no end."""
         return None
 
+    @abstractmethod
     def coefficients(self, k: int) -> Coefficients:
         """Give the numbers of step k = 0, 1, ... where more steps follow."""
-        raise NotImplementedError
 
     def last(self, k: int) -> Coefficients:
         """Give the numbers of step k where the run ends with it; most methods end as they go on."""

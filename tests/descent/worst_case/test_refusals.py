@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lemmata.descent import Method, Schedule, worst_case
+from lemmata.descent.method import Coefficients
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
 
@@ -50,6 +51,9 @@ def test_unknown_names(options):
 
 def test_a_method_without_an_end_needs_n():
     class Endless(Method):
+        def coefficients(self, k: int) -> Coefficients:
+            return Coefficients(1.0)
+
         def matrix(self, n: int) -> np.ndarray:
             return np.tril(np.ones((n, n)))
 

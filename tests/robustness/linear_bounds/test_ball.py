@@ -12,7 +12,7 @@ from torch import nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.robustness.linear_bounds import interval_bounds
-from lemmata.robustness.linear_bounds.affine import Convolution, Dense
+from lemmata.robustness.linear_bounds.affine import Convolution, Dense, Reshape
 from lemmata.robustness.linear_bounds.ball import Ball
 
 
@@ -79,6 +79,20 @@ def test_the_first_layer_is_bounded_by_its_rows_norms(norm):
     flat = Ball.of(x.flatten(1), 0.3, norm, None, torch.float64)
     found = flat.image(dense, flat.box)
     torch.testing.assert_close((found.high - found.low) / 2, exact.flatten(1), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_a_reshaped_ball_is_the_same_ball(norm):
+    """Its rows have one entry, so that the box is that of the input, in the new shape."""
+    ball = Ball.of(
+        torch.rand(2, 2, 3, generator=torch.Generator().manual_seed(0)).double(), 0.3, norm, None, torch.float64
+    )
+    step = Reshape(torch.Size([6]))
+    step.shape = torch.Size([2, 3])
+    assert step.row_norms(2.0).tolist() == [[1.0] * 6]
+    found = ball.image(step, ball.box)
+    assert torch.equal(found.low, ball.box.low.flatten(1))
+    assert torch.equal(found.high, ball.box.high.flatten(1))
 
 
 def test_bad_balls_are_refused():

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from lemmata.descent.method import Guarantee, Method, State
+from lemmata.descent.method import Coefficients, Guarantee, Method, State
 from lemmata.errors import InvalidInput
 
 V = TypeVar("V", bound=Any)
@@ -77,6 +77,10 @@ class PolyakStep(Method):
         x = state.x - length * gradient if length else state.x
         output = state.x if better else state.output
         return State(x, output, None, state.k + 1, state.L, min(value, state.best))
+
+    def coefficients(self, k: int) -> Coefficients:
+        """Refuse: the steps are not fixed."""
+        raise InvalidInput(f"{self.name} has no coefficients, since its steps depend on the values met")
 
     def matrix(self, n: int) -> np.ndarray:
         """Refuse: the steps are not fixed."""

@@ -14,6 +14,7 @@ optimality conditions are those of (1) in `program` (Drori and Taylor, 2022). It
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
-class WorstFunction:
+class WorstFunction(ABC):
     """f on R^r, mu-strongly convex with L-Lipschitz gradient, with the start `x0` (r,) of the worst run.
 
     `minimiser` (r,) and `minimum` are exact but for rounding. Call it for values, `gradient` for gradients; both take
@@ -89,8 +90,8 @@ class WorstFunction:
         granted = float(np.sum((self.x0 - self.minimiser) ** 2)) if given == "distance" else run.gaps[0]
         return float(asked / granted) if granted > 0 else np.nan
 
-    def _at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        raise NotImplementedError
+    @abstractmethod
+    def _at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 @dataclass(frozen=True, eq=False)

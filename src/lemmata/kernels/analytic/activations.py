@@ -15,6 +15,7 @@ the derivation page has it.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,14 +41,14 @@ class Activation(Protocol):
         ...
 
 
-class _OnCovariances:
+class _OnCovariances(ABC):
     """An activation that gives K and K' from a, b and c."""
 
     form: type[Pairs] = Covariance
 
+    @abstractmethod
     def moments(self, a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """E phi(u) phi(v) and E phi'(u) phi'(v), tensors that broadcast."""
-        raise NotImplementedError
 
     def dual(self, kernel: Pairs) -> tuple[Covariance, Covariance]:
         """(K, K') of the kernel of the pre-activations."""

@@ -17,6 +17,7 @@ The last term is 1 - p_x p_z - q_x q_z. Multiplying by a constant leaves D as it
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -25,35 +26,35 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class Pairs(ABC):
     """A kernel on pairs: `left` (n, 1) and `right` (1, m) hold k(x, x) and k(z, z), `entries` (n, m) its form."""
 
     left: Tensor
     right: Tensor
     entries: Tensor
 
-    def __add__(self, other: Self) -> Self:
-        raise NotImplementedError
+    @abstractmethod
+    def __add__(self, other: Self) -> Self: ...
 
-    def __mul__(self, other: Self) -> Self:
-        raise NotImplementedError
+    @abstractmethod
+    def __mul__(self, other: Self) -> Self: ...
 
+    @abstractmethod
     def scaled(self, factor: float) -> Self:
         """The kernel times a constant."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plus_constant(self, value: float) -> Self:
         """The kernel plus a constant one, as a bias adds it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def over_diagonals_of(self, other: Self) -> Self:
         """k(x, z) / sqrt(other(x, x) other(z, z)); samples for which `other` is 0 give 0."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def values(self) -> Tensor:
         """k(x_i, z_j), shape (n, m)."""
-        raise NotImplementedError
 
 
 class Covariance(Pairs):

@@ -8,6 +8,7 @@ rows a, and `terms` is the largest number of terms in a sum of any of these, fro
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ CONVOLVE: dict[int, Callable[..., Tensor]] = {1: functional.conv1d, 2: functiona
 PULL_BACK: dict[int, Callable[..., Tensor]] = {1: grad.conv1d_input, 2: grad.conv2d_input, 3: grad.conv3d_input}
 
 
-class Affine:
+class Affine(ABC):
     """What affine steps have in common; `shape` (given by the graph) is that of x, without the samples."""
 
     terms = 1
@@ -30,21 +31,21 @@ class Affine:
     size: Tensor | None = None
     shape: torch.Size = torch.Size()
 
+    @abstractmethod
     def product(self, x: Tensor) -> Tensor:
         """W x."""
-        raise NotImplementedError
 
+    @abstractmethod
     def absolute(self, x: Tensor) -> Tensor:
         """|W| x."""
-        raise NotImplementedError
 
+    @abstractmethod
     def transpose(self, rows: Tensor) -> Tensor:
         """W^T a for each row a."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row_norms(self, order: float) -> Tensor:
         """Bounds of the l1, l2 or linf norms of the rows of W, computed from |W|: the shape of y, with a leading 1."""
-        raise NotImplementedError
 
     def __call__(self, x: Tensor) -> Tensor:
         """W x + b."""
@@ -189,6 +190,11 @@ class Reshape(Affine):
     def transpose(self, rows: Tensor) -> Tensor:
         """Rows in the old shape."""
         return rows.reshape(len(rows), *self.shape)
+
+    def row_norms(self, order: float) -> Tensor:
+        """Ones, whatever the order: each row of W has one entry, which is 1."""
+        del order
+        return torch.ones(1, *self.to, dtype=torch.float64)
 
     def interval(self, box: Box) -> Box:
         """The same numbers."""
