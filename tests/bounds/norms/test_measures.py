@@ -190,6 +190,36 @@ def test_every_measure_says_that_it_is_none():
     assert model.training
 
 
+class _Doubled(torch.autograd.Function):
+    """Twice the input, with a derivative backwards and none forwards."""
+
+    @staticmethod
+    def forward(x):
+        return 2 * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient
+
+
+class _OneWay(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return _Doubled.apply(self.layer(x))
+
+
+def test_fisher_rao_refuses_what_has_no_derivative_forwards():
+    with pytest.raises(InvalidInput, match="cannot differentiate the model forwards"):
+        bounds.fisher_rao_measure(_OneWay(), labelled(20, (5,), 3))
+
+
 def test_what_is_refused():
     """A power below 1, sigmoids, labels of nobody, a module without parameters, a start of other shapes, NaN."""
     model, data = nets.mlp(5, [7], 3, seed=0), labelled(20, (5,), 3)

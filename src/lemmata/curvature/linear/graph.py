@@ -79,7 +79,7 @@ def _traced(function: Callable, values: Sequence[Tensor]) -> GraphModule:
             graph = make_fx(function)(*fresh)
             if any(_in_place(node) for node in graph.graph.nodes):
                 graph = make_fx(functionalize(graph))(*fresh)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise Untraceable(str(error).split("\n")[0]) from error
     graph.graph.set_codegen(CodeGen())
     graph.recompile()

@@ -84,7 +84,7 @@ class Products:
         done = 2 + together
         try:
             block = self._many(linear, V, 2, done, sizes)
-        except (RuntimeError, NotImplementedError):  # an operation without a rule for batches
+        except RuntimeError:  # an operation without a rule for batches; whatever else it is comes again one by one
             self.way.columns, done, block = "one by one", 2, head[0][None][:0]
         else:
             faster = (time.perf_counter() - middle) / len(block) < middle - start

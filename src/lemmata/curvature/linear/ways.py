@@ -123,7 +123,7 @@ def _told(apply: Apply) -> Apply:
 def _twice() -> Iterator[None]:
     try:
         yield
-    except (RuntimeError, NotImplementedError) as error:
+    except RuntimeError as error:
         if "derivative" not in str(error) and "differentia" not in str(error):
             raise
         raise InvalidInput(f"the loss cannot be differentiated twice: {str(error).splitlines()[0]}") from error
