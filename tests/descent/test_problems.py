@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from lemmata import data, descent
 from lemmata.descent import problems
 from lemmata.descent.problems import problem as problem_file
-from lemmata.descent.problems.design import bound_near, largest_eigenvalue, smallest_eigenvalue
+from lemmata.descent.problems.design import bound_near, gram, largest_eigenvalue, smallest_eigenvalue
 from lemmata.descent.problems.minimum import newton
 from lemmata.errors import InvalidInput
 from lemmata.estimate import NotConverged
@@ -230,6 +230,15 @@ def test_the_largest_eigenvalue_of_a_design_is_bounded_and_closely(n, d, seed, s
     assert exact * (1 - 1e-13) <= largest_eigenvalue(X) <= exact * (1 + 1e-8)
     values = np.linalg.eigvalsh((X.T @ X / n).numpy())
     assert 0 <= smallest_eigenvalue(X) <= max(values[0], 0) + 1e-14 * values[-1]
+
+
+@pytest.mark.parametrize("shape", [(60, 13), (13, 60)])
+def test_the_matrix_of_a_design_is_symmetric_to_the_last_bit(shape):
+    X = drawn(*shape)
+    A = gram(X)
+    assert torch.equal(A, A.T)
+    small = X.T @ X if shape[1] == 13 else X @ X.T
+    torch.testing.assert_close(A, small / shape[0], rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("guess", [1e-3, 1.0, 1.999999, 2.0, 2.0 + 1e-10])

@@ -91,9 +91,13 @@ def smallest_eigenvalue(X: Tensor) -> float:
 
 
 def gram(X: Tensor) -> Tensor:
-    """X'X / n or, where it is the smaller one, X X' / n, which has the same nonzero eigenvalues; float64."""
-    X = X.double()
-    return (X.T @ X if X.shape[1] <= len(X) else X @ X.T) / len(X)
+    """X'X / n or, where it is the smaller one, X X' / n, which has the same nonzero eigenvalues; float64.
+
+    Symmetric to the last bit, which a product is on some processors only.
+    """
+    n, X = len(X), X.double()
+    A = X.T @ X if X.shape[1] <= n else X @ X.T
+    return (A + A.T) / (2 * n)
 
 
 def _proven(A: Tensor, bound: float) -> bool:
