@@ -117,7 +117,7 @@ def test_projection_is_the_nearest_and_means_over_pieces():
 
 
 def test_a_jump_lies_on_the_side_of_the_step_that_asks():
-    """The last stage of a step has the weights of its own layer, in all of 1,000 layers, whatever T / 1000 rounds to."""
+    """The last stage of a step has the weights of its own layer, for 1,000 layers, whatever T / 1000 rounds to."""
     for T in (1.0, 0.3, 7.7):
         basis = PiecewiseConstant(1000, T)
         ends = torch.linspace(0, T, 1001, dtype=F64)

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lemmata.data import corruption, mnist1d, preprocessing, shapeset, synthetic
+    from lemmata.data import corruption, curves, mnist1d, preprocessing, shapeset, synthetic
     from lemmata.data.dataset import Dataset
     from lemmata.data.fetch import download
     from lemmata.data.folder import Found, available, digest
@@ -31,13 +31,14 @@ _HOME = {
     "load_weights": "weights",
     "names": "sources",
 }
-_MODULES = ("corruption", "mnist1d", "preprocessing", "shapeset", "synthetic")
+_MODULES = ("corruption", "curves", "mnist1d", "preprocessing", "shapeset", "synthetic")
 
 __all__ = [
     "Dataset",
     "Found",
     "available",
     "corruption",
+    "curves",
     "digest",
     "download",
     "find_log",

@@ -46,7 +46,7 @@ def gaussian_mixture(
     >>> x.shape, bool(((x[..., 0] > 0) == (y == 1)).all())
     (torch.Size([5, 100, 2]), True)
     """
-    shape = _shape(n)
+    shape = shape_of(n)
     means = _finite("means", means, dtype, generator, rank=2)
     classes, d = means.shape
     scales = torch.as_tensor(scale, dtype=dtype, device=means.device).expand(classes)
@@ -84,8 +84,8 @@ def scaled_features(
     True
     """
     theta = _finite("theta", theta, dtype, generator, rank=1)
-    x = _inputs(_shape(n), scales, len(theta), generator, dtype)
-    return x, _noisy(x @ theta, noise, generator)
+    x = _inputs(shape_of(n), scales, len(theta), generator, dtype)
+    return x, noisy(x @ theta, noise, generator)
 
 
 def linear_teacher(
@@ -124,8 +124,8 @@ def two_layer_teacher(
     if len(W) != len(v):
         raise InvalidInput(f"W has {len(W)} hidden units and v has {len(v)}; they must agree")
     d = W.shape[1]
-    x = _inputs(_shape(n), torch.ones(d) if scales is None else scales, d, generator, dtype)
-    return x, _noisy(activation(x @ W.T) @ v, noise, generator)
+    x = _inputs(shape_of(n), torch.ones(d) if scales is None else scales, d, generator, dtype)
+    return x, noisy(activation(x @ W.T) @ v, noise, generator)
 
 
 def parity(
@@ -150,7 +150,7 @@ def parity(
     chosen = list(range(d)) if support is None else list(support)
     if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0 or max(chosen) >= d:
         raise InvalidInput(f"support {chosen} is not a set of coordinates; they are different, among 0..{d - 1}")
-    bits = torch.randint(2, (*_shape(n), d), generator=generator, device=generator.device)
+    bits = torch.randint(2, (*shape_of(n), d), generator=generator, device=generator.device)
     return 1 - 2 * bits.to(dtype), bits[..., chosen].sum(-1) % 2
 
 
@@ -196,9 +196,9 @@ def peaks(
     >>> torch.equal(t, peaks_surface(x)), bool((x.abs() <= 3).all())
     (True, True)
     """
-    uniform = torch.rand((*_shape(n), 2), generator=generator, device=generator.device, dtype=dtype)
+    uniform = torch.rand((*shape_of(n), 2), generator=generator, device=generator.device, dtype=dtype)
     x = 6 * uniform - 3
-    return x, _noisy(peaks_surface(x), noise, generator)
+    return x, noisy(peaks_surface(x), noise, generator)
 
 
 def peaks_classes(
@@ -214,7 +214,7 @@ def peaks_classes(
     >>> x.shape, sorted(set(y.tolist()))
     (torch.Size([100, 2]), [0, 1, 2, 3, 4])
     """
-    shape = _shape(n)
+    shape = shape_of(n)
     line = torch.linspace(-3, 3, grid, dtype=torch.float64, device=generator.device)
     points = torch.cartesian_prod(line, line)
     height = peaks_surface(points)
@@ -240,7 +240,7 @@ def ellipses(n: Shape, *, generator: Generator, dtype: torch.dtype = torch.float
     >>> torch.equal((x[:, 0] ** 2 + (x[:, 1] / 0.4) ** 2 < 1), y == 1)
     True
     """
-    shape = _shape(n)
+    shape = shape_of(n)
     y = torch.randint(2, shape, generator=generator, device=generator.device)
     r, phi = torch.rand((2, *shape), generator=generator, device=generator.device, dtype=dtype)
     r, phi = r + (y == 0), 2 * pi * phi
@@ -254,7 +254,8 @@ def _inputs(shape: tuple[int, ...], scales: Tensor, d: int, generator: Generator
     return _normal((*shape, d), generator, dtype) * scales
 
 
-def _noisy(t: Tensor, noise: float, generator: Generator) -> Tensor:
+def noisy(t: Tensor, noise: float, generator: Generator) -> Tensor:
+    """Add z ~ N(0, noise^2) to every entry; without noise nothing is drawn."""
     if not (isfinite(noise) and noise >= 0):
         raise InvalidInput(f"noise = {noise} is not a standard deviation; it must be finite and 0 or more")
     return t + noise * _normal(t.shape, generator, t.dtype) if noise else t
@@ -264,7 +265,8 @@ def _normal(shape: Sequence[int], generator: Generator, dtype: torch.dtype) -> T
     return torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
 
 
-def _shape(n: Shape) -> tuple[int, ...]:
+def shape_of(n: Shape) -> tuple[int, ...]:
+    """Give (n,) or n itself, none of whose sizes may be 0."""
     shape = (n,) if isinstance(n, int) else tuple(n)
     if not shape or min(shape) < 1:
         raise InvalidInput(f"n = {n} draws no examples; it must be 1 or more")
