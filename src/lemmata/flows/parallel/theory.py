@@ -1,0 +1,95 @@
+"""How fast two levels converge, predicted (Dobrev, Kolev, Petersson and Schroder 2017; Southworth 2019).
+
+Where y' = A y, a step multiplies the part of y along an eigenvector by lambda = R(h a), a step of the coarse level by
+mu = R_c(m h a). From one iteration to the next the error at the C-points is multiplied by a lower triangular Toeplitz
+matrix, which `propagation` gives, and whose norm is at most
+
+    F:    |lambda^m - mu| (1 - |mu|^K) / (1 - |mu|)
+    FCF:  |lambda|^m |lambda^m - mu| (1 - |mu|^(K-1)) / (1 - |mu|)
+
+on K = N/m chunks. As K grows this becomes |lambda^m - mu| / (1 - |mu|), and is sharp; where |mu| > 1, the coarse step
+unstable, it grows like |mu|^K. The matrix is nilpotent: after K iterations (FCF: K/2) nothing is left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lemmata.errors import InvalidInput
+from lemmata.flows.methods import Method, method_of
+from lemmata.flows.parallel.scheme import Multigrid, Relaxation
+from lemmata.given import require_whole
+
+
+def two_grid_bound(
+    lam: Any, mu: Any, m: int, *, relaxation: Relaxation = "F", chunks: int | None = None
+) -> np.ndarray | float:
+    """Give the bound for each pair of a fine factor `lam` and a coarse one `mu`, real or complex.
+
+    `chunks` is K; None stands for infinitely many, where the bound is infinite for |mu| >= 1 (unless lam^m = mu).
+
+    >>> f"{two_grid_bound(0.9, 0.8, 2):.3f}"
+    '0.050'
+    """
+    require_whole(m, "m", least=2)
+    fine, coarse = np.asarray(lam) ** m, np.asarray(mu)
+    gap, size = np.abs(fine - coarse), np.abs(coarse)
+    count = None if chunks is None else require_whole(chunks, "chunks") - (relaxation == "FCF")
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if count is None:
+            total = np.where(size < 1, 1 / (1 - size), np.inf)
+        else:
+            total = np.where(size == 1, float(count), (1 - size**count) / (1 - size))
+        bound = np.where(gap == 0, 0.0, gap * total) * (np.abs(fine) if relaxation == "FCF" else 1.0)
+    return bound[()]
+
+
+def propagation(lam: complex, mu: complex, m: int, chunks: int, *, relaxation: Relaxation = "F") -> np.ndarray:
+    """Give the matrix (K, K) by which an iteration multiplies the errors at the C-points 1, ..., K.
+
+    >>> propagation(0.5, 0.0, 2, 3).real
+    array([[0.  , 0.  , 0.  ],
+           [0.25, 0.  , 0.  ],
+           [0.  , 0.25, 0.  ]])
+    """
+    require_whole(m, "m", least=2)
+    shift = 2 if relaxation == "FCF" else 1
+    away = np.arange(chunks)[:, None] - np.arange(chunks) - shift
+    powers = np.where(away >= 0, np.asarray(mu, dtype=complex) ** np.maximum(away, 0), 0)
+    return (complex(lam) ** m - mu) * complex(lam) ** (m * (shift - 1)) * powers
+
+
+def predicted_factor(
+    eigenvalues: Any, h: float, *, scheme: Multigrid, method: str | Method = "rk4", chunks: int | None = None
+) -> float:
+    """Give the largest two-grid bound over `eigenvalues` of the field's Jacobian, in steps of h.
+
+    Exact as a bound for linear fields y' = A y with a normal matrix A; for others a linearisation, with the Jacobian of
+    one state held for all layers. Raises `InvalidInput` for eigenvalues that are not finite.
+
+    >>> two = Multigrid(m=4, relaxation="F")
+    >>> f"{predicted_factor([-1.0, -4.0], 0.01, scheme=two, method='forward-euler'):.3f}"
+    '0.058'
+    """
+    values = np.asarray(eigenvalues, dtype=complex)
+    if not (values.size and np.isfinite(values).all()):
+        raise InvalidInput("eigenvalues: give at least one, finite numbers all")
+    fine = method_of(method)
+    coarse = method_of(scheme.coarse_method) if scheme.coarse_method else fine
+    lam, mu = fine.stability_function(h * values), coarse.stability_function(scheme.m * h * values)
+    return float(np.max(two_grid_bound(lam, mu, scheme.m, relaxation=scheme.relaxation, chunks=chunks)))
+
+
+def stable_coarsening(eigenvalues: Any, h: float, *, method: str | Method = "rk4", most: int = 4096) -> int:
+    """Give the largest m, up to `most`, with which every coarse step m h up to it is stable.
+
+    >>> stable_coarsening([-1.0], 0.1, method="forward-euler")
+    20
+    """
+    chosen, values = method_of(method), np.asarray(eigenvalues, dtype=complex)
+    factors = np.arange(1, require_whole(most, "most") + 1)
+    growth = chosen.growth(factors[:, None] * h * values.reshape(1, -1)).max(1)
+    unstable = np.flatnonzero(growth > 1 + 1e-12)
+    return int(unstable[0]) if len(unstable) else most
