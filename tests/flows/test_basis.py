@@ -128,10 +128,13 @@ def test_a_jump_lies_on_the_side_of_the_step_that_asks():
     assert basis.values(torch.tensor([-1.0, 9.0])).argmax(1).tolist() == [0, 999]
 
 
-def test_own_weights_at_own_times_are_not_copied():
+def test_own_weights_at_own_times_and_the_only_ones_are_not_copied():
     basis, theta = PiecewiseConstant(5), draw(5, 2)
     middles = (basis.breaks[1:] + basis.breaks[:-1]) / 2
     assert basis.evaluate(theta, middles).data_ptr() == theta.data_ptr()
+    only = PiecewiseConstant(1).evaluate(theta[:1], middles)
+    assert only.shape == (5, 2)
+    assert only.stride(0) == 0
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,12 @@ class Spline(Basis):
         return whole.scatter_(1, first[:, None] + torch.arange(self.degree + 1, device=first.device), values)
 
     def evaluate(self, coefficients: Tensor, times: Tensor, inside: Tensor | None = None) -> Tensor:
-        """Give sum_k B_k(t) theta_k from the p + 1 terms that are not 0; a view, where each time has its own one."""
+        """Give sum_k B_k(t) theta_k from the p + 1 terms that are not 0.
+
+        A view, where each time has its own of the coefficients, or all have the only one.
+        """
+        if self.size == 1:
+            return coefficients.expand(len(times), *coefficients.shape[1:])
         first, values = (part.to(coefficients.device) for part in self.local(times, inside))
         if self.degree == 0:
             own = len(first) == self.size and torch.equal(first, torch.arange(self.size, device=first.device))
