@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree
 
 from lemmata.given import require_seed, require_whole
-from lemmata.landscape.permutation.permuting import Permutations, identity, permuted, random
+from lemmata.landscape.permutation.permuting import Permutations, State, identity, permuted, random
 from lemmata.landscape.permutation.specification import Specification
 from lemmata.landscape.permutation.trace import Inputs, as_inputs
 
@@ -38,14 +38,14 @@ def check(
     """
     seed = require_seed(seed)
     draw = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
-    copied = copy.deepcopy(model).eval().double().requires_grad_(False)
-    own = {name: _redrawn(name, t, draw) for name, t in copied.state_dict().items() if isinstance(t, Tensor)}
+    copied, inputs = in_double(model, x)
+    own = redrawn(copied, draw)
     own |= {alias: own[name] for alias, name in spec.aliases.items()}
-    inputs = tuple(part.double() if part.is_floating_point() else part for part in as_inputs(x))
-    expected = _outputs(copied, own, inputs)
     moved = [_moving(spec, draw) for _ in range(require_whole(draws, "draws"))] if spec.free else []
-    found = torch.stack([expected, *(_outputs(copied, permuted(spec, own, one), inputs) for one in moved)])
-    return float((found - expected).abs().max() / expected.abs().max())
+    states = [own, *(permuted(spec, own, one) for one in moved)]
+    kept = [{name: tensor for name, tensor in state.items() if name not in spec.aliases} for state in states]
+    found = torch.stack([outputs(copied, state, inputs) for state in kept])
+    return float((found - found[0]).abs().max() / found[0].abs().max())
 
 
 def _moving(spec: Specification, draw: torch.Generator) -> Permutations:
@@ -57,11 +57,16 @@ def _moving(spec: Specification, draw: torch.Generator) -> Permutations:
             return drawn
 
 
-def _outputs(model: nn.Module, state: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> Tensor:
-    """All that the model gives with this state, as one vector."""
-    model.load_state_dict(state)
+def in_double(model: nn.Module, x: Inputs) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A copy of the model in evaluation mode and its inputs, in float64."""
+    copied = copy.deepcopy(model).eval().double().requires_grad_(False)
+    return copied, tuple(part.double() if part.is_floating_point() else part for part in as_inputs(x))
+
+
+def outputs(model: nn.Module, state: State, inputs: tuple[Tensor, ...]) -> Tensor:
+    """All that the model gives with this state, which names tied weights once, as one vector."""
     with _double_by_default():
-        found = _pytree.tree_leaves(model(*inputs))
+        found = _pytree.tree_leaves(torch.func.functional_call(model, dict(state), inputs))
     return torch.cat([t.flatten().double() for t in found if isinstance(t, Tensor)])
 
 
@@ -74,6 +79,11 @@ def _double_by_default() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(own)
+
+
+def redrawn(model: nn.Module, draw: torch.Generator) -> dict[str, Tensor]:
+    """A state of random numbers in which no two units are alike."""
+    return {name: _redrawn(name, t, draw) for name, t in model.state_dict().items() if isinstance(t, Tensor)}
 
 
 def _redrawn(name: str, tensor: Tensor, draw: torch.Generator) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from lemmata.errors import UnknownName
 from lemmata.landscape.permutation.arrays import Block, Group, arrays_of
 from lemmata.landscape.permutation.inference import infer
-from lemmata.landscape.permutation.trace import Inputs, trace
+from lemmata.landscape.permutation.trace import Inputs, Trace, trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,11 @@ def specification(model: nn.Module, x: Inputs) -> Specification:
     0.weight[1]: 3, pinned: an input of the model
     2.weight[0]: 2, pinned: the model's output
     """
-    traced = trace(model, x)
+    return specification_of(model, trace(model, x))
+
+
+def specification_of(model: nn.Module, traced: Trace) -> Specification:
+    """The specification of a model whose graph is there."""
     groups, state, _ = infer(traced)
     blocks, named, _ = arrays_of(groups, state)
     shapes = {name: tuple(t.shape) for name, t in model.state_dict().items() if isinstance(t, Tensor)}

@@ -13,6 +13,7 @@ from lemmata.landscape.symmetry.outnumber import neurons_to_win, saddle_ratio
 from lemmata.landscape.symmetry.outnumbering import Outnumbering, outnumbering
 from lemmata.landscape.symmetry.rebuilding import module_with
 from lemmata.landscape.symmetry.splitting import reduced, split
+from lemmata.landscape.symmetry.units import Units, split_unit, units
 
 __all__ = [
     "AlignedDistance",
@@ -23,6 +24,7 @@ __all__ = [
     "Membership",
     "Outnumbering",
     "T",
+    "Units",
     "components",
     "configurations",
     "distance",
@@ -42,5 +44,7 @@ __all__ = [
     "reduced",
     "saddle_ratio",
     "split",
+    "split_unit",
+    "units",
     "with_spare",
 ]

@@ -139,7 +139,7 @@ def _parts_of_module(module: nn.Module, channelwise: tuple[type[nn.Module], ...]
         raise InvalidInput(
             f"{name or 'the model'!r} is a {type(module).__name__}, not known to act on each neuron by itself; "
             "give an nn.Sequential of linear layers, convolutions without groups, batch normalisation and "
-            "pointwise functions, or name the type in channelwise=(...)"
+            "pointwise functions, name the type in channelwise=(...), or split by `units` and `split_unit`"
         )
 
 

@@ -6,6 +6,8 @@ Where the loss was critical it is critical again, in all the new parameters: a c
 the original's, which is zero, and its incoming vector s_i times the original's, which is zero too. Whether a minimum
 becomes a saddle depends on the shares (Fukumizu and Amari 2000; `docs/derivations/symmetry-counts.md`).
 
+This file is for chains of layers; `units` splits units of any network whose graph can be traced.
+
 Exact but for rounding in s_i a. Cost: a copy of the state. Splitting is not exact for what looks at a neuron's weights
 themselves: weight decay rewards shares, and dropout in training mode tells copies apart.
 """
@@ -46,7 +48,7 @@ def split(
         raise InvalidInput(f"neuron {neuron} of {found.name!r}, which has {found.width}, counted from 0")
     state = state_of(network)
     neurons = neurons_of(state, found)
-    parts = _shares(shares, require_whole(into, "into")).to(neurons.outgoing)
+    parts = shares_of(shares, require_whole(into, "into")).to(neurons.outgoing)
     added = torch.full((into - 1,), neuron, device=neurons.outgoing.device)
     source = torch.cat([torch.arange(found.width, device=added.device), added])
     wide = neurons.taken(source)
@@ -82,7 +84,8 @@ def reduced(
     return state
 
 
-def _shares(shares: Sequence[float] | Tensor | None, into: int) -> Tensor:
+def shares_of(shares: Sequence[float] | Tensor | None, into: int) -> Tensor:
+    """The shares (into,) in float64, equal ones if none are given; refuse those of another number or sum."""
     if shares is None:
         return torch.full((into,), 1 / into, dtype=torch.float64)
     parts = torch.as_tensor(shares, dtype=torch.float64)
