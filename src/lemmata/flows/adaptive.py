@@ -21,6 +21,7 @@ from lemmata.flows.state import finite, known, require_state
 from lemmata.flows.trajectory import Trajectory
 from lemmata.given import require_number, require_whole
 
+FIRST = 0.01  # of the time: where the solver chose the first step itself, it would differentiate its choice
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun", "fehlberg2")
 
 
@@ -66,7 +67,11 @@ def integrate_adaptive(
     if known(finite(y0)) is False:
         raise InvalidInput("y0 holds a NaN or an infinite number; give finite states")
     counted = _Counted(own)
-    options: dict[str, Any] = {"max_num_steps": require_whole(most_steps, "most_steps"), "dtype": torch.float64}
+    options: dict[str, Any] = {
+        "max_num_steps": require_whole(most_steps, "most_steps"),
+        "dtype": torch.float64,
+        "first_step": FIRST * grid.T,
+    }
     inside = sorted({float(t) for t in jumps if 0 < t < grid.T})
     if inside:
         options["jump_t"] = torch.tensor(inside, dtype=torch.float64)
