@@ -59,12 +59,12 @@ def test_arms_of_a_spiral_are_one_turned():
 
 def test_arms_of_the_swiss_roll_are_where_they_are_said_to_be():
     x, y = curves.swiss_roll(4000, generator=seeded())
-    s = x.norm(dim=1) - 0.2 * y
+    out = 0.2 * y.double()
+    s = x.norm(dim=1) - out
     assert ((s > -1e-12) & (s < 1 + 1e-12)).all()
-    torch.testing.assert_close(x[:, 1], (s + 0.2 * y) * (4 * math.pi * s).sin(), rtol=0, atol=1e-12)
-    assert torch.cdist(x[y == 0], x[y == 1]).min().item() == pytest.approx(
-        0.1614, abs=2e-3
-    )  # on a grid of 2,001 points
+    torch.testing.assert_close(x[:, 1], (s + out) * (4 * math.pi * s).sin(), rtol=0, atol=1e-12)
+    nearest = torch.cdist(x[y == 0], x[y == 1]).min().item()
+    assert 0.161 < nearest < 0.18  # 0.1614 on a grid of 2,001 points, little more among 2,000 drawn ones
 
 
 def test_radii_are_the_classes():
