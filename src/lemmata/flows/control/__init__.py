@@ -1,0 +1,21 @@
+"""Training as optimal control: penalties over time, Pontryagin's conditions, successive approximations, cascades."""
+
+from lemmata.flows.control.batched_lbfgs import batched_lbfgs
+from lemmata.flows.control.linear_quadratic import LinearQuadratic, Steered, half_square
+from lemmata.flows.control.penalty import TimePenalty
+from lemmata.flows.control.pontryagin import Conditions, pontryagin
+from lemmata.flows.control.problem import Problem
+from lemmata.flows.control.successive import Approximations, successive_approximations
+
+__all__ = [
+    "Approximations",
+    "Conditions",
+    "LinearQuadratic",
+    "Problem",
+    "Steered",
+    "TimePenalty",
+    "batched_lbfgs",
+    "half_square",
+    "pontryagin",
+    "successive_approximations",
+]
