@@ -67,6 +67,55 @@ def test_a_name_near_nothing_is_met_with_all():
         field_type(Net, "zzz")
 
 
+class Layer(Section):
+    width: int
+    gain: float = 1.0
+
+
+class Deep(Section):
+    first: Layer = Layer(width=8, gain=0.5)
+    steps: int = 10
+
+
+class Twice(Config):
+    """Sections whose values where they stand differ from those of their classes, one within another."""
+
+    network: Network = Network(width=32)
+    deep: Deep = Deep(first=Layer(width=4), steps=20)
+    made: Layer = Field(default_factory=lambda: Layer(width=6, gain=2.0))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"network.hidden": (8,)},
+        {"network.width": 512},
+        {"deep.first.gain": 3.0},
+        {"deep.steps": 10},
+        {"deep.steps": 5, "deep.first.width": 2},
+        {"made.gain": 1.0},
+        {},
+    ],
+)
+def test_what_a_section_is_declared_with_survives_where_others_of_its_fields_are_set(values):
+    declared = Twice().flat()
+    assert declared == {
+        "seed": 0, "network.width": 32, "network.hidden": (64, 64), "deep.first.width": 4, "deep.first.gain": 1.0,
+        "deep.steps": 20, "made.width": 6, "made.gain": 2.0,
+    }  # fmt: skip
+    made = Twice.build(values)
+    assert made.flat() == declared | values
+    assert (made.non_default() == {}) == (values == {})
+    assert Twice.build(made.flat()) == made
+
+
+def test_a_required_section_keeps_what_it_declares_within():
+    class Wanted(Config):
+        deep: Deep
+
+    assert Wanted.build({"deep.first.gain": 2.0}).deep == Deep(first=Layer(width=8, gain=2.0))
+
+
 def test_configurations_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         Net(aspect=1).aspect = 2

@@ -41,14 +41,20 @@ class Config(Section):
 
     @classmethod
     def build(cls, values: Mapping[str, Any]) -> Self:
-        """Make a configuration from dotted names; raises `UnknownName` or `InvalidInput` with the remedy."""
+        """Make a configuration from dotted names; raises `UnknownName` or `InvalidInput` with the remedy.
+
+        What is not set keeps the value it is declared with, also in a section of which other fields are set.
+        """
         nested: dict[str, Any] = {}
         for name, value in values.items():
             field_type(cls, name)
             *sections, leaf = name.split(".")
-            place = nested
+            place: dict[str, Any] = nested
+            kind: Any = cls
             for section in sections:
-                place = place.setdefault(section, {})
+                if section not in place:
+                    place[section] = _declared(kind, section)
+                place, kind = place[section], kind.model_fields[section].annotation
                 if not isinstance(place, dict):
                     raise InvalidInput(f"{section!r} is set as a whole and by {name!r}; choose one of the two")
             place[leaf] = value.item() if isinstance(value, np.generic) else value
@@ -132,6 +138,12 @@ def parse(config: type[BaseModel], name: str, text: str) -> Any:
     if type(None) in get_args(kind) and text.lower() in ("none", "null"):
         return None
     return [part.strip() for part in text.split(",")] if "," in text else text
+
+
+def _declared(kind: Any, section: str) -> dict[str, Any]:
+    """The values that a section has in its place, which may differ from those of its class; none where it has none."""
+    default = kind.model_fields[section].get_default(call_default_factory=True)
+    return default.model_dump() if isinstance(default, BaseModel) else {}
 
 
 def _flatten(section: BaseModel, prefix: str = "") -> list[tuple[str, Any]]:
