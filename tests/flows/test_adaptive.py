@@ -1,4 +1,4 @@
-"""Adaptive integration: errors follow tolerances, steps end where weights jump, and what cannot be integrated is said."""
+"""Adaptive integration: errors follow tolerances, steps end where weights jump, what cannot be integrated is said."""
 
 import math
 
@@ -53,7 +53,7 @@ def test_jumps_named_cost_less_and_agree():
 
 
 def test_gradients_go_through():
-    """d y(T) / d y_0 = (y(T) / y_0)^2 in closed form, to 1e-7."""
+    """The derivative by y_0 is (y(T) / y_0)^2 in closed form: to 1e-7."""
     y0 = Y0.clone().requires_grad_()
     integrate_adaptive(Riccati(), y0, T=1.5, rtol=1e-9, atol=1e-9).final.sum().backward()
     torch.testing.assert_close(y0.grad, (EXACT / Y0) ** 2, rtol=0, atol=1e-7)
@@ -74,8 +74,8 @@ def test_what_is_refused():
         integrate_adaptive(Riccati(), Y0)
 
 
-def test_a_solution_that_ends_before_T_is_said():
-    """y' = y^2 from 1 is 1 / (1 - t): steps shrink towards t = 1, which no tolerance passes."""
+def test_a_solution_that_ends_before_the_end_of_time_is_said():
+    """The solution of y' = y^2 from 1 is 1 / (1 - t): steps shrink towards t = 1, which no tolerance passes."""
 
     class Square(nn.Module):
         def forward(self, t, y):

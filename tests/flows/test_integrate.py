@@ -194,8 +194,8 @@ ONES = torch.ones(2, 2)
         (3, ONES, {"steps": 3, "T": 1.0}, "a field is a VectorField or a torch module"),
     ],
     ids=[
-        "none", "negative", "no-time", "nan-time", "endless", "untimed", "partitioned", "whole", "scalar", "list", "nan",
-        "unlike", "triple", "shape", "dtype", "type",
+        "none", "negative", "no-time", "nan-time", "endless", "untimed", "partitioned", "whole", "scalar", "list",
+        "nan", "unlike", "triple", "shape", "dtype", "type",
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_by_name(field, y0, options, match):
@@ -206,12 +206,11 @@ def test_bad_input_is_refused_by_name(field, y0, options, match):
 def test_states_that_are_not_finite_are_refused_with_the_layer():
     """y^3 from 1e10 at 1e60: 1e90 after a step, beyond float64 (1e308) after the second."""
     y0 = torch.full((3, 1), 1e10, dtype=torch.float64)
-    for pair in (False, True):
-        with pytest.raises(InvalidInput, match=r"after step 2 of 5 \(layer 2, t = 0.4\) of forward-euler with h = 0.2"):
-            if pair:
-                list(march(*_as_march(y0), check=True))
-            else:
-                integrate(Blow(), y0, steps=5, T=1.0, method="forward-euler")
+    message = r"after step 2 of 5 \(layer 2, t = 0.4\) of forward-euler with h = 0.2"
+    with pytest.raises(InvalidInput, match=message):
+        list(march(*_as_march(y0), check=True))
+    with pytest.raises(InvalidInput, match=message):
+        integrate(Blow(), y0, steps=5, T=1.0, method="forward-euler")
     with pytest.raises(InvalidInput, match="y0 holds a NaN"):
         list(march(*_as_march(y0 * math.nan), check=True))
 

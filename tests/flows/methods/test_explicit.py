@@ -33,7 +33,7 @@ def test_same_steps_as_torchdiffeq(name, theirs):
 
 
 def test_same_steps_as_scipy():
-    """scipy's RK23 with its step fixed (first_step = max_step, no error too large): Bogacki and Shampine's tableau."""
+    """The RK23 of scipy with its step fixed (as no error is too large): Bogacki and Shampine's tableau."""
     A = [[], [1 / 2], [0, 3 / 4]]
     own = ExplicitRungeKutta("bogacki-shampine", A, [2 / 9, 1 / 3, 1 - 2 / 9 - 1 / 3])
     solver = RK23(
@@ -46,22 +46,6 @@ def test_same_steps_as_scipy():
         states.append(solver.y)
     run = integrate(Nonlinear(), Y0[:1], steps=20, T=2.0, method=own)
     np.testing.assert_allclose(run.states[:20, 0].numpy(), states, rtol=0, atol=1e-13)
-
-
-@pytest.mark.parametrize(
-    ("name", "rule"),
-    [
-        ("ralston", lambda f, t, y, h: y + h * (f(t, y) + 3 * f(t + 2 * h / 3, y + 2 * h / 3 * f(t, y))) / 4),
-        ("rk4", lambda f, t, y, h: _classical(f, t, y, h)),
-        ("rk3", lambda f, t, y, h: _kutta(f, t, y, h)),
-        ("ssp-rk3", lambda f, t, y, h: _shu_osher(f, t, y, h)),
-    ],
-)
-def test_the_textbooks_steps(name, rule):
-    """Written out by hand; Shu and Osher's as convex combinations of Euler steps. To 1e-14."""
-    f, t, h = Nonlinear(), torch.tensor(0.0, dtype=torch.float64), 0.1
-    run = integrate(f, Y0, steps=1, T=h, method=name)
-    torch.testing.assert_close(run.final, rule(f, t, Y0, h), rtol=0, atol=1e-14)
 
 
 def _classical(f, t, y, h):
@@ -83,3 +67,19 @@ def _shu_osher(f, t, y, h):
     one = y + h * f(t, y)
     two = 3 / 4 * y + 1 / 4 * (one + h * f(t + h, one))
     return y / 3 + 2 / 3 * (two + h * f(t + h / 2, two))
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("ralston", lambda f, t, y, h: y + h * (f(t, y) + 3 * f(t + 2 * h / 3, y + 2 * h / 3 * f(t, y))) / 4),
+        ("rk4", _classical),
+        ("rk3", _kutta),
+        ("ssp-rk3", _shu_osher),
+    ],
+)
+def test_the_textbooks_steps(name, rule):
+    """Written out by hand; Shu and Osher's as convex combinations of Euler steps. To 1e-14."""
+    f, t, h = Nonlinear(), torch.tensor(0.0, dtype=torch.float64), 0.1
+    run = integrate(f, Y0, steps=1, T=h, method=name)
+    torch.testing.assert_close(run.final, rule(f, t, Y0, h), rtol=0, atol=1e-14)

@@ -21,7 +21,7 @@ def test_densities_of_the_trees_of_four_nodes():
 
 
 def test_sum_over_trees_of_a_method_that_is_exact():
-    """Gauss' method of two stages has order 4: its tableau to 60 digits leaves defects of 1e-59 up to 4 nodes, not 5."""
+    """Gauss' method of two stages has order 4: its tableau to 60 digits leaves 1e-59 up to 4 nodes, not at 5."""
     root = Fraction(1732050807568877293527446341505872366942805253810380628055807, 10**60)
     a, b = Fraction(1, 4), root / 6
     A = [[a, a - b], [a + b, a]]
