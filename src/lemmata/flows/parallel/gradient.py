@@ -2,7 +2,7 @@
 
 Backwards the equations are lambda_n = (d Phi_n / d y)^T lambda_{n+1}, from lambda_N = dL/dy_N: the adjoint of the
 discrete problem, linearised at the states that the forward solve found, so that it is exact where both are solved
-exactly (discretise, then optimise). Stopped early, either solve leaves an error in the gradient of its residual's order.
+exactly (discretise, then optimise). Stopped early, either leaves an error in the gradient of its residual's order.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def gradient(
     """Give loss(flow(y0)) and its gradient, all layers at once in either direction.
 
     `loss` takes what the flow gives and returns a scalar. `tol` and `iterations` are as for `mgrit`; the adjoint has
-    the same unless it is given its own. Parameters of `loss` get no gradient here: `LayerParallel` is for whole networks.
+    the same unless it is given its own. Parameters of `loss` get no gradient here; `LayerParallel` is for a network.
     Cost: that of `mgrit` forwards; backwards one linearisation of N layers and a backward pass a relaxation.
     Raises `InvalidInput` and `NotConverged` as `mgrit` does, and `InvalidInput` for a loss that is no finite scalar.
 

@@ -47,7 +47,7 @@ def mgrit(
     ...         return -y
     >>> run = mgrit(Decay(), torch.ones(1, 1, dtype=torch.float64), steps=64, T=1.0, tol=1e-12)
     >>> f"{run.final.item():.6f}", run.iterations
-    ('0.367879', 2)
+    ('0.367879', 1)
     """
     own, chosen = as_field(field), method_of(method)
     grid = grid_of(own, T, steps)
