@@ -1,6 +1,7 @@
 """Networks as differential equations: fields, integrators, gradients, stability, control, parallelism in depth."""
 
 from lemmata.flows.adaptive import ADAPTIVE, integrate_adaptive
+from lemmata.flows.adjoint import Checkpoint, Continuous, NotReversible, Reversible, Store, Way
 from lemmata.flows.basis import Basis, PiecewiseConstant, PiecewiseLinear, Spline
 from lemmata.flows.features import Features, features
 from lemmata.flows.field import ModuleField, Partitioned, VectorField
@@ -24,9 +25,10 @@ from lemmata.flows.trajectory import Trajectory
 
 __all__ = [
     "ADAPTIVE",
-    "METHODS",
     "Antisymmetric",
     "Basis",
+    "Checkpoint",
+    "Continuous",
     "Convolution",
     "Dense",
     "DiagonallyImplicit",
@@ -37,19 +39,24 @@ __all__ = [
     "Hyperbolic",
     "Layer",
     "LinearMap",
+    "METHODS",
     "Method",
     "ModuleField",
+    "NotReversible",
     "Parabolic",
     "Partitioned",
     "PiecewiseConstant",
     "PiecewiseLinear",
     "Plain",
     "Residual",
+    "Reversible",
     "Spline",
     "Splitting",
+    "Store",
     "Trajectory",
     "TwoLayer",
     "VectorField",
+    "Way",
     "features",
     "integrate",
     "integrate_adaptive",
