@@ -25,6 +25,7 @@ from lemmata.flows.trajectory import Trajectory
 
 __all__ = [
     "ADAPTIVE",
+    "METHODS",
     "Antisymmetric",
     "Basis",
     "Checkpoint",
@@ -39,7 +40,6 @@ __all__ = [
     "Hyperbolic",
     "Layer",
     "LinearMap",
-    "METHODS",
     "Method",
     "ModuleField",
     "NotReversible",

@@ -12,6 +12,7 @@ way               memory                       work of the backward pass        
 All but the first are one torch.autograd.Function of the state and the stacked weights; autograd goes on from there to
 whatever the weights are made of. They work under `torch.vmap` and `torch.func.grad` in any order, and are
 differentiated once, backwards: for second derivatives and forward mode take "store".
+"""
 
 from __future__ import annotations
 
