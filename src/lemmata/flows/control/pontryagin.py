@@ -68,8 +68,8 @@ class Conditions:
 
 def _over_members(label: str, x: np.ndarray, values: Tensor) -> Series:
     rows = values.detach().double().cpu().numpy()
-    band = {"low": rows.min(0), "high": rows.max(0)} if len(rows) > 1 else {}
-    return Series(label=label, x=x, y=rows.mean(0), **band)
+    low, high = (rows.min(0), rows.max(0)) if len(rows) > 1 else (None, None)
+    return Series(label=label, x=x, y=rows.mean(0), low=low, high=high)
 
 
 def pontryagin(problem: Problem, coefficients: dict[str, Tensor] | None = None) -> Conditions:
@@ -85,14 +85,14 @@ def pontryagin(problem: Problem, coefficients: dict[str, Tensor] | None = None) 
     (torch.Size([1, 5, 1, 2]), True)
     """
     theta = problem.coefficients if coefficients is None else coefficients
-    weights, pull = vjp(vmap(problem.nodes), theta)
+    weights, pull, *_ = vjp(vmap(problem.nodes), theta)
     with torch.no_grad():
         states = problem.states(weights)
         costates = problem.costates(states, weights)
     samples, h = states.shape[2], problem.h
 
     def slope(rows: Tensor, weights: tuple[Tensor, ...], p: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        value, back = vjp(lambda *own: (p * problem.velocity(rows, own)).sum() / samples, *weights)
+        value, back, *_ = vjp(lambda *own: (p * problem.velocity(rows, own)).sum() / samples, *weights)
         return value, back(torch.ones_like(value))
 
     hamiltonian, slopes = vmap(vmap(slope))(states[:, :-1], weights, costates[:, 1:])

@@ -37,7 +37,7 @@ class Approximations:
     """What K iterations did to M networks.
 
     `objective` (M, K + 1) is J; `gain` (M, K) is int Delta H dt and `feasibility` (M, K) int (|Delta f|^2 +
-    |Delta H_y|^2) dt; `hamiltonian` (M, K, N) is H at each step before it is maximised and `raised` (M, K, N) after, with
+    |Delta H_y|^2) dt; `hamiltonian` (M, K, N) is H at each step before it is maximised, `raised` (M, K, N) after, with
     the states and costates before. `coefficients` are the last weights (M, N, *shape), `flows` the networks with them.
     """
 
@@ -60,8 +60,7 @@ class Approximations:
         """Draw the objective over iterations, and the Hamiltonian of each step at the first and last of them."""
         rows = self.objective.double().numpy()
         mean, low, high = mean_and_band(rows)
-        band = {"low": low, "high": high} if len(rows) > 1 else {}
-        losses = Series(label="objective J", x=range(len(mean)), y=mean, seeds=rows, **band)
+        losses = Series(label="objective J", x=range(len(mean)), y=mean, low=low, high=high, seeds=rows)
         positive = bool((rows > 0).all())
         layers = range(1, self.hamiltonian.shape[2] + 1)
         levels = [
@@ -185,7 +184,7 @@ class Layers:
 
     def fields(self, theta: Tensor, rows: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Give f and H_y of each sample, of one layer: (n, width) each."""
-        f, pull = vjp(lambda r: self.problem.velocity(r, self.weights(theta)), rows)
+        f, pull, *_ = vjp(lambda r: self.problem.velocity(r, self.weights(theta)), rows)
         return f, pull(p)[0]
 
     def maximise(
@@ -193,7 +192,7 @@ class Layers:
     ) -> Tensor:
         """Give the weights that maximise H~ around theta, of all layers of all members, found from `start`."""
         flat = [part.flatten(0, 1) for part in (rows, p)]
-        f, g = vmap(self.fields)(theta.flatten(0, 1), *flat) if rho else (None, None)
+        f, g = vmap(self.fields)(theta.flatten(0, 1), flat[0], flat[1]) if rho else (None, None)
 
         def negative(own: Tensor, rows: Tensor, p: Tensor, f: Tensor | None, g: Tensor | None) -> Tensor:
             if f is None or g is None:
@@ -206,7 +205,7 @@ class Layers:
         both = vmap(grad_and_value(negative), in_dims=axes)
 
         def function(own: Tensor) -> tuple[Tensor, Tensor]:
-            gradient, value = both(own, *flat, f, g)
+            gradient, value = both(own, flat[0], flat[1], f, g)
             return value, gradient
 
         found, _ = batched_lbfgs(function, start.flatten(0, 1), iterations=inner, tolerance=tolerance)
