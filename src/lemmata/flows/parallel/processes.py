@@ -129,9 +129,9 @@ class Processes(Team):
         how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit status {code}"
         first, chunks = self.spans[index]
         return (
-            f"the worker of layers {first * self.m} to {(first + chunks) * self.m - 1} ended {how}; the team is closed, "
-            "make another. SIGKILL means that memory ran out, an end at the start that a script made its team outside of "
-            '`if __name__ == "__main__":`'
+            f"the worker of layers {first * self.m} to {(first + chunks) * self.m - 1} ended {how}, and the team is "
+            "closed; make another. SIGKILL means that memory ran out; an end at the start, that a script made its team "
+            'outside of `if __name__ == "__main__":` or that the field is of a class that no import finds'
         )
 
 

@@ -114,7 +114,7 @@ def forecast(
 ) -> Forecast:  # fmt: skip
     """Count what a solve of `iterations` costs, forwards or backwards, by `processes` processes.
 
-    `latency` is the time of a message over that of one evaluation of a layer; `guessed` is False where a guess is given.
+    `latency` is the time of a message over that of one evaluation of a layer; `guessed` is False with a guess given.
     Raises `InvalidInput` for steps that m does not divide and more processes than chunks.
 
     >>> cost = forecast(1024, scheme=Multigrid(m=16, relaxation="F"), iterations=2, processes=8)
