@@ -2,7 +2,9 @@
 
 from lemmata.flows.adaptive import ADAPTIVE, integrate_adaptive
 from lemmata.flows.adjoint import Checkpoint, Continuous, NotReversible, Reversible, Store, Way
+from lemmata.flows.audit import GradientAudit, gradient_audit
 from lemmata.flows.basis import Basis, PiecewiseConstant, PiecewiseLinear, Spline
+from lemmata.flows.checks import LayerCheck, check_adjoint, check_derivative
 from lemmata.flows.features import Features, features
 from lemmata.flows.field import ModuleField, Partitioned, VectorField
 from lemmata.flows.flow import Flow
@@ -36,9 +38,11 @@ __all__ = [
     "ExplicitRungeKutta",
     "Features",
     "Flow",
+    "GradientAudit",
     "Hamiltonian",
     "Hyperbolic",
     "Layer",
+    "LayerCheck",
     "LinearMap",
     "Method",
     "ModuleField",
@@ -57,7 +61,10 @@ __all__ = [
     "TwoLayer",
     "VectorField",
     "Way",
+    "check_adjoint",
+    "check_derivative",
     "features",
+    "gradient_audit",
     "integrate",
     "integrate_adaptive",
     "method_of",

@@ -51,11 +51,12 @@ def fewest(steps: int, states: int) -> int:
 def split(steps: int, states: int) -> int:
     """Give after how many of `steps` steps the next state is stored, if `states` may be, that before them among them.
 
-    Any number that leaves beta(s, r - 1) steps at most before it and beta(s - 1, r) after it, and no fewer than r - 1
-    repeats make worth while, is best; this is the largest. Without a state to spare it is all steps but the last.
+    What lies before it is gone back through with s states and r - 1 repeats, what lies behind with s - 1 states and r:
+    the fewest steps are taken where both reach what they must and neither could with a repeat less. Without a state to
+    spare it is all steps but the last.
 
     >>> split(10, 3), split(10, 1)
-    (6, 9)
+    (4, 9)
     """
     if states == 1:
         return steps - 1
@@ -67,7 +68,7 @@ def spine(steps: int, states: int) -> list[tuple[int, int]]:
     """Give the states that a first pass stores besides that at 0: the step before which each is, and `states` there.
 
     >>> spine(10, 3)
-    [(6, 2), (9, 1)]
+    [(4, 2), (7, 1)]
     """
     stored, first = [], 0
     while states > 1 and steps - first > 1:
