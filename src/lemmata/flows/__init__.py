@@ -23,6 +23,16 @@ from lemmata.flows.layers import (
     TwoLayer,
 )
 from lemmata.flows.methods import METHODS, DiagonallyImplicit, ExplicitRungeKutta, Method, Splitting, method_of
+from lemmata.flows.stability import (
+    EnergyDrift,
+    Growth,
+    Region,
+    Spectrum,
+    energy_drift,
+    perturbation_growth,
+    spectrum,
+    stability_region,
+)
 from lemmata.flows.trajectory import Trajectory
 
 __all__ = [
@@ -35,10 +45,12 @@ __all__ = [
     "Convolution",
     "Dense",
     "DiagonallyImplicit",
+    "EnergyDrift",
     "ExplicitRungeKutta",
     "Features",
     "Flow",
     "GradientAudit",
+    "Growth",
     "Hamiltonian",
     "Hyperbolic",
     "Layer",
@@ -52,8 +64,10 @@ __all__ = [
     "PiecewiseConstant",
     "PiecewiseLinear",
     "Plain",
+    "Region",
     "Residual",
     "Reversible",
+    "Spectrum",
     "Spline",
     "Splitting",
     "Store",
@@ -63,9 +77,13 @@ __all__ = [
     "Way",
     "check_adjoint",
     "check_derivative",
+    "energy_drift",
     "features",
     "gradient_audit",
     "integrate",
     "integrate_adaptive",
     "method_of",
+    "perturbation_growth",
+    "spectrum",
+    "stability_region",
 ]

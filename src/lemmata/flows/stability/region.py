@@ -1,0 +1,82 @@
+"""Where in the complex plane a method is stable: the z = h lambda for which a step lets no y' = lambda y grow.
+
+    S = {z : growth(z) <= 1},   growth(z) = |R(z)|,
+
+and for partitioned methods the larger modulus of two eigenvalues. Forward Euler's is the disk |1 + z| <= 1; Verlet's
+the segment from -2i to 2i, which has no inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lemmata.errors import InvalidInput
+from lemmata.figures import Axis, Field, Figure, Panel, Series
+from lemmata.flows.methods import Method, method_of
+from lemmata.given import require_number, require_whole
+
+Window = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """`growth` (ny, nx) of a step at z = x + i y, x (nx,) and y (ny,)."""
+
+    method: Method
+    x: np.ndarray
+    y: np.ndarray
+    growth: np.ndarray
+
+    @property
+    def field(self) -> Field:
+        """The growth as a field for figures, coloured up to 2, with the line at 1."""
+        return Field(
+            label="growth in a step", x=self.x, y=self.y, z=np.minimum(self.growth, 2.0),
+            levels=[0.0, 0.5, 1.0, 1.5, 2.0], limits=(0.0, 2.0),
+        )  # fmt: skip
+
+    def plot(self) -> Figure:
+        """Draw the growth over the plane."""
+        panel = Panel(
+            x=real_axis(self.x), y=imaginary_axis(self.y), fields=[self.field], series=self.edge(), equal=True
+        )
+        caption = f"The method {self.method.name}, of order {self.method.order}: stable where the growth is 1 at most."
+        return Figure(name="stability-region", title="Stability region", caption=caption, panels=[panel])
+
+    def edge(self) -> Sequence[Series]:
+        """The segment from -2i to 2i of a partitioned method, whose region has no inside to be coloured."""
+        if not self.method.partitioned:
+            return []
+        return [Series(label="stable: |h omega| <= 2", x=[0.0, 0.0], y=[-2.0, 2.0], role="theory")]
+
+
+def stability_region(
+    method: str | Method, *, x: Window = (-4.0, 2.0), y: Window = (-3.5, 3.5), points: int = 201
+) -> Region:
+    """Compute the growth of a step over a window of the complex plane, on `points` x `points` values.
+
+    >>> region = stability_region("forward-euler", points=61)
+    >>> stable = region.growth <= 1
+    >>> bool(stable[30, 30]), bool(stable[30, 45])  # z = -1 and z = 1/2
+    (True, False)
+    """
+    chosen, points = method_of(method), require_whole(points, "points", least=2)
+    for name, window in (("x", x), ("y", y)):
+        low, high = (require_number(end, name) for end in window)
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise InvalidInput(f"{name} = {window}; give a finite window (low, high) with low < high")
+    across, up = np.linspace(*x, points), np.linspace(*y, points)
+    return Region(chosen, across, up, np.asarray(chosen.growth(across + 1j * up[:, None])))
+
+
+def real_axis(x: np.ndarray) -> Axis:
+    """The axis of Re h lambda over these values."""
+    return Axis(label="Re h lambda", limits=(float(x[0]), float(x[-1])))
+
+
+def imaginary_axis(y: np.ndarray) -> Axis:
+    """The axis of Im h lambda over these values."""
+    return Axis(label="Im h lambda", limits=(float(y[0]), float(y[-1])))
