@@ -10,7 +10,7 @@ from torch import Tensor
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.flows.field import State
 
-DRAWN = 6  # coordinates drawn apart; of more the norms are
+DRAWN = 3  # coordinates drawn apart; of more the norms are
 
 
 @dataclass(frozen=True, eq=False)
