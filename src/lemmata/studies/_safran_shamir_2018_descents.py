@@ -52,14 +52,16 @@ def measure(configs: Sequence[Students]) -> list[Measurements]:
     first = configs[0]
     problem = orthonormal(first.k)
     starts = _starts(configs, first.k, first.extra)
-    minima = descend(problem, neurons=first.k + first.extra, starts=starts, steps=first.most)
+    minima = descend(problem, neurons=first.k + first.extra, starts=starts, steps=first.most, eigenvalues=False)
     return [_measured(problem, minima, part, config) for part, config in _parts(configs)]
 
 
 def shares(configs: Sequence[Onset]) -> list[Measurements]:
     """The share of spurious minima as a curve over k, all seeds in one batch for each k."""
     extra, ks = configs[0].extra, configs[0].ks
-    minima = [descend(orthonormal(k), neurons=k + extra, starts=_starts(configs, k, extra)) for k in ks]
+    minima = [
+        descend(orthonormal(k), neurons=k + extra, starts=_starts(configs, k, extra), eigenvalues=False) for k in ks
+    ]
     return [
         Measurements.of(
             share=Curve(np.array(ks), np.array([float(one.spurious[part].double().mean()) for one in minima])),
@@ -95,7 +97,9 @@ def _measured(problem: TeacherStudent, minima: Minima, part: slice, config: Stud
     }
     if spurious.any():
         quantities["objective"] = float(loss[spurious].mean())
-        quantities["lowest_eigenvalue"] = float(minima.lowest_eigenvalue[part][spurious].min())
+        known = minima.lowest_eigenvalue[part][spurious & minima.proved[part]]
+        if len(known):
+            quantities["lowest_eigenvalue"] = float(known.min())
         if config.proofs and config.k <= config.widest_proof:
             quantities["proved"] = proved(problem, minima.W[part][spurious], loss[spurious], config)
     return Measurements.of(**quantities)

@@ -99,9 +99,16 @@ def _lowest_eigenvalue(problem: TeacherStudent, W: Tensor, balls: Enclosure) -> 
     lower = balls.hessian()
     error = _length([lower[i][j] - float(rounded[i, j]) for i in range(len(lower)) for j in range(i + 1)] * 2)
     shifted = rounded - 0.9 * guess * np.eye(len(rounded))  # rounds the diagonal once more: covered by the 1e-13 below
-    if not (math.isfinite(error) and is_positive_definite(shifted)):
+    if not (math.isfinite(error) and is_positive_definite(_exact(shifted))):
         return -math.inf
     return 0.9 * guess - error - 1e-13 * (1 + float(np.abs(np.diag(rounded)).max()))
+
+
+def _exact(matrix: np.ndarray) -> Any:
+    """A finite matrix as fractions, straight from the floats' own."""
+    from flint import fmpq, fmpq_mat
+
+    return fmpq_mat(*matrix.shape, [fmpq(*x.as_integer_ratio()) for x in matrix.ravel().tolist()])
 
 
 def _length(balls: Sequence[Any]) -> float:

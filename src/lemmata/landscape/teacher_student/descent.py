@@ -29,6 +29,9 @@ CHUNK = 100  # steps between looks at who has arrived
 FIRST_TRY = 1e-6  # the gradient norm at which Newton is tried first, and after each failure at a tenth
 SLOW, LARGE = 2000, 1e-3  # who is still on the way then, and below that norm, is tried too, at each doubling
 ZERO = 1e-7  # a loss that is one of a global minimum on a continuum
+TOWARDS = (
+    1e-3  # a loss below which students with more neurons than their teacher are on the way there: Newton would fail
+)
 Progress = Callable[[int, int], None]
 
 
@@ -44,6 +47,7 @@ def descend(
     tolerance: float = 1e-12,
     threshold: float = 1e-3,
     newton: bool = True,
+    eigenvalues: bool = True,
     progress: Progress | None = None,
 ) -> Minima:
     """Descend from `starts` students of `neurons` neurons (by default the teacher's k), all at once.
@@ -53,7 +57,8 @@ def descend(
     for ReLU with fixed outputs, stable for orthonormal teachers (curvatures are up to n / 4 + 3 / 4 there; give less
     for others), else one over the largest curvature among the first starts. `steps` bounds the gradient steps.
     `tolerance` is that of the gradient's norm, `threshold` the loss above which a minimum counts as spurious.
-    Without `newton` all of it is gradient descent. `progress(arrived, starts)` is called every 100 steps.
+    Without `newton` all of it is gradient descent. Without `eigenvalues` only those are given that Newton needed: at
+    ends on a continuum they would cost more than the descent. `progress(arrived, starts)` is called every 100 steps.
 
     Raises `InvalidInput` for what does not fit. Random: the starts only.
 
@@ -63,6 +68,7 @@ def descend(
     """
     require_whole(steps, "steps")
     require_flag(newton, "newton")
+    require_flag(eigenvalues, "eigenvalues")
     tolerance, threshold = require_number(tolerance, "tolerance"), require_number(threshold, "threshold")
     if not (tolerance > 0 and threshold > 0):
         raise InvalidInput(f"tolerance = {tolerance:g} and threshold = {threshold:g}; give positive numbers")
@@ -77,7 +83,7 @@ def descend(
             break
         if progress is not None:
             progress(len(theta) - len(run.active), len(theta))
-    return run.minima(threshold)
+    return run.minima(threshold, eigenvalues=eigenvalues)
 
 
 class _Run:
@@ -104,6 +110,7 @@ class _Run:
         if self.newton:
             due = norms <= self.next_try[self.active]
             trying = ~arrived & (due | ((norms <= LARGE) & self._doubled(count)))
+            trying[trying.clone()] = ~self._below(TOWARDS, moved[trying])
             arrived[trying] = self._polish(self.active[trying])
             self.next_try[self.active[trying & due]] = norms[trying & due] / 10
         self.active = self.active[~arrived]
@@ -117,11 +124,16 @@ class _Run:
 
     def _at_zero(self, theta: Tensor, norms: Tensor) -> Tensor:
         """Whether students with more neurons than their teacher fit it: descent creeps along a continuum there."""
-        found = torch.zeros_like(norms, dtype=torch.bool)
         near = norms < math.sqrt(ZERO)
-        if self.newton and self.n > self.problem.neurons and near.any():
-            found[near] = self.problem.loss(*parts(self.problem, theta[near], self.n)) < ZERO
-        return found
+        if self.newton:
+            near[near.clone()] = self._below(ZERO, theta[near])
+        return near & self.newton
+
+    def _below(self, level: float, theta: Tensor) -> Tensor:
+        """Which students, having more neurons than their teacher, have a loss below a level."""
+        if self.n <= self.problem.neurons or not len(theta):
+            return torch.zeros(len(theta), dtype=torch.bool, device=theta.device)
+        return self.problem.loss(*parts(self.problem, theta, self.n)) < level
 
     def _polish(self, which: Tensor) -> Tensor:
         if not len(which):
@@ -139,10 +151,10 @@ class _Run:
         self.proved[taken] = not self.problem.trained_outputs
         return found.accepted
 
-    def minima(self, threshold: float) -> Minima:
+    def minima(self, threshold: float, *, eigenvalues: bool) -> Minima:
         """What there is now."""
         W, a = parts(self.problem, self.theta, self.n)
-        bare = self.converged & self.lowest.isnan()
+        bare = self.converged & self.lowest.isnan() & eigenvalues
         if bare.any():
             self.lowest[bare], self.highest[bare] = extremes(self.problem, self.theta[bare], self.n)
         norms = flat_gradient(self.problem, self.theta, self.n).norm(dim=1)

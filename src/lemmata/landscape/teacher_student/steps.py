@@ -3,7 +3,8 @@
 Students are lanes: a block (n, d, lanes) holds the same entry of all its students side by side, so that every loop over
 lanes becomes vector instructions, the angle included: arccos c = 2 arcsin sqrt z, z = (1 - |c|) / 2, by a polynomial in
 z of degree 20 (error 3e-15). A step costs, for each student, n (n - 1) / 2 + n k angles of about 60 operations, n (n -
-1) d for the inner products, 2 n^2 d for the gradient, and 4 n for every entry of the teacher that is not zero.
+1) d for the inner products, 2 n^2 d for the gradient, and 4 n for every entry of the teacher that is not zero. There is
+one division a neuron, by its length, and none a pair.
 
 That an arccos near c = 1 is off by 1e-8 does no harm here: sine and angle are off together, and the gradient by the
 product of the sine and the angle's error only, which is 1e-16.
@@ -51,9 +52,9 @@ def arcsine_series() -> np.ndarray:
 
 @_inner
 def _angles(q, left, right, series, sine, half):
-    """From inner products and norms of a pair: sin t / (2 pi) and (pi - t) / (2 pi), for all lanes."""
+    """From inner products and inverse norms of a pair: sin t / (2 pi) and (pi - t) / (2 pi), for all lanes."""
     for m in range(len(q)):
-        c = min(max(q[m] / max(left[m] * right[m], _TINY), -1.0), 1.0)
+        c = min(max(q[m] * left[m] * right[m], -1.0), 1.0)
         z = 0.5 - 0.5 * abs(c)
         u = 4.0 * z - 1.0
         p = series[0]
@@ -103,52 +104,53 @@ def _add(weights, W, out):
 
 
 @_inner
-def _students(W, size, along, beta, work, series):
-    """Fill size = |w_i|, along = 1/2 + sum_j sin t |w_j| / (2 pi |w_i|), and beta_ij, zero on the diagonal."""
+def _students(W, size, inverse, along, beta, work, series):
+    """Fill size = |w_i|, its inverse, along = sum_j sin t |w_j| / (2 pi), and beta_ij, zero on the diagonal."""
     inner, sine, half = work
     n, _, lanes = W.shape
     for i in range(n):
         _dot(W[i], W[i], inner)
         for m in range(lanes):
             size[i, m] = math.sqrt(inner[m])
-            along[i, m] = 0.5
+            inverse[i, m] = 1.0 / max(size[i, m], _TINY)
+            along[i, m] = 0.0
     for i in range(n):
         for j in range(i):
             _dot(W[i], W[j], inner)
-            _angles(inner, size[i], size[j], series, sine, half)
+            _angles(inner, inverse[i], inverse[j], series, sine, half)
             for m in range(lanes):
                 beta[i, j, m] = half[m]
                 beta[j, i, m] = half[m]
-                along[i, m] += sine[m] * size[j, m] / max(size[i, m], _TINY)
-                along[j, m] += sine[m] * size[i, m] / max(size[j, m], _TINY)
+                along[i, m] += sine[m] * size[j, m]
+                along[j, m] += sine[m] * size[i, m]
 
 
 @_inner
-def _teacher(w, size, along, teacher, beta, work, series):
+def _teacher(w, inverse, along, teacher, beta, work, series):
     """Take the teacher's part off `along` (lanes,) of the neuron w, and fill b_j beta_j (k, lanes)."""
     rows, columns, entries, lengths, outputs = teacher
     inner, sine, half = work
     for j in range(len(lengths)):
-        for m in range(len(size)):
+        for m in range(len(inverse)):
             inner[m] = 0.0
-            beta[j, m] = lengths[j]
+            beta[j, m] = 1.0 / max(lengths[j], _TINY)
         for e in range(rows[j], rows[j + 1]):
-            for m in range(len(size)):
+            for m in range(len(inverse)):
                 inner[m] += entries[e] * w[columns[e], m]
-        _angles(inner, size, beta[j], series, sine, half)
-        for m in range(len(size)):
+        _angles(inner, inverse, beta[j], series, sine, half)
+        for m in range(len(inverse)):
             beta[j, m] = outputs[j] * half[m]
-            along[m] -= outputs[j] * sine[m] * lengths[j] / max(size[m], _TINY)
+            along[m] -= outputs[j] * sine[m] * lengths[j]
 
 
 @_inner
-def _gradient(w, along, teacher, beta, G):
-    """G = along w - sum_j beta_j v_j, for one neuron."""
+def _gradient(w, inverse, along, teacher, beta, G):
+    """G = (1/2 + along / |w|) w - sum_j beta_j v_j, for one neuron."""
     rows, columns, entries, lengths, _ = teacher
     d, lanes = w.shape
     for c in range(d):
         for m in range(lanes):
-            G[c, m] = along[m] * w[c, m]
+            G[c, m] = (0.5 + along[m] * inverse[m]) * w[c, m]
     for j in range(len(lengths)):
         for e in range(rows[j], rows[j + 1]):
             for m in range(lanes):
@@ -176,15 +178,16 @@ def descend(blocks, teacher, step, count, series, norms):
     rows[j] : rows[j + 1] in their columns, the length and the output; `norms` (blocks, lanes). All float64 but indices.
     """
     number, n, d, lanes = blocks.shape
-    beta, size, along = np.zeros((n, n, lanes)), np.empty((n, lanes)), np.empty((n, lanes))
+    beta, along = np.zeros((n, n, lanes)), np.empty((n, lanes))
+    size, inverse = np.empty((n, lanes)), np.empty((n, lanes))
     theirs, G = np.empty((len(teacher[3]), lanes)), np.empty((n, d, lanes))
     work = np.empty(lanes), np.empty(lanes), np.empty(lanes)
     for b in range(number):
         W = blocks[b]
         for _ in range(count):
-            _students(W, size, along, beta, work, series)
+            _students(W, size, inverse, along, beta, work, series)
             for i in range(n):
-                _teacher(W[i], size[i], along[i], teacher, theirs, work, series)
-                _gradient(W[i], along[i], teacher, theirs, G[i])
+                _teacher(W[i], inverse[i], along[i], teacher, theirs, work, series)
+                _gradient(W[i], inverse[i], along[i], teacher, theirs, G[i])
                 _add(beta[i], W, G[i])
             _step(W, G, step, norms[b])
