@@ -13,7 +13,7 @@ from lemmata.figures import static
 from lemmata.flows import control
 
 F64 = torch.float64
-BASES = {"constant": flows.PiecewiseConstant(4), "linear": flows.PiecewiseLinear(5), "spline": flows.Spline(6, degree=2)}
+BASES = {"constant": flows.PiecewiseConstant(4), "linear": flows.PiecewiseLinear(5), "spline": flows.Spline(4)}
 
 
 def _data():

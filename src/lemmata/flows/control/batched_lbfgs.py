@@ -1,10 +1,11 @@
 """L-BFGS on many small problems at once, each with its own history and step: the layers of a network, decoupled.
 
-All B problems advance in one batched call of value and gradient a trial. Curvature pairs that are not positive count
-for nothing in their own problem only. A step is cut, by the parabola through what is known of the line, until it
-satisfies Armijo's condition, or, where two values differ by rounding only, a condition on slopes that says the same of
-quadratics (Hager and Zhang, 2005). A problem that finds no step rests. So no value rises, but for rounding.
-Cost: one gradient an iteration and one more for each cut that any of the problems needs. Memory: 2 m B P numbers.
+All problems advance in one batched call of value and gradient a trial, of those alone that still need one. Curvature
+pairs that are not positive count for nothing in their own problem only. A step is cut, by the parabola through what is
+known of the line, until it satisfies Armijo's condition, or, where two values differ by rounding only, a condition on
+slopes that says the same of quadratics (Hager and Zhang, 2005). A problem that finds no step rests. So no value rises,
+but for rounding.
+Cost: one gradient of each problem an iteration, and one for each cut that it needs. Memory: 2 m B P numbers.
 Source: Nocedal and Wright (2006), algorithms 7.4 and 3.1.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Function = Callable[[Tensor], tuple[Tensor, Tensor]]  # (B, P) -> values (B,), gradients (B, P)
+Function = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (b, P), which b of the B problems -> (b,), (b, P)
 CUTS, DECREASE = 12, 1e-4
 ROUNDING, TURNED = 1e2, 0.9  # units in the last place within which values do not differ; slope that may be left
 
@@ -26,15 +27,16 @@ def batched_lbfgs(
 ) -> tuple[Tensor, Tensor]:
     """Minimise B functions from start (B, P); give the points (B, P) and the values (B,).
 
+    `function`(x, which) gives values (b,) and gradients (b, P) of the problems `which` (b,) at x (b, P).
     A problem rests once its gradient is no longer than `tolerance`.
 
     >>> d = torch.tensor([[1.0, 10.0], [1.0, 2.0]], dtype=torch.float64)
-    >>> x, _ = batched_lbfgs(lambda x: ((d * x * x).sum(1) / 2, d * x), torch.ones_like(d), iterations=20)
+    >>> x, _ = batched_lbfgs(lambda x, k: ((d[k] * x * x).sum(1) / 2, d[k] * x), torch.ones_like(d), iterations=20)
     >>> bool(x.abs().max() < 1e-6)
     True
     """
     x = start
-    value, gradient = function(x)
+    value, gradient = function(x, torch.arange(len(x), device=x.device))
     pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
     scale, live = torch.ones_like(value), torch.ones_like(value, dtype=torch.bool)
     for _ in range(iterations):
@@ -75,25 +77,24 @@ def _search(
     function: Function, at: tuple[Tensor, Tensor, Tensor], direction: Tensor, slope: Tensor, t: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cut the steps t from (x, value, gradient) until each problem falls enough; those that do not, stay."""
-    x, value, _ = best = at
-    searching = t > 0
+    x, value, gradient = at
+    moved, new_value, new_gradient = x.clone(), value.clone(), gradient.clone()
     rounding = ROUNDING * torch.finfo(value.dtype).eps * value.abs()
+    which = (t > 0).nonzero().flatten()
     for _ in range(CUTS):
-        trial = x + t[:, None] * direction
-        trial_value, trial_gradient = function(trial)
-        lower = (trial_value < value) & (trial_value <= value + DECREASE * t * slope)
-        left = (trial_gradient * direction).sum(1)
-        flat = ((trial_value - value).abs() <= rounding) & (left >= TURNED * slope) & (left <= -TURNED * slope)
-        fell = searching & (lower | flat) & trial_value.isfinite() & trial_gradient.isfinite().all(1)
-        best = (
-            torch.where(fell[:, None], trial, best[0]),
-            torch.where(fell, trial_value, best[1]),
-            torch.where(fell[:, None], trial_gradient, best[2]),
-        )
-        searching &= ~fell
-        if not searching.any():
+        if not len(which):
             break
-        rise = trial_value - value - t * slope
-        parabola = torch.where(rise.isfinite() & (rise > 0), -0.5 * slope * t * t / rise, 0.0)
-        t = torch.maximum(torch.minimum(parabola, 0.5 * t), 0.1 * t)
-    return best
+        step, m, base = t[which], slope[which], value[which]
+        trial = x[which] + step[:, None] * direction[which]
+        f, g = function(trial, which)
+        lower = (f < base) & (f <= base + DECREASE * step * m)
+        left = (g * direction[which]).sum(1)
+        flat = ((f - base).abs() <= rounding[which]) & (left >= TURNED * m) & (left <= -TURNED * m)
+        fell = (lower | flat) & f.isfinite() & g.isfinite().all(1)
+        found = which[fell]
+        moved[found], new_value[found], new_gradient[found] = trial[fell], f[fell], g[fell]
+        rise = f - base - step * m
+        parabola = torch.where(rise.isfinite() & (rise > 0), -0.5 * m * step * step / rise, 0.0)
+        t = t.index_copy(0, which, torch.maximum(torch.minimum(parabola, 0.5 * step), 0.1 * step))
+        which = which[~fell]
+    return moved, new_value, new_gradient

@@ -57,7 +57,7 @@ class Cascade:
         return torch.stack([fine.loss[:, 0] - coarse.loss[:, -1] for coarse, fine in pairs], 1)
 
     def plot(self) -> Figure:
-        """Draw the training loss of every level against the work, mean and 95 % band over networks."""
+        """Draw the training loss of every level against the work, geometric mean and 95 % band over networks."""
         series = [_line(f"{level.steps} steps", level) for level in self.levels]
         if self.direct is not None:
             series.append(_line(f"{self.direct.steps} steps from the start", self.direct, role="control"))
@@ -70,7 +70,7 @@ class Cascade:
 
 def _line(label: str, level: Level, **rest: Any) -> Series:
     rows = level.loss.double().numpy()
-    mean, low, high = mean_and_band(rows)
+    mean, low, high = (np.exp(part) for part in mean_and_band(np.log(rows)))
     return Series(label=label, x=level.work, y=mean, low=low, high=high, seeds=rows, **rest)
 
 

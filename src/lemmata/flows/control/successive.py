@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.func import grad_and_value, vjp, vmap
@@ -59,7 +60,7 @@ class Approximations:
     def plot(self) -> Figure:
         """Draw the objective over iterations, and the Hamiltonian of each step at the first and last of them."""
         rows = self.objective.double().numpy()
-        mean, low, high = mean_and_band(rows)
+        mean, low, high = _band(rows)
         losses = Series(label="objective J", x=range(len(mean)), y=mean, low=low, high=high, seeds=rows)
         positive = bool((rows > 0).all())
         layers = range(1, self.hamiltonian.shape[2] + 1)
@@ -132,6 +133,13 @@ def successive_approximations(
     )
 
 
+def _band(rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Mean and band, geometric where all values are positive, as the axis is."""
+    if not (rows > 0).all():
+        return mean_and_band(rows)
+    return tuple(np.exp(part) for part in mean_and_band(np.log(rows)))
+
+
 class Layers:
     """A problem whose steps have weights of their own, flattened: theta (M, N, P)."""
 
@@ -191,8 +199,8 @@ class Layers:
         self, theta: Tensor, start: Tensor, rows: Tensor, p: Tensor, *, rho: float, inner: int, tolerance: float
     ) -> Tensor:
         """Give the weights that maximise H~ around theta, of all layers of all members, found from `start`."""
-        flat = [part.flatten(0, 1) for part in (rows, p)]
-        f, g = vmap(self.fields)(theta.flatten(0, 1), flat[0], flat[1]) if rho else (None, None)
+        rows, p = rows.flatten(0, 1), p.flatten(0, 1)
+        f, g = vmap(self.fields)(theta.flatten(0, 1), rows, p) if rho else (None, None)
 
         def negative(own: Tensor, rows: Tensor, p: Tensor, f: Tensor | None, g: Tensor | None) -> Tensor:
             if f is None or g is None:
@@ -204,8 +212,9 @@ class Layers:
         axes = (0, 0, 0, None, None) if f is None else (0, 0, 0, 0, 0)
         both = vmap(grad_and_value(negative), in_dims=axes)
 
-        def function(own: Tensor) -> tuple[Tensor, Tensor]:
-            gradient, value = both(own, flat[0], flat[1], f, g)
+        def function(own: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+            old = (None if part is None else part[which] for part in (f, g))
+            gradient, value = both(own, rows[which], p[which], *old)
             return value, gradient
 
         found, _ = batched_lbfgs(function, start.flatten(0, 1), iterations=inner, tolerance=tolerance)
