@@ -36,6 +36,7 @@ class Linear(Config):
     noise_risk: float = Field(default=0.2, gt=0, description="noise^2 d / n, the risk after many steps")
     step_size: float = Field(default=0.1, gt=0, description="eta of the fast half")
     slow_step: float = Field(default=1.0, gt=0, description="eta of the slow half, as a multiple of the fast half's")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="share of the last step that is taken again")
     steps: int = Field(default=3000, ge=1)
 
     @property
@@ -82,13 +83,14 @@ def run_linear(configs: Sequence[Linear]) -> list[Measurements]:
     theta, scales, eta = first.theta, first.scales, first.rates
     seeds = [_data(config) for config in configs]
     G, b, power = (torch.cat(part) for part in zip(*(seed[:3] for seed in seeds), strict=True))
-    w, risks, losses = torch.zeros_like(b), [], []
+    w, moved, risks, losses = torch.zeros_like(b), torch.zeros_like(b), [], []
     for step in range(first.steps + 1):
         Gw = G @ w
         if step == first.marks[len(risks)]:
             risks.append(((w[..., 0] - theta) * scales).square().unflatten(-1, (2, -1)).sum(-1))
             losses.append(power + (w * (Gw - 2 * b)).sum((1, 2)))
-        w = w - eta[:, None] * (Gw - b)
+        moved = first.momentum * moved - eta[:, None] * (Gw - b)
+        w = w + moved
     by_half = torch.stack(risks, dim=1).unflatten(0, (len(configs), -1))  # (seed, draw, mark, half)
     X, t = (torch.stack(part) for part in zip(*(seed[3:] for seed in seeds), strict=True))
     closed = DescentRisk(X, theta, scales, step_size=eta).realised(k, t)

@@ -49,7 +49,7 @@ digits = study.experiment(
     "digits",
     config=Training,
     sweep={},
-    seeds={"smoke": 2, "laptop": 5, "paper": 5},
+    seeds={"smoke": 3, "laptop": 5, "paper": 5},
     scales={
         "smoke": {"widths": (64, 32), "per_class": 30, "batch_size": 50, "epochs": 30},
         "paper": {"data": "mnist", "per_class": 5000, "widths": (1024, 1024, 512), "epochs": 350, "batch_size": 128,

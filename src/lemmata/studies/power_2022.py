@@ -48,7 +48,7 @@ sums = study.experiment(
     "sums",
     config=Table,
     sweep=[{"fraction": [0.6, 0.7, 0.8]}, {"weight_decay": [0.0]}],
-    seeds={"smoke": 2, "laptop": 5, "paper": 5},
+    seeds={"smoke": 3, "laptop": 5, "paper": 5},
     scales={"smoke": {"p": 11, "steps": 300, "width": 64}, "paper": PAPER},
     vectorised=("seed",),
 )

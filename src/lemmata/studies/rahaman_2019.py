@@ -62,7 +62,7 @@ sinusoids = study.experiment(
     "sinusoids",
     config=Sinusoids,
     sweep={"amplitudes": ["equal", "increasing"]},
-    seeds={"smoke": 2, "laptop": 5, "paper": 10},
+    seeds={"smoke": 3, "laptop": 5, "paper": 10},
     scales={"smoke": {"width": 32, "depth": 3, "steps": 200}, "paper": PAPER},
     vectorised=("seed", "amplitudes"),
 )
@@ -117,7 +117,7 @@ bandwidth = study.experiment(
         {"bandwidth": [1.0], "steps": [1000]},
         {"bandwidth": [10.0], **{name: [setting] for name, setting in BEYOND.items()}},
     ],
-    seeds={"smoke": 2, "laptop": 5, "paper": 10},
+    seeds={"smoke": 3, "laptop": 5, "paper": 10},
     scales={"smoke": {"width": 32, "depth": 3, "steps": 100}, "paper": {"width": 256, "depth": 6}},
     vectorised=("seed",),
 )
