@@ -58,6 +58,15 @@ def test_the_backward_pass_of_twice_the_layers_writes_twice_the_bytes(basis):
         assert quadratic[0] > 10 * grown[0]
 
 
+@pytest.mark.parametrize("basis", [flows.PiecewiseConstant(4), flows.Spline(5)])
+def test_flows_can_be_traced_for_derivatives(basis):
+    """`torch.func.linearize` traces what it runs, where nobody can look at numbers; curvature's products rest on it."""
+    flow, x = flows.Flow(flows.Parabolic(3, basis, dtype=F64), steps=4), torch.ones(2, 3, dtype=F64)
+    v = torch.tensor([[1.0, -2.0, 0.5], [0.0, 1.0, 1.0]], dtype=F64)
+    _, product = torch.func.linearize(flow, x)
+    torch.testing.assert_close(product(v), torch.func.jvp(flow, (x,), (v,))[1])
+
+
 class Scaled(nn.Module):
     def __init__(self):
         super().__init__()

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.flows.state import known
 from lemmata.given import require_number, require_tensor, require_whole
 
 NEAR = 1e-9  # of the way from a time to the inside of its step: what lies nearer to a jump than that lies on it
@@ -146,7 +147,7 @@ class Spline(Basis):
     def local(self, times: Tensor, inside: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Give the p + 1 functions that are not 0 at the times: the number of the first (N,), and values (N, p + 1)."""
         times = times.detach().double().clamp(0.0, self.T)
-        if times.ndim != 1 or not bool(times.isfinite().all()):
+        if times.ndim != 1 or known(times.isfinite().all()) is False:
             raise InvalidInput(f"times {tuple(times.shape)}: a basis wants a vector of finite times")
         towards = times if inside is None else times + NEAR * (inside.to(times) - times)
         piece = (towards * (self.pieces / self.T)).floor().long().clamp(0, self.pieces - 1)
@@ -177,7 +178,7 @@ class Spline(Basis):
             return coefficients.expand(len(times), *coefficients.shape[1:])
         first, values = (part.to(coefficients.device) for part in self.local(times, inside))
         if self.degree == 0:
-            own = len(first) == self.size and torch.equal(first, torch.arange(self.size, device=first.device))
+            own = len(first) == self.size and known((first == torch.arange(self.size, device=first.device)).all())
             return coefficients if own else coefficients.index_select(0, first)
         shape = (-1, *(1,) * (coefficients.ndim - 1))
         terms = [
