@@ -9,10 +9,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lemmata import training
-from lemmata.landscape import paths
+from lemmata import nets, training
+from lemmata.landscape import Surface, between, paths
+from lemmata.objective import Objective
 from lemmata.studies._mode_paths import Pair, Pairs, measured, seed_of, stream
 from lemmata.study import Measurements, Section
+
+PLANE = 25  # points on a side
 
 
 class Training(Section):
@@ -26,12 +29,15 @@ class Training(Section):
 class Joined(Pair):
     """One path between the two networks of a seed."""
 
+    n_test: int = Field(default=500, ge=1)
     path: Literal["line", "bezier", "polygon"] = "bezier"
     bend: Literal["trained", "random"] = Field(
         default="trained", description="random: as far from the line as the trained one, in any direction"
     )
     curve: Training = Training()
-    drawn: int = Field(default=1, ge=0, description="seeds below this record the plane of their Bezier curve")
+    drawn: int = Field(
+        default=1, ge=0, description="seeds below this record two planes: of their Bezier curve, and of three networks"
+    )
 
 
 def joined(configs: Sequence[Joined]) -> list[Measurements]:
@@ -68,13 +74,44 @@ def _followed(config: Joined, pairs: Pairs, trained: dict[str, list[paths.Curve]
         curve = astray(curve, stream(config.seed, "direction"))
     found = measured(curve.path(config.points, test=test))
     if config.path == "bezier" and config.bend == "trained" and config.seed < config.drawn:
-        plane = paths.plane(curve, points=25)
-        field = plane.surface
-        found |= {
-            "plane_axes": np.stack([field.x, field.y]), "plane": field.loss, "course": plane.course,
-            "corners": np.array([at for _, at in field.marks]),
-        }  # fmt: skip
+        found |= _planes(config, pairs, curve)
     return Measurements.of(**found)
+
+
+def _planes(config: Joined, pairs: Pairs, curve: paths.Curve) -> dict[str, np.ndarray]:
+    """Training loss and test error over the plane of the curve, and over that through three networks."""
+    model, states = pairs.models[0], [*pairs.ends(config.seed), third(config, pairs)]
+    found: dict[str, np.ndarray] = {}
+    for what, loss, sample in (
+        ("loss", "cross_entropy", pairs.train[config.seed]),
+        ("error", _error, pairs.test[config.seed]),
+    ):
+        subject = Objective(model, loss=loss, data=sample)  # type: ignore[arg-type]
+        own = paths.plane(curve, subject=subject, points=PLANE, adaptive=False)
+        apart = between(subject, states, points=PLANE, adaptive=False)
+        assert isinstance(apart, Surface)
+        for name, surface in (("curve", own.surface), ("minima", apart)):
+            found[f"{name} {what}"] = surface.loss
+            found[f"{name} axes"] = np.stack([surface.x, surface.y])
+            found[f"{name} corners"] = np.array([at for _, at in surface.marks])
+        found["course"] = own.course
+    return found
+
+
+def third(config: Joined, pairs: Pairs) -> dict[str, Tensor]:
+    """A third network of the seed, trained as the other two are."""
+    x, y = pairs.train[config.seed]
+    rule = config.ends
+    drawn = nets.mlp(x.shape[1], [rule.width] * rule.depth, 10, seed=stream(config.seed, "third weights"))
+    return training.train(
+        [drawn], x, y, epochs=rule.epochs, batch_size=rule.batch,
+        optimiser=training.SGD(lr=rule.step_size, momentum=0.9), schedule=training.cosine(),
+        seeds=[seed_of(config.seed, "third batches")],
+    ).model(0).state_dict()  # fmt: skip
+
+
+def _error(outputs: Tensor, y: Tensor) -> Tensor:
+    return (outputs.argmax(1) != y).to(outputs.dtype).mean()
 
 
 def astray(curve: paths.Curve, generator: torch.Generator) -> paths.Curve:

@@ -35,28 +35,43 @@ def along(table) -> Figure:
     )
 
 
-def plane(table) -> Figure:
-    """The plane through two networks and the bend of the curve between them, first seed."""
+def planes(table) -> Figure:
+    """Loss and error over the plane through three networks, and over that of the curve, first seed."""
     own = _own(table)
-    row = next(row for _, row in own[own["drawn as"] == "bezier"].iterrows() if np.ndim(row["plane"]) == 2)
-    (x, y), z, course, corners = row["plane_axes"], row["plane"], row["course"], row["corners"]
-    series = [
+    row = next(row for _, row in own[own["drawn as"] == "bezier"].iterrows() if np.ndim(row["course"]) == 2)
+    panels = []
+    for what, label in (("loss", "training loss"), ("error", "test error")):
+        for name, title in (("minima", "three networks"), ("curve", "two networks and the bend")):
+            x, y = row[f"{name} axes"]
+            field = Field(label=label, x=x, y=y, z=row[f"{name} {what}"], log=what == "loss")
+            panels.append(
+                Panel(
+                    x=Axis(label="along the line, in its lengths"), y=Axis(label="away from it"),
+                    title=f"{label.capitalize()}: {title}", fields=[field], series=_marks(row, name), equal=True,
+                )
+            )  # fmt: skip
+    return Figure(
+        name="planes",
+        title="Three networks in three valleys, two of which a curve joins",
+        caption="Training loss and test error over the plane through three networks trained apart, and over the plane "
+        "through two of them and the bend of the curve between them, in which every point of the curve lies. "
+        "Distances are in lengths of the line between the first two. First seed.",
+        panels=panels,
+    )
+
+
+def _marks(row, name: str) -> list[Series]:
+    corners = row[f"{name} corners"]
+    line = Series(label="straight line", x=[0.0, 1.0], y=[0.0, 0.0], role="control")
+    if name == "minima":
+        return [line, Series(label="networks", x=corners[:, 0], y=corners[:, 1], style="points")]
+    course = row["course"]
+    return [
         Series(label="Bezier curve", x=course[:, 0], y=course[:, 1]),
-        Series(label="straight line", x=[0.0, 1.0], y=[0.0, 0.0], role="control"),
-        Series(label="two networks", x=corners[:2, 0], y=corners[:2, 1], style="points"),
+        line,
+        Series(label="networks", x=corners[:2, 0], y=corners[:2, 1], style="points"),
         Series(label="bend", x=corners[2:, 0], y=corners[2:, 1], style="points", role="theory"),
     ]
-    panel = Panel(
-        x=Axis(label="along the straight line, in its lengths"), y=Axis(label="away from it, in the same unit"),
-        fields=[Field(label="training loss", x=x, y=y, z=z, log=True)], series=series, equal=True,
-    )  # fmt: skip
-    return Figure(
-        name="plane",
-        title="The curve goes around the hill",
-        caption="Training loss over the plane through two networks and the bend of the curve between them, in which "
-        "every point of the curve lies. First seed.",
-        panels=[panel],
-    )
 
 
 def rises(table) -> Figure:

@@ -2,7 +2,8 @@
 
 A member is one path of one seed. The two networks of a seed differ in their initial weights and the order of their
 samples; they share the training digits. All networks of a block are trained in one call, each once, however many paths
-end in it; no member's outcome depends on which others are made with it.
+end in it; no member's outcome depends on which others are made with it. Consecutive seeds are tested on disjoint parts
+of the digits.
 """
 
 from collections.abc import Sequence
@@ -14,11 +15,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lemmata import data, nets, training
+from lemmata.data import Dataset
 from lemmata.data.preprocessing import mean_pool
 from lemmata.landscape.paths import Path
+from lemmata.studies._disjoint_parts import apart
 from lemmata.study import Config, Curve, Section
 
-PURPOSES = ("split", "weights", "batches", "other weights", "other batches", "path", "direction")
+PURPOSES = (
+    "split", "weights", "batches", "other weights", "other batches", "path", "direction", "third weights",
+    "third batches",
+)  # fmt: skip
+STREAMS = 910_000  # seeds count from here: how the studies are set up was chosen on the streams from 0
 Sample = tuple[Tensor, Tensor]
 
 
@@ -54,11 +61,9 @@ class Pairs:
         self.train: dict[int, Sample] = {}
         self.test: dict[int, Sample] = {}
         for seed in self.seeds:
-            part = whole.split(setting.n, setting.n_test, seed=seed_of(seed, "split"))
-            assert part.x_test is not None
-            assert part.y_test is not None
-            self.train[seed] = mean_pool(part.x, setting.pool).flatten(1), part.y
-            self.test[seed] = mean_pool(part.x_test, setting.pool).flatten(1), part.y_test
+            (x, y), (x_test, y_test) = _digits(whole, setting, seed)
+            self.train[seed] = mean_pool(x, setting.pool).flatten(1), y
+            self.test[seed] = mean_pool(x_test, setting.pool).flatten(1), y_test
         inputs = self.train[self.seeds[0]][0].shape[1]
         rule = setting.ends
         drawn = [
@@ -123,9 +128,20 @@ def rise(error: np.ndarray) -> float:
     return float(error.max() - error[[0, -1]].max())
 
 
-def seed_of(seed: int, purpose: str) -> int:
+def _digits(whole: Dataset, setting: Pair, seed: int) -> tuple[Sample, Sample]:
+    """The images and labels that a seed trains on, and those that it is tested on."""
+    if whole.x_test is None:
+        rows, held = apart(len(whole), setting.n, setting.n_test, seed, lambda own, k: seed_of(own, "split", k))
+        return (whole.x[rows], whole.y[rows]), (whole.x[held], whole.y[held])
+    part = whole.split(setting.n, setting.n_test, seed=seed_of(seed, "split"))
+    assert part.x_test is not None
+    assert part.y_test is not None
+    return (part.x, part.y), (part.x_test, part.y_test)
+
+
+def seed_of(seed: int, purpose: str, k: int = 0) -> int:
     """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
+    return int(np.random.SeedSequence([STREAMS + seed, PURPOSES.index(purpose), k]).generate_state(1)[0])
 
 
 def stream(seed: int, purpose: str) -> torch.Generator:

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from lemmata import data, nets, training
 from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool, whiten
-from lemmata.errors import InvalidInput
 from lemmata.landscape import paths, permutation
 from lemmata.landscape.paths.path import Path
 from lemmata.landscape.permutation import Permutations, Specification
 from lemmata.landscape.states import State, mixed, stacked
+from lemmata.studies._disjoint_parts import apart
 from lemmata.study import Config
 
 PURPOSES = ("split", "weights", "batches", "permutation", "matching")
@@ -187,7 +187,7 @@ def _rule(setting: Pair) -> training.SGD | training.Adam:
 def _digits(setting: Pair, whole: Dataset, seed: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Training and test digits of a seed, each whitened: (n, 1, h, w), and their labels."""
     if whole.x_test is None:
-        rows, test_rows = apart(len(whole), setting.n, setting.n_test, seed)
+        rows, test_rows = apart(len(whole), setting.n, setting.n_test, seed, lambda own, k: seed_of(own, "split", k))
         x, y, x_test, y_test = whole.x[rows], whole.y[rows], whole.x[test_rows], whole.y[test_rows]
     else:
         part = whole.split(setting.n, setting.n_test, seed=seed_of(seed, "split"))
@@ -195,22 +195,3 @@ def _digits(setting: Pair, whole: Dataset, seed: int) -> tuple[tuple[Tensor, Ten
     assert x_test is not None
     assert y_test is not None
     return (whiten(mean_pool(x, setting.pool)), y), (whiten(mean_pool(x_test, setting.pool)), y_test)
-
-
-def apart(size: int, n: int, n_test: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to train on (n,) and to test on (n_test,): consecutive seeds test on disjoint parts of one random order.
-
-    When the parts are used up, those of another order follow.
-
-    >>> rows = [apart(10, 8, 2, seed) for seed in range(5)]
-    >>> sorted(torch.cat([test for _, test in rows]).tolist()), len(set(torch.cat(rows[3]).tolist()))
-    ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 10)
-    """
-    if n + n_test > size:
-        raise InvalidInput(f"n + n_test = {n} + {n_test}: there are {size} digits")
-    parts = size // n_test
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed_of(seed // parts, "split")))
-    first = (seed % parts) * n_test
-    rest = torch.cat([order[:first], order[first + n_test :]])
-    own = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed_of(seed, "split", 1)))
-    return rest[own[:n]], order[first : first + n_test]

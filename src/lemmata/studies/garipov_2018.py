@@ -11,16 +11,20 @@ largest rises in the table, are what the paper calls nearly constant, and the ma
 error on the path less the larger of its ends'.
 
 Laptop scale: 500 digits of `mnist-5k`, 28x28 mean-pooled to 14x14; perceptrons 196-64-64-10 of ReLU units; SGD with
-momentum 0.9, batches of 50, 40 epochs for the networks, 60 for the curves. Errors are of 1,000 other digits. Deviations
+momentum 0.9, batches of 50, 40 epochs for the networks, 60 for the curves. Errors are of 500 other digits. Deviations
 from the paper: data, networks, and sizes; no weight decay. The paper's networks and CIFAR need a GPU for days; the
 paper scale declared here is real MNIST.
 
-Controls: the straight line; a bend as far off the line as the trained one, in a random direction; a curve whose
-training was two steps; and a line that ends a quarter beyond the second network, on which the highest point must move.
+Controls: the straight line; a bend as far off the line as the trained one, in a random direction; a curve that was
+trained for one epoch in batches of 250, which is two steps at laptop scale and 240 on MNIST; and a line that ends a
+quarter beyond the second network, on which the highest point must move.
 After first runs at this size the sizes were chosen such that the study takes seconds; the margins were not. A claim was
 dropped after them: that the Bezier curve lowers the barrier of the *training* loss was clear in itself (by 0.77, 95 %
 interval 0.68 to 0.87) and stayed open under both controls tried, ends without training and a random bend. The chain's
 first control, untrained ends, gave way to the random bend for the same reason.
+
+Streams. First runs used seeds from 0 and 1,000 test digits, which seeds shared in part; the recorded runs add 910,000
+to every seed, and ten seeds test on disjoint tenths of the digits.
 
 Seeds are independent draws of split, both networks' initial weights and orders, and the curve's training; the paths of
 a seed join the same two networks.
@@ -65,7 +69,7 @@ paths = study.experiment(
 )
 paths.trial(joined)
 paths.figure(figures.along)
-paths.figure(figures.plane)
+paths.figure(figures.planes)
 paths.figure(figures.rises)
 
 BEZIER, CHAIN = 0.301 - 0.275, 0.308 - 0.275  # VGG-16, CIFAR-100: largest test error on the curve less that of its ends
@@ -105,7 +109,7 @@ flat = paths.claim(
 )
 flat.control("the straight line", path="line")
 flat.control("a bend as far away in a random direction", bend="random")
-flat.control("a curve trained for two steps", TOO_SHORT)
+flat.control("a curve trained for one epoch, in batches of 250", TOO_SHORT)
 
 chain = paths.claim(
     "so it is on a polygonal chain with one bend",

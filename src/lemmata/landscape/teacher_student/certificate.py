@@ -108,7 +108,8 @@ def _exact(matrix: np.ndarray) -> Any:
     """A finite matrix as fractions, straight from the floats' own."""
     from flint import fmpq, fmpq_mat
 
-    return fmpq_mat(*matrix.shape, [fmpq(*x.as_integer_ratio()) for x in matrix.ravel().tolist()])
+    rows, columns = matrix.shape
+    return fmpq_mat(rows, columns, [fmpq(*x.as_integer_ratio()) for x in matrix.ravel().tolist()])
 
 
 def _length(balls: Sequence[Any]) -> float:
