@@ -1,6 +1,6 @@
 """What weights cost over time: int (tau/2 |theta|^2 + beta/2 |theta'|^2) dt, and training with it.
 
-The second term is that of Haber and Ruthotto (2017, section 4.1): weights that change slowly from layer to layer keep a
+The second term is that of Haber and Ruthotto (2017): weights that change slowly from layer to layer keep a
 deep network a discretisation of something. For weights that are constant on layers it is beta/2 sum_j |theta_{j+1} -
 theta_j|^2 / h. Both are exact for every basis, as quadratic forms in the coefficients, at `size` products a weight.
 """

@@ -8,7 +8,7 @@ on theta, with M = dH/dtheta. Its maximum less rho |theta - theta^k|^2 is known 
 so that rho keeps entries whose sign is in doubt, which is what makes successive approximations converge. With batches,
 or to damp, M is a moving average. Where the field is not linear in theta, M is the slope at theta^k, and the rule a
 heuristic. Cost of an iteration: two sweeps and one gradient of all layers.
-Source: Li and Hao (2018, section 4), arXiv:1803.01299.
+Source: Li and Hao (2018), arXiv:1803.01299.
 """
 
 from __future__ import annotations

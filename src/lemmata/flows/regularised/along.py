@@ -1,0 +1,109 @@
+"""Integrals along the trajectories of a flow: states that are longer by what is summed up.
+
+The state (y, c) with y' = f(t, y), c' = q(f, y) is taken through the flow's own steps, so that c(T) = int q dt is as
+accurate as y(T), and both can be differentiated: regularisation of a flow is a loss of c(T).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lemmata.errors import InvalidInput
+from lemmata.flows.field import Partitioned, State, VectorField
+from lemmata.flows.flow import Flow
+from lemmata.flows.integrate import march
+from lemmata.flows.regularised.quantities import Quantity
+from lemmata.training.losses import Loss, check_loss, losses_of
+
+
+class Extended(VectorField):
+    """A field whose states (n, width + k) have k columns behind for the integrals of k quantities."""
+
+    def __init__(self, field: VectorField, quantities: Sequence[Quantity]):
+        super().__init__()
+        if isinstance(field, Partitioned):
+            raise InvalidInput(
+                f"{type(field).__name__} moves pairs (q, p); integrals along are of fields of one tensor"
+            )
+        self.field, self.quantities, self.T = field, list(quantities), field.T
+
+    def weights_at(self, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
+        """Give the field's own."""
+        return self.field.weights_at(times, inside)
+
+    def velocity(self, y: State, *weights: Tensor) -> State:
+        """Give the velocity of the states, and beside it the quantities."""
+        rows = y[:, : y.shape[1] - len(self.quantities)]
+
+        def rule(z: Tensor) -> Tensor:
+            return self.field.velocity(z, *weights)
+
+        columns = [self._of(quantity, rule, rows, weights)[:, None] for quantity in self.quantities]
+        return torch.cat([rule(rows), *columns], 1)
+
+    def _of(self, quantity: Quantity, rule: Callable[[Tensor], Tensor], rows: Tensor, weights: Any) -> Tensor:
+        """A quantity of the velocity, or one that knows the field itself, as its potential."""
+        own = getattr(quantity, "of_field", None)
+        return quantity(rule, rows) if own is None else own(self.field, rows, weights)
+
+
+def integrals(flow: Flow, x: Tensor, quantities: Sequence[Quantity]) -> tuple[Tensor, Tensor]:
+    """Give y(T), (n, width), and the integrals (n, k) of the quantities along the way from y(0) = x, (n, width).
+
+    >>> from lemmata import flows
+    >>> from lemmata.flows.regularised import kinetic
+    >>> class Drift(nn.Module):
+    ...     def forward(self, t, y):
+    ...         return torch.ones_like(y)
+    >>> integrals(flows.Flow(Drift(), steps=4, T=2.0), torch.zeros(1, 2), [kinetic])
+    (tensor([[2., 2.]]), tensor([[2.]]))
+    """
+    if x.ndim != 2:
+        raise InvalidInput(f"states {tuple(x.shape)}; integrals along trajectories are of states (samples, width)")
+    state = torch.cat([x, x.new_zeros(len(x), len(quantities))], 1)
+    for moved in march(Extended(flow.field, quantities), state, flow.grid, flow.method):
+        state = moved
+    return state[:, : x.shape[1]], state[:, x.shape[1] :]
+
+
+class Costed(nn.Module):
+    """A flow whose answer has the integrals of its quantities as last columns: what `train` can weigh in a loss.
+
+    `head` sees y(T) alone. With `costed_loss` it trains under any of the penalties:
+
+    >>> from lemmata import flows, training
+    >>> from lemmata.flows.regularised import kinetic
+    >>> net = Costed(flows.Flow(flows.Plain(2, flows.PiecewiseConstant(4)), steps=4), {"kinetic": kinetic})
+    >>> x, y = torch.eye(2), torch.tensor([0, 1])
+    >>> loss = costed_loss("cross_entropy", [0.1])
+    >>> run = training.train([net], x, y, loss=loss, optimiser=training.GD(lr=0.1), epochs=2)
+    >>> run.model(0)(x).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, flow: Flow, quantities: Mapping[str, Quantity], *, head: nn.Module | None = None):
+        super().__init__()
+        self.flow, self.head = flow, nn.Identity() if head is None else head
+        self.names, self.quantities = list(quantities), list(quantities.values())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the outputs, and behind them the integrals in the order of the names."""
+        final, costs = integrals(self.flow, x, self.quantities)
+        return torch.cat([self.head(final), costs], 1)
+
+
+def costed_loss(loss: Loss, factors: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Give the loss of a `Costed` net: `loss` of its outputs + sum_k factors[k] mean_i cost_ik."""
+    check_loss(loss)
+    count = len(factors)
+
+    def total(outputs: Tensor, targets: Tensor) -> Tensor:
+        own, costs = outputs[:, : outputs.shape[1] - count], outputs[:, outputs.shape[1] - count :]
+        plain = losses_of(own[None], targets[None], loss)[0]
+        return plain + (costs.mean(0) * torch.as_tensor(factors).to(costs)).sum()
+
+    return total

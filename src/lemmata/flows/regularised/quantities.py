@@ -1,0 +1,83 @@
+"""What can be summed up along trajectories: functions of a field held at one time, and the states there.
+
+    kinetic      |f|^2 / 2: its integral is least, among flows between the same ends, where paths are straight and of
+                 constant speed (Benamou and Brenier, 2000; Onken, Fung, Li and Ruthotto, 2021)
+    divergence   tr df/dy: its integral is the logarithm of the flow's volume change
+    roughness    |df/dy|_F^2: keeps the field easy to integrate (Finlay, Jacobsen, Nurbekyan and Oberman, 2020)
+
+Exact Jacobians cost `width` forward products, by `vmap`, for all samples at once; `Hutchinson` takes a few random ones
+instead, without bias. A quantity is any callable (velocity, rows (n, width)) -> (n,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import jacfwd, vjp, vmap
+
+from lemmata.errors import InvalidInput
+from lemmata.given import require_tensor
+
+Rule = Callable[[Tensor], Tensor]  # rows (n, width) -> velocities (n, width)
+Quantity = Callable[[Rule, Tensor], Tensor]
+
+
+def kinetic(velocity: Rule, rows: Tensor) -> Tensor:
+    """Give |f|^2 / 2 of each sample: (n,)."""
+    return velocity(rows).square().sum(1) / 2
+
+
+def jacobians(velocity: Rule, rows: Tensor) -> Tensor:
+    """Give df/dy of each sample: (n, width, width)."""
+    return vmap(jacfwd(lambda row: velocity(row[None])[0]))(rows)
+
+
+def divergence(velocity: Rule, rows: Tensor) -> Tensor:
+    """Give tr df/dy of each sample: (n,)."""
+    return jacobians(velocity, rows).diagonal(dim1=1, dim2=2).sum(1)
+
+
+def roughness(velocity: Rule, rows: Tensor) -> Tensor:
+    """Give |df/dy|_F^2 of each sample: (n,)."""
+    return jacobians(velocity, rows).square().sum((1, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Hutchinson:
+    """An estimate of `divergence` or `roughness` from probes e with E e e^T = I: e^T J e, or |e^T J|^2.
+
+    `probes` (R, n, width) are the samples' own, held along the whole way, so that what is integrated is smooth; their
+    mean is taken. Unbiased; with signs the variance of the trace is 2 (|J_s|_F^2 - sum_i J_ii^2) / R, J_s the
+    symmetric part. Cost: R products.
+
+    >>> rows, probes = torch.ones(3, 2), Hutchinson.signs(1, 3, 2, seed=0)
+    >>> Hutchinson("divergence", probes)(lambda y: 2 * y, rows)
+    tensor([4., 4., 4.])
+    """
+
+    of: str
+    probes: Tensor
+
+    def __post_init__(self):
+        if self.of not in ("divergence", "roughness"):
+            raise InvalidInput(f"of = {self.of!r}; probes estimate 'divergence' or 'roughness'")
+        if require_tensor(self.probes, "probes").ndim != 3:
+            raise InvalidInput(f"probes {tuple(self.probes.shape)}; give (R, samples, width)")
+
+    @staticmethod
+    def signs(count: int, samples: int, width: int, *, seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Draw probes of random signs: (count, samples, width)."""
+        draw = torch.Generator().manual_seed(seed)
+        return torch.randint(2, (count, samples, width), generator=draw).to(dtype).mul_(2).sub_(1)
+
+    def __call__(self, velocity: Rule, rows: Tensor) -> Tensor:
+        """Give the mean over probes: (n,)."""
+        if self.probes.shape[1:] != rows.shape:
+            raise InvalidInput(f"probes {tuple(self.probes.shape)} for states {tuple(rows.shape)}; give (R, n, width)")
+        pull = vjp(velocity, rows)[1]
+        products = vmap(lambda e: pull(e)[0])(self.probes)
+        other = self.probes if self.of == "divergence" else products
+        return (products * other).sum(2).mean(0)
