@@ -1,17 +1,29 @@
-"""Every study's laptop scale as it is declared, many members in a call, against the same members one call each.
+"""Every study's laptop scale as it is declared, against the same work one network at a time.
 
     python benchmarks/studies.py [--only STUDY ...] [--blocks 2] [--members 2]
 
-writes ``benchmarks/results/studies.json``. One process, one thread, processor time. Of each experiment some blocks,
-spread over the plan, are run whole, and of each block some members alone; what was not run counts as the mean of what
-was. A member is one configuration with one seed: where one configuration holds several networks (all widths of
-a figure, say), both sides train those together, so that the ratio says less than the whole gain. A study whose
-experiments have one member a block gains nothing here, and says 1.
+writes ``benchmarks/results/studies.json``. One process, one thread, processor time; the caches of the studies are
+emptied before each call, on both sides.
+
+As declared, a call has a whole block: many seeds and settings. On the other side every stack of networks in that call
+is cut to single ones, as `one_at_a_time` says, which names the functions where that is done. What is no stack of
+networks (a kernel, a certificate, a surface point by point) takes the same on both sides, as do networks that several
+members of a block share. Where a block calls none of those functions, the other side has a call for each of its
+members: there one configuration with one seed is one network, or one problem. Descents on a band, whose pivots hang
+together, stay whole.
+
+What is run is a sample. Blocks with equally many members stand for one another: of each such kind of an experiment up
+to `blocks` are run, spread over the plan, but only one where it takes more than `ENOUGH` seconds; of a stack some
+networks are run alone, or of a block up to `members` members. What was not run counts as the mean of what was. A row
+says how many blocks were run, and in these how many members or networks alone, of how many.
 """
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import mean
 from typing import Any
@@ -24,7 +36,14 @@ from lemmata import laboratory
 from lemmata.plan import make
 from lemmata.plan.trial import Trial
 from lemmata.study.study import Study
+from one_at_a_time import one_at_a_time
 from turns import RESULTS, merge, show
+
+ENOUGH = 4.0  # seconds of a call that need not be run twice
+SIDES = ("as declared", "one network at a time")
+TOTAL = "all studies"
+Block = Sequence[Any]  # the configurations of one call
+Trials = Callable[[Block], object]
 
 
 def spread(things: Sequence[Any], count: int) -> Sequence[Any]:
@@ -43,73 +62,121 @@ def forget() -> None:
                     kept.cache_clear()
 
 
-def seconds(study: Study, experiment: str, configs: Sequence[Any]) -> float:
-    """Processor time of one call of the trial function."""
-    function = study.experiments[experiment].trial_function
-    assert function is not None
+@dataclass
+class Cost:
+    """Seconds of a study on both sides, and how many blocks, members and networks of stacks were run, of how many."""
+
+    together: float = 0.0
+    alone: float = 0.0
+    run: Counter[str] = field(default_factory=Counter)
+    all: Counter[str] = field(default_factory=Counter)
+
+    def add(self, function: Trials, blocks: Sequence[Block], *, at_most: int, members: int) -> None:
+        """Run some of the blocks of one kind, and let them stand for all."""
+        found = list[tuple[float, float]]()
+        for block in spread(blocks, at_most):
+            if found and found[0][0] > ENOUGH:
+                break
+            found.append(self._block(function, block, members))
+        together, alone = (mean(side) * len(blocks) for side in zip(*found, strict=True))
+        self.together, self.alone = self.together + together, self.alone + alone
+        self.run["blocks"] += len(found)
+        self.all["blocks"] += len(blocks)
+
+    def _block(self, function: Trials, block: Block, members: int) -> tuple[float, float]:
+        """Seconds of a block as declared, and one network at a time."""
+        forget()
+        with one_at_a_time() as meter:
+            function(block)
+            together, alone = meter.seconds()
+        if meter.networks:
+            self.run["networks"] += meter.sampled
+            self.all["networks"] += meter.networks
+            return together, alone
+        if len(block) == 1:
+            return together, together
+        singles = [seconds(function, [config]) for config in spread(block, members)]
+        self.run["members"] += len(singles)
+        self.all["members"] += len(block)
+        return together, mean(singles) * len(block)
+
+
+def seconds(function: Trials, configs: Block) -> float:
+    """Processor time of one call of a trial function."""
     forget()
     start = machine.clock()
     function(configs)
     return machine.clock() - start
 
 
-def cost(study: Study, experiment: str, trials: Sequence[Trial], *, blocks: int, members: int) -> tuple[float, float]:
-    """Seconds of all blocks of an experiment as declared, and of all their members one at a time."""
-    together, alone = [], []
-    for trial in spread(trials, blocks):
-        configs = [member.config for member in trial.members]
-        if not together:
-            seconds(study, experiment, configs[:1])  # warm-up: data read, kernels compiled
-        block = seconds(study, experiment, configs)
-        singles = (
-            [seconds(study, experiment, [config]) for config in spread(configs, members)] if configs[1:] else [block]
-        )
-        together.append(block)
-        alone.append(mean(singles) * len(configs))
-    return mean(together) * len(trials), mean(alone) * len(trials)
+def cost(study: Study, *, blocks: int, members: int) -> Cost:
+    """What the laptop scale of a study costs on both sides."""
+    found = Cost()
+    trials = sorted(make(study, scale="laptop").trials, key=_kind)
+    small = {trial.experiment: trial for trial in make(study, scale="smoke").trials}
+    for experiment, of_experiment in groupby(trials, key=lambda trial: trial.experiment):
+        function = study.experiments[experiment].trial_function
+        assert function is not None
+        if experiment in small:
+            function([member.config for member in small[experiment].members])  # warm-up: data read, kernels compiled
+        for _, group in groupby(of_experiment, key=_kind):
+            of_kind = [[member.config for member in trial.members] for trial in group]
+            found.add(function, of_kind, at_most=blocks, members=members)
+    return found
+
+
+def _kind(trial: Trial) -> tuple[str, int]:
+    return trial.experiment, len(trial.members)
 
 
 def measured(name: str, study: Study, *, blocks: int, members: int) -> dict[str, Any]:
     """The row of one study."""
-    covered = laboratory.covered(study, "laptop")
-    trials = sorted(make(covered, scale="laptop").trials, key=lambda trial: trial.experiment)
-    together = alone = 0.0
-    for experiment, group in groupby(trials, key=lambda trial: trial.experiment):
-        own = cost(covered, experiment, list(group), blocks=blocks, members=members)
-        together, alone = together + own[0], alone + own[1]
+    found = cost(laboratory.covered(study, "laptop"), blocks=blocks, members=members)
     return {
         "work": name, "unit": "the study as declared", "limit": None, "limit is": "", "ours at most": None,
-        "members": sum(len(trial.members) for trial in trials), "blocks": len(trials),
+        **{f"{what} run, of": [found.run[what], found.all[what]] for what in ("blocks", "members", "networks")},
         "sides": {
-            "as declared": {"median": 1.0, "seconds": together},
-            "one member at a time": {"median": alone / together, "seconds": alone},
+            SIDES[0]: {"median": 1.0, "seconds": found.together},
+            SIDES[1]: {"median": found.alone / found.together, "seconds": found.alone},
+        },
+    }  # fmt: skip
+
+
+def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The row of all studies."""
+    columns = zip(*(row["sides"].values() for row in rows), strict=True)
+    together, alone = (sum(side["seconds"] for side in column) for column in columns)
+    return {
+        "work": TOTAL, "unit": "the studies as declared", "limit": None, "limit is": "", "ours at most": None,
+        "studies": len(rows),
+        "sides": {
+            SIDES[0]: {"median": 1.0, "seconds": together},
+            SIDES[1]: {"median": alone / together, "seconds": alone},
         },
     }  # fmt: skip
 
 
 def main() -> None:
-    """Measure each study in turn, and write its row at once."""
+    """Measure each study in turn, and write its row at once and the sum of all rows there are."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--only", nargs="*", default=[])
-    options.add_argument("--blocks", type=int, default=2, help="blocks of each experiment that are run")
+    options.add_argument("--blocks", type=int, default=2, help="blocks of each kind that are run")
     options.add_argument("--members", type=int, default=2, help="members of each block that are run alone")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as a run has it
-    facts, rows, broken = machine.facts(), [], {}
-    for name, study in laboratory.declaring("laptop", broken):
+    facts, path = machine.facts(), RESULTS / "studies.json"
+    for name, study in laboratory.declaring("laptop", {}):
         if chosen.only and name not in chosen.only:
             continue
         Console().print(name)
-        rows.append(measured(name, study, blocks=chosen.blocks, members=chosen.members))
-        merge(RESULTS / "studies.json", rows[-1], facts)
-    show(rows)
-    together, alone = (
-        sum(row["sides"][side]["seconds"] for row in rows) for side in ("as declared", "one member at a time")
-    )
-    Console().print(
-        f"{len(rows)} studies: {together:.0f} s as declared, {alone:.0f} s one at a time, {alone / together:.1f} times"
-    )
+        row = measured(name, study, blocks=chosen.blocks, members=chosen.members)
+        merge(path, row, facts)
+        rows = [
+            row for row in json.loads(path.read_text())["rows"] if SIDES[1] in row["sides"] and row["work"] != TOTAL
+        ]
+        merge(path, total(rows), facts)
+        show([row, total(rows)])
 
 
 if __name__ == "__main__":
