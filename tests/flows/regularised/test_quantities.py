@@ -34,7 +34,7 @@ def test_integrals_of_a_linear_flow():
     torch.testing.assert_close(final, flow(x), rtol=1e-13, atol=1e-13)
     torch.testing.assert_close(found[:, 0], torch.full((5,), 0.5 * A.trace().item(), dtype=F64))
     torch.testing.assert_close(found[:, 1], torch.full((5,), 0.5 * A.square().sum().item(), dtype=F64))
-    t = torch.linspace(0, 0.5, 501, dtype=F64)
+    t = torch.linspace(0, 0.5, 1001, dtype=F64)
     speed = torch.stack([(x @ torch.linalg.matrix_exp(s * A).mT @ A.mT).square().sum(1) / 2 for s in t])
     torch.testing.assert_close(found[:, 2], torch.trapezoid(speed, t, dim=0), rtol=1e-6, atol=0)
 
