@@ -197,12 +197,13 @@ def _functions(
         return _flat(own(*before, tuple(pieces) if isinstance(y, tuple) else pieces[0]))
 
     def by_weight(name: str) -> Function:
-        return lambda x: _flat(functional_call(own, {name: x}, (*before, state)))
+        shape = own.get_parameter(name).shape
+        return lambda x: _flat(functional_call(own, {name: x.reshape(shape)}, (*before, state)))
 
     found: dict[str, tuple[Function, Tensor]] = {STATE: (by_state, _flat(state))}
     for name, weight in own.named_parameters():
         if weight.requires_grad:
-            found[name] = by_weight(name), weight.detach()
+            found[name] = by_weight(name), weight.detach().reshape(-1)
     return found
 
 

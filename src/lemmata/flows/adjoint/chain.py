@@ -69,6 +69,10 @@ class Chain:
         """The axis of a stack along which the steps lie: behind those of the members."""
         return sum(level[self.parts + stack] is not None for level in self.levels)
 
+    def shared(self, stack: int) -> list[int]:
+        """The axes of members, outermost first, that a stack does not have."""
+        return [at for at, level in enumerate(reversed(self.levels)) if level[self.parts + stack] is None]
+
     def rows(self, n: int, stacks: Sequence[Tensor]) -> Parts:
         """Give the weights of step n (from 0), as views."""
         width = len(self.nodes)

@@ -1,8 +1,9 @@
 """Checkpointing: few states are stored, the others are computed again from them, on a binomial schedule.
 
 Memory is `states` states at any time, that at 0 among them, and what one step saves for its derivative. The forward
-pass takes N steps and the backward pass t(N, states) - (N - 1) more (`binomial.fewest`), besides N vjps. By default
-`states` is the smallest number that lets no step be taken a third time, about sqrt(2 N).
+pass takes N steps, the backward pass t(N, states) - m again (`binomial.fewest`), where m of them lead to the last state
+stored, and N more to differentiate them. By default `states` is the smallest number that lets no step be taken a third
+time before it is differentiated, about sqrt(2 N).
 """
 
 from __future__ import annotations

@@ -62,10 +62,12 @@ class Continuous(Recomputing):
         """Integrate the adjoint equation from T to 0."""
         state = passed.final
         step = chain.mapped(partial(_step, chain, into), states=2)
+        wanted = [i for i, want in enumerate(into.wanted) if want]
         for n in reversed(range(chain.steps)):
             found = step(*state, *gradient, *chain.rows(n, passed.stacks))
             state, gradient = found[: chain.parts], found[chain.parts : 2 * chain.parts]
-            into.add(n, found[2 * chain.parts :])
+            rows = zip(wanted, found[2 * chain.parts :], strict=True)
+            into.add(n, [row.sum(chain.shared(i)) if chain.shared(i) else row for i, row in rows])
         return gradient
 
 

@@ -93,16 +93,11 @@ class Lines:
         """Give a part of a state as (members, samples, width)."""
         return part.reshape(self.members, -1, part.shape[-1])
 
-    def _missing(self, i: int) -> list[int]:
-        """The axes of members, outermost first, that a stack does not have."""
-        levels = reversed(self.chain.levels)
-        return [at for at, level in enumerate(levels) if level[self.chain.parts + i] is None]
-
     def _line(self, i: int, stack: Tensor) -> Tensor:
         """Give a stack as (members, steps or 1, *shape)."""
         if self.members == 1 and not self.chain.axis(i):
             return stack[None]
-        for at in self._missing(i):
+        for at in self.chain.shared(i):
             stack = stack.unsqueeze(at)
         axes = len(self.sizes)
         return stack.expand(*self.sizes, *stack.shape[axes:]).reshape(self.members, *stack.shape[axes:])
@@ -125,7 +120,7 @@ class Lines:
         """Give room for the gradients by the stacks as they are lined up; that of `into` itself where it fits."""
         return [
             None if buffer is None
-            else torch.zeros_like(self.lined[i]) if self.members > 1 and self._missing(i)
+            else torch.zeros_like(self.lined[i]) if self.members > 1 and self.chain.shared(i)
             else buffer.view(self.lined[i].shape)
             for i, buffer in enumerate(into.buffers)
         ]  # fmt: skip
@@ -139,10 +134,10 @@ class Lines:
     def give(self, buffers: Sequence[Tensor | None], into: Gradients) -> None:
         """Put the sums over members into `into` where these share a stack."""
         for i, buffer in enumerate(buffers):
-            missing = self._missing(i)
-            if buffer is not None and self.members > 1 and missing:
+            shared = self.chain.shared(i)
+            if buffer is not None and self.members > 1 and shared:
                 whole = buffer.view(*self.sizes, *buffer.shape[1:])
-                into.buffers[i].copy_(whole.sum(missing))  # type: ignore[union-attr]
+                into.buffers[i].copy_(whole.sum(shared))  # type: ignore[union-attr]
 
 
 def _compiled(y: Tensor) -> bool:
