@@ -17,6 +17,7 @@ from lemmata import nets
 from lemmata.study import Config, Curve, Measurements
 from lemmata.training import Adam
 from lemmata.training.ensemble import Ensemble
+from lemmata.training.perceptron import assemble
 
 FITTED = 0.99  # accuracy from which the training cells count as fitted
 GENERALISED = 0.95  # accuracy from which the others count as found
@@ -107,7 +108,7 @@ def run(configs: Sequence[Table]) -> list[Measurements]:
     """Train all networks of a block together, until every one has generalised or to the last step."""
     first = configs[0]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    ensemble = Ensemble.of([network(config).to(device) for config in configs], "cross_entropy")
+    ensemble = assemble([network(config).to(device) for config in configs], "cross_entropy")
     decay = [config.weight_decay for config in configs]
     rule = Adam(lr=first.lr, betas=(0.9, 0.98), weight_decay=decay, decoupled=True).start(ensemble)
     x, y, x_other, y_other = (torch.stack(part).to(device) for part in zip(*map(examples, configs), strict=True))

@@ -21,6 +21,7 @@ from lemmata.study import Config, Curve, Measurements
 from lemmata.study.kinds.trend import spearman
 from lemmata.training import Adam
 from lemmata.training.ensemble import Ensemble
+from lemmata.training.perceptron import assemble
 
 LEARNED = 0.8  # the share from which a frequency counts as learned
 EVERY = 5  # steps between two looks
@@ -71,7 +72,7 @@ def run(configs: Sequence[Sinusoids]) -> list[Measurements]:
     first = configs[0]
     drawn = [draw(config) for config in configs]
     x, y = (torch.stack(part) for part in zip(*((x, y) for x, y, _ in drawn), strict=True))
-    ensemble = Ensemble.of([net for *_, net in drawn], "mse")
+    ensemble = assemble([net for *_, net in drawn], "mse")
     rule = Adam(lr=first.lr).start(ensemble)
     k = first.frequencies
     target = spectrum(y, k)
