@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lemmata import flows
+from lemmata import curvature, flows
 from lemmata.errors import InvalidInput
 from lemmata.flows.field import as_field, hold
 
@@ -59,12 +59,15 @@ def test_the_backward_pass_of_twice_the_layers_writes_twice_the_bytes(basis):
 
 
 @pytest.mark.parametrize("basis", [flows.PiecewiseConstant(4), flows.Spline(5)])
-def test_flows_can_be_traced_for_derivatives(basis):
-    """`torch.func.linearize` traces what it runs, where nobody can look at numbers; curvature's products rest on it."""
-    flow, x = flows.Flow(flows.Parabolic(3, basis, dtype=F64), steps=4), torch.ones(2, 3, dtype=F64)
-    v = torch.tensor([[1.0, -2.0, 0.5], [0.0, 1.0, 1.0]], dtype=F64)
-    _, product = torch.func.linearize(flow, x)
-    torch.testing.assert_close(product(v), torch.func.jvp(flow, (x,), (v,))[1])
+def test_curvature_of_a_flow_can_be_traced(basis):
+    """Products with the Hessian by tracing, where nobody can look at numbers, and by autograd: to rounding."""
+    net = nn.Sequential(flows.Flow(flows.Parabolic(3, basis, dtype=F64), steps=4), nn.Linear(3, 2, dtype=F64))
+    x, y = torch.ones(6, 3, dtype=F64).cumsum(0), torch.arange(6) % 2
+    traced, plain = (
+        curvature.hessian((net, "cross_entropy", (x, y)), way=way) for way in ("linearize", "double backward")
+    )
+    v = torch.ones(sum(p.numel() for p in net.parameters()), dtype=F64)
+    torch.testing.assert_close(traced @ v, plain @ v)
 
 
 class Scaled(nn.Module):

@@ -146,7 +146,7 @@ class Spline(Basis):
 
     def local(self, times: Tensor, inside: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Give the p + 1 functions that are not 0 at the times: the number of the first (N,), and values (N, p + 1)."""
-        times = times.detach().double().clamp(0.0, self.T)
+        times = times.double().clamp(0.0, self.T)
         if times.ndim != 1 or known(times.isfinite().all()) is False:
             raise InvalidInput(f"times {tuple(times.shape)}: a basis wants a vector of finite times")
         towards = times if inside is None else times + NEAR * (inside.to(times) - times)
