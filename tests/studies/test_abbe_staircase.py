@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.data.synthetic import characters
 from lemmata.errors import InvalidInput
-from lemmata.figures import static
 from lemmata.studies import _abbe_staircase_training as training
-from lemmata.studies import abbe_staircase as abbe
 from lemmata.studies._abbe_staircase_training import Staircase
 from lemmata.studies._online_perceptrons import Signs
 from lemmata.verdicts import Outcome
@@ -86,25 +83,10 @@ def test_orders():
     assert times.tolist() == [10, np.inf]
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(abbe.study, scale="smoke", store=tmp_path_factory.mktemp("abbe"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
 @pytest.mark.slow
 def test_the_separation_is_seen_at_smoke_scale(smoke):
     for name in ("staircase-learned", "monomial-not-learned", "top-coefficient"):
-        verdict = smoke[0][name]
+        verdict = smoke("abbe-staircase").verdicts[name]
         assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
         assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
-    assert not {Outcome.CONTRADICTED, Outcome.VOID} & {verdict.outcome for verdict in smoke[0].values()}
-
-
-@pytest.mark.slow
-def test_figures_draw(smoke):
-    for experiment in abbe.study.experiments.values():
-        for figure in experiment.figures:
-            assert "<svg" in static.render(figure(smoke[1][experiment.name]))
+    assert Outcome.CONTRADICTED not in {verdict.outcome for verdict in smoke("abbe-staircase").verdicts.values()}

@@ -7,12 +7,12 @@ from torch.nn import functional
 
 from lemmata import laboratory
 from lemmata.errors import InvalidInput
-from lemmata.figures import static
 from lemmata.landscape import permutation
 from lemmata.studies import _ainsworth_2023_merging as merging
 from lemmata.studies import ainsworth_2023 as ainsworth
 from lemmata.studies._ainsworth_2023_merging import Many, Merging, merge, merge_many
-from lemmata.studies._rebasin_networks import apart, seed_of, trained
+from lemmata.studies._disjoint_parts import apart
+from lemmata.studies._rebasin_networks import seed_of, trained
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
@@ -73,14 +73,18 @@ def test_more_digits_go_on_from_fewer():
 
 def test_seeds_test_on_digits_of_their_own():
     """Eight test sets of 600 of 5,000 digits: no digit twice, none in its own training set, other orders after them."""
-    rows = [apart(5000, 4000, 600, seed) for seed in range(9)]
+
+    def draw(own: int, k: int) -> int:
+        return seed_of(own, "split", k)
+
+    rows = [apart(5000, 4000, 600, seed, draw) for seed in range(9)]
     assert len(set(torch.cat([test for _, test in rows[:8]]).tolist())) == 8 * 600
     assert all(
         not set(train.tolist()) & set(test.tolist()) and len(set(train.tolist())) == 4000 for train, test in rows
     )
     assert 0 < len(set(rows[8][1].tolist()) & set(rows[0][1].tolist())) < 600
     with pytest.raises(InvalidInput, match="5000"):
-        apart(5000, 4500, 600, 0)
+        apart(5000, 4500, 600, 0, draw)
 
 
 def test_three_networks():
@@ -115,32 +119,12 @@ CLAIMS = {claim.name: Outcome.REPRODUCED for claim in ainsworth.study.claims if 
 CLAIMS["passes"] = Outcome.CONTRADICTED
 
 
-def _run(scale: str, store, **rest):
-    found = laboratory.run(ainsworth.study, scale=scale, store=store, **rest)
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return found
-
-
-def test_smoke_scale_of_one_experiment_voids_nothing_and_draws(tmp_path):
-    found = _run("smoke", tmp_path, only=["many"])
-    assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts}
-    for figure in ainsworth.study.experiments["many"].figures:
-        assert "<svg" in str(static.render(figure(found.tables["many"])))
-
-
-@pytest.mark.slow
-def test_smoke_scale_of_all(tmp_path):
-    found = _run("smoke", tmp_path)
-    assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts}
-    for experiment in ainsworth.study.experiments.values():
-        for figure in experiment.figures:
-            assert "<svg" in str(static.render(figure(found.tables[experiment.name])))
-
-
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory):
-    return {v.claim.name: v for v in _run("laptop", tmp_path_factory.mktemp("ainsworth")).verdicts}
+    found = laboratory.run(ainsworth.study, scale="laptop", store=tmp_path_factory.mktemp("ainsworth"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return {verdict.claim.name: verdict for verdict in found.verdicts}
 
 
 @pytest.mark.slow

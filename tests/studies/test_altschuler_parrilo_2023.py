@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.studies import _altschuler_parrilo_2023_worst as parts
 from lemmata.studies import _schedules_on_problems as on
-from lemmata.studies import altschuler_parrilo_2023 as study
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
@@ -102,23 +99,9 @@ def test_a_run_that_diverges_has_an_infinite_share():
     assert found.scalars["largest_share"] == math.inf
 
 
-@pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    found = laboratory.run(study.study, scale="smoke", store=tmp_path_factory.mktemp("silver"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
-def test_every_claim_that_few_steps_can_show_is_reproduced_with_its_controls_refuted(verdicts):
+def test_every_claim_that_few_steps_can_show_is_reproduced_with_its_controls_refuted(smoke):
     """With 31 steps Nesterov's method is not always ahead yet; that is left to the laptop scale's 127."""
-    for name, verdict in verdicts[0].items():
+    for name, verdict in smoke("altschuler-parrilo-2023").verdicts.items():
         if not name.startswith("between"):
             assert verdict.outcome is Outcome.REPRODUCED, f"{name}: {verdict.reason}"
             assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), name
-
-
-def test_figures_are_drawn(verdicts):
-    for experiment in study.study.experiments.values():
-        for draw in experiment.figures:
-            assert static.render(draw(verdicts[1][experiment.name])).startswith("<svg")

@@ -6,9 +6,6 @@ import pytest
 import torch
 from scipy.stats import pearsonr
 
-from lemmata import laboratory
-from lemmata.figures import static
-from lemmata.studies import bartlett_2017 as bartlett
 from lemmata.studies._bartlett_2017_correlations import closer_than_time
 from lemmata.studies._bartlett_2017_networks import (
     Pair,
@@ -118,30 +115,16 @@ def test_members_do_not_see_each_other(pairs: dict):
     assert alone.scalars == pytest.approx(pairs["{}"].scalars, abs=2e-2)
 
 
-@pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    found = laboratory.run(bartlett.study, scale="smoke", store=tmp_path_factory.mktemp("bartlett"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables["perceptrons"]
-
-
-def test_reproduced_at_smoke_scale(verdicts):
+def test_reproduced_at_smoke_scale(smoke):
     """What needs no many seeds."""
-    verdict = verdicts[0]["normalised-margins-lie-left"]
+    verdict = smoke("bartlett-2017").verdicts["normalised-margins-lie-left"]
     assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
 
 
-def test_nothing_is_void_or_contradicted(verdicts):
+def test_nothing_is_contradicted(smoke):
     """Every control is refuted, or leaves the claim open."""
-    assert {Outcome.VOID, Outcome.CONTRADICTED}.isdisjoint(verdict.outcome for verdict in verdicts[0].values())
-    assert verdicts[0]["alexnet"].outcome is Outcome.NOT_TESTABLE
-
-
-@pytest.mark.parametrize("place", range(len(bartlett.perceptrons.figures)))
-def test_figures_are_drawn(verdicts, place: int):
-    """All four."""
-    assert str(static.render(bartlett.perceptrons.figures[place](verdicts[1]), None)).startswith("<svg")
+    assert Outcome.CONTRADICTED not in {verdict.outcome for verdict in smoke("bartlett-2017").verdicts.values()}
+    assert smoke("bartlett-2017").verdicts["alexnet"].outcome is Outcome.NOT_TESTABLE
 
 
 def test_paper_scale_is_a_convolutional_network():

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.studies import _choromanska_2015_critical as critical
 from lemmata.studies import _choromanska_2015_descent as descent
 from lemmata.studies import _choromanska_2015_homotopy as homotopy
@@ -215,7 +214,7 @@ def test_networks_of_a_seed_share_the_digits_and_nothing_else():
     assert not (x[0][:, None] == x_test[0]).all(-1).any()
     _, _, other, _ = networks.digits(config, [2])
     assert not (x_test[0][:, None] == other[0]).all(-1).any()
-    weights = [networks.stream(1, "weights", 3, i).initial_seed() for i in range(3)]
+    weights = [networks.STREAMS.generator(1, "weights", 3, i).initial_seed() for i in range(3)]
     assert len(set(weights)) == 3
 
 
@@ -227,7 +226,7 @@ def test_before_training_is_what_the_weights_say():
     losses = []
     for i in range(3):
         model = networks.nets.mlp(
-            100, [3], 10, initialisation=networks.unit_cube, seed=networks.stream(2, "weights", 3, i)
+            100, [3], 10, initialisation=networks.unit_cube, seed=networks.STREAMS.generator(2, "weights", 3, i)
         )
         losses.append(torch.nn.functional.cross_entropy(model(x_test[i]), y_test[i]).item())
     np.testing.assert_allclose(found.arrays["test_losses"], losses, rtol=1e-5)
@@ -238,32 +237,21 @@ def test_before_training_is_what_the_weights_say():
 CLAIMS = [claim.name for claim in choromanska.study.claims]
 
 
-def _run(scale: str, store, only=()):
-    found = laboratory.run(choromanska.study, scale=scale, store=store, only=only)
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return found
-
-
-def _nothing_refuted_and_drawn(found):
-    assert not {Outcome.CONTRADICTED, Outcome.VOID} & {verdict.outcome for verdict in found.verdicts}
-    for name, table in found.tables.items():
-        for figure in choromanska.study.experiments[name].figures:
-            assert "<svg" in str(static.render(figure(table)))
-
-
-def test_smoke_scale_refutes_nothing_and_draws(tmp_path):
-    _nothing_refuted_and_drawn(_run("smoke", tmp_path, only=["descent", "points"]))
+def test_smoke_scale_refutes_nothing(smoke):
+    verdicts = smoke("choromanska-2015", "descent", "points").verdicts
+    assert Outcome.CONTRADICTED not in {verdict.outcome for verdict in verdicts.values()}
 
 
 @pytest.mark.slow
-def test_smoke_scale_of_all_experiments(tmp_path):
-    _nothing_refuted_and_drawn(_run("smoke", tmp_path))
+def test_smoke_scale_of_all_experiments_refutes_nothing(smoke):
+    assert Outcome.CONTRADICTED not in {verdict.outcome for verdict in smoke("choromanska-2015").verdicts.values()}
 
 
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory):
-    found = _run("laptop", tmp_path_factory.mktemp("choromanska-laptop"))
+    found = laboratory.run(choromanska.study, scale="laptop", store=tmp_path_factory.mktemp("choromanska"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
     return {verdict.claim.name: verdict for verdict in found.verdicts}
 
 

@@ -239,32 +239,16 @@ def test_smoothed_alike_networks_do_not_lose_accuracy_in_order():
 # ---- the whole study -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return laboratory.run(cohen.study, scale="smoke", store=tmp_path_factory.mktemp("cohen"))
-
-
-def test_every_trial_ends(run):
-    assert run.outcome is not None
-    assert not run.outcome.failed
-
-
 @pytest.mark.parametrize("name", ["linear-is-tight", "linear-is-sound"])
-def test_reproduced_at_smoke_scale_with_every_control_refuted(run, name):
-    verdict = next(verdict for verdict in run.verdicts if verdict.claim.name == name)
+def test_reproduced_at_smoke_scale_with_every_control_refuted(smoke, name):
+    verdict = smoke("cohen-2019").verdicts[name]
     assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
     assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
 
 
-def test_no_attack_succeeded_inside_what_was_certified(run):
-    rows = run.tables["digits"]
+def test_no_attack_succeeded_inside_what_was_certified(smoke):
+    rows = smoke("cohen-2019").tables["digits"]
     assert rows[rows.reach == 1].broken.sum() == 0
-
-
-def test_figures_are_drawn(run):
-    for name in ("digits", "linear"):
-        for draw in cohen.study.experiments[name].figures:
-            assert static.render(draw(run.tables[name]), None).startswith("<svg")
 
 
 @pytest.mark.skipif(not HERE, reason="the published logs are not here: name their folder by LEMMATA_DATA")

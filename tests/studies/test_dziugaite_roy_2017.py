@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lemmata import bounds, laboratory
+from lemmata import bounds
 from lemmata.figures import static
 from lemmata.plan import make
 from lemmata.studies import _dziugaite_roy_2017_figures as figures
@@ -93,23 +93,11 @@ def test_weights_of_the_paper():
     assert sum(p.numel() for p in initial(Mnist()).parameters()) == 471_601
 
 
-@pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    found = laboratory.run(dziugaite.study, scale="smoke", only=["digits"], store=tmp_path_factory.mktemp("dziugaite"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
 @pytest.mark.parametrize("name", [claim.name for claim in dziugaite.study.claims if claim.name not in MNIST])
-def test_reproduced_at_smoke_scale_with_every_control_refuted(verdicts, name):
-    verdict = verdicts[0][name]
+def test_reproduced_at_smoke_scale_with_every_control_refuted(smoke, name):
+    verdict = smoke("dziugaite-roy-2017", "digits").verdicts[name]
     assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
     assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
-
-
-def test_figures_are_drawn(verdicts):
-    assert static.render(figures.digits_bounds(verdicts[1]["digits"]), None).startswith("<svg")
 
 
 def test_figures_of_mnist_are_drawn():

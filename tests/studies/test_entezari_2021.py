@@ -8,7 +8,6 @@ import torch
 from torch.nn import functional
 
 from lemmata import laboratory, nets
-from lemmata.figures import static
 from lemmata.landscape import permutation
 from lemmata.studies import _entezari_2021_annealing as annealing
 from lemmata.studies import _rebasin_networks as rebasin
@@ -108,22 +107,6 @@ def test_orders_exchanged_between_layers():
 CLAIMS = {claim.name: Outcome.REPRODUCED for claim in entezari.study.claims}
 CLAIMS["annealing-finds-little"] = Outcome.CONTRADICTED
 CLAIMS |= dict.fromkeys(("copies-follow-width", "annealing-treats-both-alike"), Outcome.INCONCLUSIVE)  # of six pairs
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(entezari.study, scale="smoke", store=tmp_path_factory.mktemp("entezari"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return found
-
-
-@pytest.mark.slow
-def test_smoke_scale_voids_nothing_and_draws(smoke):
-    assert Outcome.VOID not in {verdict.outcome for verdict in smoke.verdicts}
-    (experiment,) = entezari.study.experiments.values()
-    for figure in experiment.figures:
-        assert "<svg" in str(static.render(figure(smoke.tables[experiment.name])))
 
 
 @pytest.fixture(scope="module")

@@ -72,24 +72,18 @@ def test_new_weights_are_other_weights():
 CLAIMS = [c.name for e in frankle.study.experiments.values() if "laptop" in e.seeds for c in e.claims]
 
 
-def _run(scale: str, store, **options):
-    found = laboratory.run(frankle.study, scale=scale, store=store, **options)
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
-def test_smoke_scale_refutes_nothing_and_draws(tmp_path):
-    verdicts, tables = _run("smoke", tmp_path)
-    assert Outcome.VOID not in {verdict.outcome for verdict in verdicts.values()}
+def test_figures_draw_what_is_measured_on_mnist(smoke):
+    table = smoke("frankle-carbin-2019").tables["digits"].assign(source="mnist")
     for figure in frankle.study.experiments["digits"].figures:
-        assert "<svg" in str(static.render(figure(tables["digits"])))
-        assert "<svg" in str(static.render(figure(tables["digits"].assign(source="mnist"))))
+        assert "<svg" in str(static.render(figure(table)))
 
 
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory):
-    return _run("laptop", tmp_path_factory.mktemp("frankle-carbin"))[0]
+    found = laboratory.run(frankle.study, scale="laptop", store=tmp_path_factory.mktemp("frankle-carbin"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return {verdict.claim.name: verdict for verdict in found.verdicts}
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.landscape import critical
 from lemmata.objective import Objective
 from lemmata.studies import _frye_2021_search as searches
@@ -89,20 +88,6 @@ def test_a_minimum_of_the_gradient_norm_is_told_from_a_plateau_and_a_top():
 
 CLAIMS = [claim.name for claim in frye.study.claims]
 DIRECTION = {"mostly-flat"}
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(frye.study, scale="smoke", store=tmp_path_factory.mktemp("frye"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return found
-
-
-def test_smoke_scale_voids_nothing_and_draws(smoke):
-    assert Outcome.VOID not in {verdict.outcome for verdict in smoke.verdicts}
-    for figure in frye.study.experiments["searches"].figures:
-        assert "<svg" in str(static.render(figure(smoke.tables["searches"])))
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.robustness.attacks import linear_worst_case
 from lemmata.studies import _goodfellow_2015_fgsm_digits as digits
 from lemmata.studies import goodfellow_2015_fgsm as study
@@ -90,14 +88,6 @@ def test_maxout_takes_the_larger_of_neighbours():
     assert digits.Maxout()(torch.tensor([[1.0, 2.0, 5.0, 3.0]])).tolist() == [[2.0, 5.0]]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    found = laboratory.run(study.study, scale="smoke", store=tmp_path_factory.mktemp("fgsm"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return found
-
-
 REPRODUCED = [
     "exact-for-logistic-regression", "softmax-error", "linear-is-confident", "maxout-is-confident",
     "examples-transfer", "nearly-linear",
@@ -106,15 +96,15 @@ REPRODUCED = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REPRODUCED)
-def test_reproduced_at_smoke_scale_with_every_control_refuted(run, name):
-    verdict = next(one for one in run.verdicts if one.claim.name == name)
+def test_reproduced_at_smoke_scale_with_every_control_refuted(smoke, name):
+    verdict = smoke("goodfellow-2015-fgsm").verdicts[name]
     assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
     assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
 
 
 @pytest.mark.slow
-def test_only_the_fall_by_one_step_is_void_and_resistance_is_not_found(run):
-    verdicts = {verdict.claim.name: verdict for verdict in run.verdicts}
+def test_only_the_fall_by_one_step_is_void_and_resistance_is_not_found(smoke):
+    verdicts = smoke("goodfellow-2015-fgsm").verdicts
     assert {name for name, one in verdicts.items() if one.outcome is Outcome.VOID} <= {"adversarial-training-helps"}
     assert verdicts["adversarial-training-resists"].outcome is not Outcome.REPRODUCED
 
@@ -123,10 +113,3 @@ def test_the_control_that_passed_stays():
     claims = {claim.name: claim for claim in study.study.claims}
     for name in ("adversarial-training-helps", "adversarial-training-resists"):
         assert {"labels": "permuted"} in [control.settings for control in claims[name].controls]
-
-
-@pytest.mark.slow
-def test_figures_are_drawn(run):
-    for name, experiment in study.study.experiments.items():
-        for draw in experiment.figures if "smoke" in experiment.seeds else ():
-            assert static.render(draw(run.tables[name]), None).startswith("<svg")

@@ -7,7 +7,6 @@ import pytest
 
 from lemmata import laboratory
 from lemmata.descent import schedules
-from lemmata.figures import static
 from lemmata.studies import _grimmer_shu_wang_2024_worst as parts
 from lemmata.studies import grimmer_shu_wang_2024 as study
 from lemmata.verdicts import Outcome
@@ -74,30 +73,16 @@ def test_members_of_a_block_are_each_alone():
         assert parts.composed([config])[0].scalars == found.scalars
 
 
-@pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    found = laboratory.run(study.study, scale="smoke", store=tmp_path_factory.mktemp("long-steps"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
 SLOPES = {"gap-exponent", "gradient-exponent", "any-length"}  # three lengths do not decide them
 
 
-def test_every_claim_that_short_runs_can_show_is_reproduced_with_its_controls_refuted(verdicts):
-    for name, verdict in verdicts[0].items():
+def test_every_claim_that_short_runs_can_show_is_reproduced_with_its_controls_refuted(smoke):
+    for name, verdict in smoke("grimmer-shu-wang-2024").verdicts.items():
         if name in SLOPES:
             assert verdict.outcome in (Outcome.REPRODUCED, Outcome.INCONCLUSIVE), f"{name}: {verdict.reason}"
             continue
         assert verdict.outcome is Outcome.REPRODUCED, f"{name}: {verdict.reason}"
         assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), name
-
-
-def test_figures_are_drawn(verdicts):
-    for experiment in study.study.experiments.values():
-        for draw in experiment.figures:
-            assert static.render(draw(verdicts[1][experiment.name])).startswith("<svg")
 
 
 @pytest.mark.slow

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.kernels import FullyConnected, analytic_nngp, analytic_ntk
-from lemmata.studies import lee_2020_precision as lee
 from lemmata.studies._lee_2020_precision_spectra import (
     Digits,
     Points,
@@ -112,14 +109,6 @@ def test_near_duplicates_differ_by_the_noise():
     assert small.scalars["departure"] < 1e-3
 
 
-@pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    found = laboratory.run(lee.study, scale="smoke", store=tmp_path_factory.mktemp("lee"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -130,13 +119,7 @@ def verdicts(tmp_path_factory):
         "duplicates-need-not-break",
     ],
 )
-def test_reproduced_at_smoke_scale_with_every_control_refuted(verdicts, name):
-    verdict = verdicts[0][name]
+def test_reproduced_at_smoke_scale_with_every_control_refuted(smoke, name):
+    verdict = smoke("lee-2020-precision").verdicts[name]
     assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
     assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
-
-
-def test_figures_are_drawn(verdicts):
-    for name in ("points", "near-duplicates"):
-        for draw in lee.study.experiments[name].figures:
-            assert static.render(draw(verdicts[1][name]), None).startswith("<svg")

@@ -8,9 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata import data, laboratory
+from lemmata import data
 from lemmata.errors import DataMissing
-from lemmata.figures import static
 from lemmata.plan import make
 from lemmata.studies import li_2018 as li
 from lemmata.studies._li_2018_batch import Batch, compare_batches, explained, network, shrunk
@@ -139,23 +138,10 @@ def test_pairs_are_measured_alike_alone_and_together():
 # ---- the whole study -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return laboratory.run(li.study, scale="smoke", store=tmp_path_factory.mktemp("li"))
-
-
-def test_every_trial_ends_and_invariance_is_exact_even_at_smoke_scale(run):
-    assert run.outcome is not None
-    assert not run.outcome.failed
-    verdicts = {verdict.claim.name: verdict for verdict in run.verdicts}
+def test_invariance_is_exact_even_at_smoke_scale(smoke):
+    verdicts = smoke("li-2018").verdicts
     assert verdicts["filter-normalisation-is-invariant"].outcome is Outcome.REPRODUCED
     assert verdicts["vgg9-test-errors"].outcome is Outcome.NOT_TESTABLE
-
-
-@pytest.mark.parametrize("name", ["depth", "batch"])
-def test_figures_are_drawn(run, name):
-    for draw in li.study.experiments[name].figures:
-        assert static.render(draw(run.tables[name]), None).startswith("<svg")
 
 
 def test_paper_scale_covers_the_published_networks_and_names_what_is_missing(tmp_path):

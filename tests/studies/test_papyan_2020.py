@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from lemmata import laboratory
 from lemmata.errors import InvalidInput
-from lemmata.figures import static
 from lemmata.studies import _papyan_2020_training as training
 from lemmata.studies import papyan_2020 as papyan
 from lemmata.studies._papyan_2020_collapse import collapse
@@ -135,23 +134,6 @@ def test_members_do_not_see_each_other():
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(papyan.study, scale="smoke", store=tmp_path_factory.mktemp("papyan"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
-def test_nothing_is_contradicted_or_void_at_smoke_scale(smoke):
-    assert not {Outcome.CONTRADICTED, Outcome.VOID} & {verdict.outcome for verdict in smoke[0].values()}
-
-
-def test_figures_draw(smoke):
-    for figure in papyan.study.experiments["digits"].figures:
-        assert str(static.render(figure(smoke[1]["digits"]))).startswith("<svg")
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.plan import make
 from lemmata.studies import _power_2022_training as training
 from lemmata.studies import power_2022 as power
@@ -98,23 +97,6 @@ def test_paper_scale_is_a_transformer_modulo_97():
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(power.study, scale="smoke", store=tmp_path_factory.mktemp("power"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
-def test_nothing_is_contradicted_or_void_at_smoke_scale(smoke):
-    assert not {Outcome.CONTRADICTED, Outcome.VOID} & {verdict.outcome for verdict in smoke[0].values()}
-
-
-def test_figures_draw(smoke):
-    for figure in power.study.experiments["sums"].figures:
-        assert str(static.render(figure(smoke[1]["sums"]))).startswith("<svg")
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import torch
 from scipy.signal import get_window
 
 from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.studies import _rahaman_2019_training as training
 from lemmata.studies import rahaman_2019 as rahaman
 from lemmata.studies._rahaman_2019_training import Sinusoids
@@ -128,24 +127,6 @@ def test_members_do_not_see_each_other():
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(rahaman.study, scale="smoke", store=tmp_path_factory.mktemp("rahaman"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
-def test_nothing_is_contradicted_or_void_at_smoke_scale(smoke):
-    assert not {Outcome.CONTRADICTED, Outcome.VOID} & {verdict.outcome for verdict in smoke[0].values()}
-
-
-def test_figures_draw(smoke):
-    for name, experiment in rahaman.study.experiments.items():
-        for figure in experiment.figures:
-            assert str(static.render(figure(smoke[1][name]))).startswith("<svg")
 
 
 @pytest.mark.slow

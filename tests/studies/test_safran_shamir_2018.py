@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.landscape.teacher_student import descend, orthonormal
 from lemmata.studies import safran_shamir_2018 as safran
 from lemmata.studies._safran_shamir_2018_descents import Onset, Students, measure, shares
@@ -34,25 +33,6 @@ def test_onset_is_a_curve_of_shares():
     assert found.curves["share"].x.tolist() == [2, 8]
     assert found.curves["share"].y[0] == 0
     assert found.scalars["unfinished"] == 0
-
-
-def test_smoke_scale_of_the_onset_is_not_void_and_draws(tmp_path):
-    found = laboratory.run(safran.study, scale="smoke", only=["onset"], store=tmp_path)
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts}
-    assert "<svg" in str(static.render(safran.study.experiments["onset"].figures[0](found.tables["onset"])))
-
-
-@pytest.mark.slow
-def test_smoke_scale_refutes_nothing_and_draws(tmp_path):
-    found = laboratory.run(safran.study, scale="smoke", store=tmp_path)
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts}
-    for name, experiment in safran.study.experiments.items():
-        for figure in experiment.figures:
-            assert "<svg" in str(static.render(figure(found.tables[name])))
 
 
 @pytest.fixture(scope="module")

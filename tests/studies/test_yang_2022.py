@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemmata import laboratory
-from lemmata.figures import static
 from lemmata.studies import _yang_2022_training as parts
 from lemmata.studies import yang_2022
 from lemmata.studies._yang_2022_training import Coordinates, Transfer
@@ -119,23 +118,9 @@ def test_powers_of_the_width_are_those_of_theory():
 # ---- verdicts --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(yang_2022.study, scale="smoke", store=tmp_path_factory.mktemp("yang"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return found
-
-
-def test_no_claim_is_void_or_contradicted_at_smoke_scale(smoke):
-    found = {verdict.claim.name: verdict.outcome for verdict in smoke.verdicts}
-    assert not {Outcome.VOID, Outcome.CONTRADICTED} & set(found.values()), found
-
-
-def test_figures_draw(smoke):
-    for experiment in yang_2022.study.experiments.values():
-        for figure in experiment.figures:
-            assert "<svg" in static.render(figure(smoke.tables[experiment.name]))
+def test_no_claim_is_contradicted_at_smoke_scale(smoke):
+    found = {name: verdict.outcome for name, verdict in smoke("yang-2022").verdicts.items()}
+    assert Outcome.CONTRADICTED not in set(found.values()), found
 
 
 @pytest.mark.slow
