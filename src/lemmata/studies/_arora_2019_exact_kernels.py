@@ -7,7 +7,6 @@ call; labels, which the kernel does not see, share its values.
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -17,9 +16,10 @@ from lemmata import data
 from lemmata.data.corruption import random_labels, shuffle_pixels
 from lemmata.data.preprocessing import mean_pool
 from lemmata.kernels import Convolutional, FullyConnected, analytic_ntk, cntk
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Measurements
 
-PURPOSES = ("split", "labels", "pixels", "weights")  # one independent stream of random numbers each
+STREAMS = Streams("split", "labels", "pixels", "weights")
 
 
 class Regression(Config):
@@ -44,16 +44,10 @@ def regress(configs: Sequence[Regression]) -> list[Measurements]:
     return [_regressed(config, samples[config.seed], kernels[config.seed]) for config in configs]
 
 
-def stream(seed: int, purpose: str) -> torch.Generator:
-    """The random numbers that a member draws for one purpose."""
-    state = np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0]
-    return torch.Generator().manual_seed(int(state))
-
-
 def sample(config: Regression) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training images and labels, then test images and labels; each channel standardised by the training images."""
     whole = data.load(config.data)
-    part = whole.split(config.n, config.n_test, seed=stream(config.seed, "split").initial_seed())
+    part = whole.split(config.n, config.n_test, seed=STREAMS.generator(config.seed, "split").initial_seed())
     assert part.x_test is not None
     assert part.y_test is not None
     x, x_test = (mean_pool(images, config.pool) for images in (part.x, part.x_test))
@@ -61,7 +55,7 @@ def sample(config: Regression) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         mean, std = x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True)
         x, x_test = (x - mean) / std, (x_test - mean) / std
     if config.pixels == "permuted":
-        x, x_test = shuffle_pixels(x, x_test, generator=stream(config.seed, "pixels"))
+        x, x_test = shuffle_pixels(x, x_test, generator=STREAMS.generator(config.seed, "pixels"))
     return x, part.y, x_test, part.y_test
 
 
@@ -91,7 +85,7 @@ def _regressed(
     _, y, _, y_test = images
     classes = data.load(config.data).classes
     if config.labels == "random":
-        y = random_labels(len(y), classes, generator=stream(config.seed, "labels"))
+        y = random_labels(len(y), classes, generator=STREAMS.generator(config.seed, "labels"))
     predicted, fitted = interpolant(*kernel, y, classes)
     eigenvalues = torch.linalg.eigvalsh(kernel[0])
     accuracy = float((predicted.argmax(1).cpu() == y_test).double().mean())

@@ -24,7 +24,7 @@ from torch.nn.functional import one_hot, pad
 from lemmata import data, training
 from lemmata.data.preprocessing import mean_pool
 from lemmata.kernels import Convolutional, cntk
-from lemmata.studies._arora_2019_exact_kernels import stream
+from lemmata.studies._arora_2019_exact_kernels import STREAMS
 from lemmata.study import Config, Measurements
 
 
@@ -49,7 +49,7 @@ class ConvolutionalNetwork(nn.Module):
 
     def __init__(self, channels: int, config: FiniteNetwork, shape: tuple[int, int], outputs: int):
         super().__init__()
-        draw = stream(config.seed, "weights")
+        draw = STREAMS.generator(config.seed, "weights")
         widths = [channels] + [config.width] * (config.depth - 1)
         self.filters = nn.ParameterList(
             torch.randn(9 * before, after, generator=draw) for before, after in pairwise(widths)
@@ -121,7 +121,7 @@ def train_beside_kernel(configs: Sequence[FiniteNetwork]) -> list[Measurements]:
 
 def _sample(config: FiniteNetwork) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     whole = data.load(config.data)
-    part = whole.split(config.n, config.n_test, seed=stream(config.seed, "split").initial_seed())
+    part = whole.split(config.n, config.n_test, seed=STREAMS.generator(config.seed, "split").initial_seed())
     assert part.x_test is not None
     assert part.y_test is not None
     x, x_test = (mean_pool(images, config.pool) for images in (part.x, part.x_test))

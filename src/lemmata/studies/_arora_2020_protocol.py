@@ -23,12 +23,13 @@ from pydantic import Field
 
 from lemmata import data
 from lemmata.studies._arora_2020_kernels import Candidate, gaussian_kernels, polynomial_kernels, tangent_kernels
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Measurements
 
 COSTS = tuple(10.0**k for k in range(-2, 5))
 STEPS = 50_000
 FOLDS = 4
-PURPOSES = ("halves", "folds", "labels", "rows", "forest")
+STREAMS = Streams("halves", "folds", "labels", "rows", "forest")
 Family = Callable[[np.ndarray], Iterator[Candidate]]
 
 
@@ -102,8 +103,10 @@ def split(config: Comparison, y: np.ndarray) -> Split:
     if config.labels == "permuted":
         y = _draw(config, "labels").permutation(y)
     rows = np.arange(len(y))
-    train, validation = train_test_split(rows, test_size=0.5, stratify=y, random_state=_seed(config, "halves"))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=_seed(config, "folds"))
+    train, validation = train_test_split(
+        rows, test_size=0.5, stratify=y, random_state=STREAMS.seed(config.seed, "halves")
+    )
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=STREAMS.seed(config.seed, "folds"))
     return Split(y, np.asarray(train), np.asarray(validation), list(folds.split(rows, y)))
 
 
@@ -158,7 +161,7 @@ def forest(config: Comparison, x: np.ndarray, part: Split) -> float:
     d = x.shape[1]
 
     def accuracy(tried: int, train: np.ndarray, test: np.ndarray) -> float:
-        seed = _seed(config, "forest")
+        seed = STREAMS.seed(config.seed, "forest")
         grown = RandomForestClassifier(config.trees, max_features=tried, random_state=seed)  # pyright: ignore[reportArgumentType]
         return float((grown.fit(x[train], part.y[train]).predict(x[test]) == part.y[test]).mean())
 
@@ -189,9 +192,5 @@ def _grouped(seen: Sequence[np.ndarray], splits: Sequence[Split], results: Seque
     return [(seen[0], pairs)] if len(seen) < len(pairs) else [(x, [pair]) for x, pair in zip(seen, pairs, strict=True)]
 
 
-def _seed(config: Comparison, purpose: str) -> int:
-    return int(np.random.SeedSequence([config.seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
 def _draw(config: Comparison, purpose: str) -> np.random.Generator:
-    return np.random.default_rng(_seed(config, purpose))
+    return np.random.default_rng(STREAMS.seed(config.seed, purpose))

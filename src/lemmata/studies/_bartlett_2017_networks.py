@@ -19,9 +19,10 @@ from lemmata import bounds, data, nets, training
 from lemmata.data.corruption import corrupt_labels, gaussian_pixels
 from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool, whiten
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements, Section
 
-PURPOSES = ("split", "first", "second", "inputs", "weights", "batches")  # one stream of random numbers each
+STREAMS = Streams("split", "first", "second", "inputs", "weights", "batches")
 SHARES = np.linspace(0.01, 0.99, 99)  # at which distributions of margins are recorded
 
 
@@ -106,7 +107,7 @@ def _train(setting: Pair, keys: Sequence[Key]) -> list[Trained]:
         probes["log_lipschitz"] = training.WeightProbe(log_product, at=CHECKS)
     result = training.train(
         starts, x, y, optimiser=rule, batch_size=setting.training.batch, epochs=setting.training.epochs,
-        seeds=[_seed(run[0], "batches") for run in runs], train_at=CHECKS, probes=probes,
+        seeds=[STREAMS.seed(run[0], "batches") for run in runs], train_at=CHECKS, probes=probes,
     )  # fmt: skip
     place = {run: i for i, run in enumerate(runs)}
     return [_finished(key, place[key[:4]], result, starts, samples) for key in keys]
@@ -133,20 +134,20 @@ def labelled(  # noqa: PLR0917
     setting: Pair, whole: Dataset, seed: int, share: float, which: str, inputs: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Whitened training images with a share of the labels redrawn, and test images with theirs."""
-    part = whole.split(setting.n, setting.n_test, seed=_seed(seed, "split"))
+    part = whole.split(setting.n, setting.n_test, seed=STREAMS.seed(seed, "split"))
     x, x_test = part.x, part.x_test
     assert x_test is not None
     assert part.y_test is not None
     if inputs == "gaussian":
-        draw = torch.Generator().manual_seed(_seed(seed, "inputs"))
+        draw = torch.Generator().manual_seed(STREAMS.seed(seed, "inputs"))
         x, x_test = gaussian_pixels(x, generator=draw), gaussian_pixels(x_test, generator=draw)
-    draw = torch.Generator().manual_seed(_seed(seed, which))
+    draw = torch.Generator().manual_seed(STREAMS.seed(seed, which))
     return whiten(x), corrupt_labels(part.y, share, whole.classes, generator=draw), whiten(x_test), part.y_test
 
 
 def network(setting: Pair, whole: Dataset, seed: int) -> nn.Module:
     """An untrained network, the same for all labels of a seed."""
-    draw, width = torch.Generator().manual_seed(_seed(seed, "weights")), setting.network.width
+    draw, width = torch.Generator().manual_seed(STREAMS.seed(seed, "weights")), setting.network.width
     if setting.network.kind == "convnet":
         depth, height, across = whole.x.shape[1:]
         return nets.convnet(width, image=(depth, height, across), outputs=whole.classes, seed=draw)
@@ -162,11 +163,6 @@ def median_margin(outputs: Tensor, y: Tensor) -> Tensor:
     """The median margin of one network's outputs (n, C)."""
     own = outputs.gather(1, y[:, None])[:, 0]
     return (own - outputs.scatter(1, y[:, None], -torch.inf).amax(1)).sort().values[len(y) // 2]
-
-
-def _seed(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
 
 
 def _finished(

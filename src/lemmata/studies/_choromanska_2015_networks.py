@@ -21,9 +21,10 @@ from torch.nn.functional import adaptive_avg_pool2d
 from lemmata import data, nets, training
 from lemmata.studies._choromanska_2015_theory import FRESH
 from lemmata.studies._disjoint_fifths import disjoint_fifths
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Measurements
 
-PURPOSES = ("split", "weights", "batches")
+STREAMS = Streams("split", "weights", "batches", first=FRESH)
 
 
 class Networks(Config):
@@ -51,7 +52,7 @@ def train_many(configs: Sequence[Networks]) -> list[Measurements]:
             [setting.width],
             10,
             initialisation=unit_cube,
-            seed=stream(seed, "weights", setting.width, i),
+            seed=STREAMS.generator(seed, "weights", setting.width, i),
         )
         for seed in seeds
         for i in range(setting.nets)
@@ -60,7 +61,7 @@ def train_many(configs: Sequence[Networks]) -> list[Measurements]:
     result = training.train(
         models, x, y, optimiser=training.SGD(lr=setting.step_size, momentum=0.9), epochs=setting.epochs,
         batch_size=setting.batch, schedule=training.cosine(), train_at=ends,
-        seeds=[seed_of(seed, "batches", setting.width, i) for seed in seeds for i in range(setting.nets)],
+        seeds=[STREAMS.seed(seed, "batches", setting.width, i) for seed in seeds for i in range(setting.nets)],
         probes={
             "test": training.Probe(x_test, y_test, metric="cross_entropy", at=ends),
             "error": training.Probe(x_test, y_test, metric="error", at=ends),
@@ -120,15 +121,5 @@ def digits(setting: Networks, seeds: Sequence[int]) -> tuple[Tensor, Tensor, Ten
 
 def _sample(setting: Networks, x: Tensor, y: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     (rest, labels), (held, held_labels) = disjoint_fifths(x, y, [FRESH + seed])
-    rows = torch.randperm(len(rest), generator=stream(seed, "split"))[: setting.n]
+    rows = torch.randperm(len(rest), generator=STREAMS.generator(seed, "split"))[: setting.n]
     return rest[rows], labels[rows], held[: setting.n_test], held_labels[: setting.n_test]
-
-
-def seed_of(seed: int, purpose: str, *which: int) -> int:
-    """A seed for one purpose (of one network), independent of the others'."""
-    return int(np.random.SeedSequence([FRESH + seed, PURPOSES.index(purpose), *which]).generate_state(1)[0])
-
-
-def stream(seed: int, purpose: str, *which: int) -> torch.Generator:
-    """The random numbers that a seed draws for one purpose."""
-    return torch.Generator().manual_seed(seed_of(seed, purpose, *which))

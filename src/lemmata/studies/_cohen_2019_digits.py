@@ -19,9 +19,10 @@ from lemmata.data.corruption import random_labels
 from lemmata.robustness import Certificates, certify, predict
 from lemmata.robustness.attacks import pgd_smoothed
 from lemmata.robustness.training import gaussian_augmentation
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements, Section
 
-PURPOSES = ("split", "labels", "weights", "batches", "certificates", "attack")  # an independent stream each
+STREAMS = Streams("split", "labels", "weights", "batches", "certificates", "attack")
 RADII = (0.0, 0.25, 0.5, 1.0, 1.5)
 FORWARD = {"batch": 250, "memory_format": "plain"}  # the same bits whatever runs beside
 EPS = (0.25, 0.5, 1.0, 1.5)  # at which the smoothed classifier is attacked, to be drawn beside what is certified
@@ -68,7 +69,7 @@ def train_and_certify(configs: Sequence[Smoothing]) -> list[Measurements]:
     result = training.train(
         [network(config).to(device) for config in configs], x, y, optimiser=rule,
         batch_size=setting.training.batch, epochs=setting.training.epochs,
-        seeds=[seed_of(config.seed, "batches") for config in configs],
+        seeds=[STREAMS.seed(config.seed, "batches") for config in configs],
         recipe=gaussian_augmentation([config.noise for config in configs]),
         train_at=training.epochs_at([setting.training.epochs]),
     )  # fmt: skip
@@ -79,20 +80,15 @@ def train_and_certify(configs: Sequence[Smoothing]) -> list[Measurements]:
     ]  # fmt: skip
 
 
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
 def examples(config: Smoothing) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training images with their labels, true or random, and test images with true ones; pixels in [0, 1]."""
     whole = data.load(config.data)
-    part = whole.split(config.n_train, config.images, seed=seed_of(config.seed, "split"))
+    part = whole.split(config.n_train, config.images, seed=STREAMS.seed(config.seed, "split"))
     assert part.x_test is not None
     assert part.y_test is not None
     labels = part.y
     if config.labels == "random":
-        generator = torch.Generator().manual_seed(seed_of(config.seed, "labels"))
+        generator = torch.Generator().manual_seed(STREAMS.seed(config.seed, "labels"))
         labels = random_labels(len(labels), whole.classes, generator=generator)
     return part.x, labels, part.x_test, part.y_test
 
@@ -100,12 +96,12 @@ def examples(config: Smoothing) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def network(config: Smoothing) -> nn.Module:
     """An untrained network, the same for all conditions of a seed."""
     return nets.convnet(
-        config.channels, image=(1, 28, 28), hidden=config.hidden, seed=seed_of(config.seed, "weights")
+        config.channels, image=(1, 28, 28), hidden=config.hidden, seed=STREAMS.seed(config.seed, "weights")
     )  # fmt: skip
 
 
 def _measured(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> Measurements:
-    seed = seed_of(config.seed, "certificates")
+    seed = STREAMS.seed(config.seed, "certificates")
     found = certify(model, x, y, sigma=config.sigma, n=config.samples, alpha=config.alpha, seed=seed, **FORWARD)
     curve = found.accuracy()
     with torch.no_grad():
@@ -127,7 +123,7 @@ def _measured(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> Meas
 
 def abstentions(config: Smoothing, model: nn.Module, x: Tensor) -> dict[str, float]:
     """The shares of images from which PREDICT abstains with few samples and with many, and what more samples gain."""
-    seed = seed_of(config.seed, "certificates")
+    seed = STREAMS.seed(config.seed, "certificates")
     few, many = (
         float(
             predict(model, x, sigma=config.sigma, n=n, alpha=config.alpha, seed=seed, **FORWARD)
@@ -149,7 +145,7 @@ def attack(config: Smoothing, model: nn.Module, x: Tensor, found: Certificates) 
         return 0, 0, 0.0
     images, classes = x[chosen], found.prediction[chosen].to(x.device)
     eps = (config.reach * found.radius[chosen]).to(images)
-    seed = seed_of(config.seed, "attack")
+    seed = STREAMS.seed(config.seed, "attack")
     run = pgd_smoothed(
         model,
         images,
@@ -177,6 +173,6 @@ def under_attack(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> n
     images, classes = x[: config.attacked], y[: config.attacked].to(x.device)
     run = pgd_smoothed(
         model, images, classes, eps=list(EPS), sigma=config.sigma, steps=10, draws=16, clip=None, votes=config.few,
-        seed=seed_of(config.seed, "attack"),
+        seed=STREAMS.seed(config.seed, "attack"),
     )  # fmt: skip
     return run.robust_accuracy.cpu().numpy()

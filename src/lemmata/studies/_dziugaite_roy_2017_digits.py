@@ -14,9 +14,10 @@ from torch import nn
 
 from lemmata import bounds, data, nets
 from lemmata.bounds.pac_bayes import GaussianPosterior, PriorGrid
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements
 
-PURPOSES = ("split", "labels", "weights", "prior", "posterior", "bound")  # one stream of random numbers each
+STREAMS = Streams("split", "labels", "weights", "prior", "posterior", "bound")
 # How a posterior is trained. About a learnt prior there is little to move, by small steps, and its deviation is fixed;
 # about initial weights everything is still to be learnt, and the deviation is one of the paper's grid.
 TRAINING: dict[str, dict[str, Any]] = {
@@ -68,16 +69,16 @@ def _bounded(config: Digits) -> Measurements:
 def _trained(config: Digits) -> tuple[GaussianPosterior, bounds.Bound, nn.Module, bounds.Sample]:
     """The posterior and its bound, the prior's centre, and the samples that both are bounded by."""
     sample, test = digits(config)
-    network = nets.mlp(sample.x.shape[1], [config.width], config.classes, seed=seed_of(config, "weights"))
+    network = nets.mlp(sample.x.shape[1], [config.width], config.classes, seed=STREAMS.seed(config.seed, "weights"))
     prior, rest, knows = _prior(config, network, sample)
     epochs = config.learnt_epochs if config.prior == "learnt" else config.initial_epochs
     posterior = bounds.gaussian_posterior(
-        prior, rest, prior=prior, epochs=epochs, delta=0.8 * config.delta, seed=seed_of(config, "posterior"),
+        prior, rest, prior=prior, epochs=epochs, delta=0.8 * config.delta, seed=STREAMS.seed(config.seed, "posterior"),
         **TRAINING[config.prior],
     )  # fmt: skip
     bound = bounds.pac_bayes_bound(
         posterior, rest, prior_knows=knows, delta=config.delta, delta_mc=config.delta / 5, pairs=config.pairs,
-        holdout=test, seed=seed_of(config, "bound"),
+        holdout=test, seed=STREAMS.seed(config.seed, "bound"),
     )  # fmt: skip
     return posterior, bound, prior, rest
 
@@ -107,7 +108,7 @@ def _prior(config: Digits, network: nn.Module, sample: bounds.Sample) -> tuple[n
     how: dict[str, Any] = {
         "epochs": config.prior_epochs,
         "input_dropout": config.input_dropout,
-        "seed": seed_of(config, "prior"),
+        "seed": STREAMS.seed(config.seed, "prior"),
     }
     if config.learnt_from == "its part":
         found = bounds.learnt_prior(network, sample, share=config.share, **how)
@@ -122,20 +123,15 @@ def _prior(config: Digits, network: nn.Module, sample: bounds.Sample) -> tuple[n
 
 def digits(config: Digits) -> tuple[bounds.Sample, bounds.Sample]:
     """Digits to learn and bound from, and those for the test, whose labels are as random."""
-    part = _whole().split(config.n, config.n_test, seed=seed_of(config, "split"))
+    part = _whole().split(config.n, config.n_test, seed=STREAMS.seed(config.seed, "split"))
     assert part.x_test is not None
     assert part.y_test is not None
     x, y = torch.cat([part.x, part.x_test]), torch.cat([part.y, part.y_test])
     y = y if config.classes == 10 else (y >= 5).long()
     if config.labels == "random":
-        draw = torch.Generator().manual_seed(seed_of(config, "labels"))
+        draw = torch.Generator().manual_seed(STREAMS.seed(config.seed, "labels"))
         y = torch.randint(config.classes, y.shape, generator=draw)
     return bounds.Sample(x[: config.n], y[: config.n]), bounds.Sample(x[config.n :], y[config.n :])
-
-
-def seed_of(config: Config, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([config.seed, PURPOSES.index(purpose)]).generate_state(1)[0])
 
 
 @cache

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lemmata import bounds, data, nets
-from lemmata.studies._dziugaite_roy_2017_digits import measured, seed_of
+from lemmata.studies._dziugaite_roy_2017_digits import STREAMS, measured
 from lemmata.study import Config, Measurements
 
 TRAINING_IMAGES = 55_000  # of the 60,000: the split of the paper
@@ -52,11 +52,11 @@ def _bounded(config: Mnist) -> Measurements:
     posterior = bounds.gaussian_posterior(
         _trained(config, start, x, y), (x, y), prior=start, objective="mcallester", surrogate="logistic",
         deviation=config.deviation, epochs=config.epochs, batch=config.batch, lr=config.lr,
-        lr_deviation=config.lr_deviation, delta=config.delta, seed=seed_of(config, "posterior"),
+        lr_deviation=config.lr_deviation, delta=config.delta, seed=STREAMS.seed(config.seed, "posterior"),
     )  # fmt: skip
     bound = bounds.pac_bayes_bound(
         posterior, (x, y), delta=config.delta + config.delta_mc, delta_mc=config.delta_mc, pairs=config.pairs,
-        holdout=test, seed=seed_of(config, "bound"),
+        holdout=test, seed=STREAMS.seed(config.seed, "bound"),
     )  # fmt: skip
     known = 0.5 if config.labels == "random" else None
     return measured(posterior, bound, known_risk=known, prior_deviation=posterior.history.deviation[-1])
@@ -65,7 +65,7 @@ def _bounded(config: Mnist) -> Measurements:
 def initial(config: Mnist) -> nn.Module:
     """The network before training."""
     network = nets.mlp(784, [config.width] * config.depth, 1, seed=0)
-    draw = torch.Generator().manual_seed(seed_of(config, "weights"))
+    draw = torch.Generator().manual_seed(STREAMS.seed(config.seed, "weights"))
     with torch.no_grad():
         for k, layer in enumerate(module for module in network.modules() if isinstance(module, nn.Linear)):
             nn.init.trunc_normal_(layer.weight, 0.0, SPREAD, -2 * SPREAD, 2 * SPREAD, generator=draw)
@@ -75,7 +75,7 @@ def initial(config: Mnist) -> nn.Module:
 
 def _trained(config: Mnist, start: nn.Module, x: Tensor, y: Tensor) -> nn.Module:
     """A copy after SGD with momentum 0.9 on the logistic loss, in batches of 100."""
-    network, draw = copy.deepcopy(start), torch.Generator().manual_seed(seed_of(config, "prior"))
+    network, draw = copy.deepcopy(start), torch.Generator().manual_seed(STREAMS.seed(config.seed, "prior"))
     rule = torch.optim.SGD(network.parameters(), lr=config.sgd_step, momentum=0.9)
     for _ in range(config.sgd_epochs):
         for rows in torch.randperm(len(x), generator=draw).split(100):
@@ -93,7 +93,7 @@ def images(config: Mnist) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
     assert whole.y_test is not None
     y, y_test = ((labels >= 5).long() for labels in (whole.y[: config.n], whole.y_test))
     if config.labels == "random":
-        draw = torch.Generator().manual_seed(seed_of(config, "labels"))
+        draw = torch.Generator().manual_seed(STREAMS.seed(config.seed, "labels"))
         y, y_test = (torch.randint(2, labels.shape, generator=draw) for labels in (y, y_test))
     return (whole.x[: config.n], y), (whole.x_test, y_test)
 

@@ -21,9 +21,10 @@ from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool
 from lemmata.robustness.attacks import fgsm, log_odds, pgd
 from lemmata.robustness.training import fast_gradient_training
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements, Section
 
-PURPOSES = ("split", "labels", "weights", "batches", "signs", "other weights", "other batches")
+STREAMS = Streams("split", "labels", "weights", "batches", "signs", "other weights", "other batches")
 SHOWN = 16  # digits whose log-odds are followed along the step
 
 
@@ -93,7 +94,7 @@ def _trained(
     result = training.train(
         [start.to(device) for start in starts], x.to(device), y.to(device),
         optimiser=training.SGD(lr=rule.step_size, momentum=rule.momentum), batch_size=rule.batch, epochs=rule.epochs,
-        seeds=[seed_of(config.seed, "other batches" if other else "batches") for config, other in owners],
+        seeds=[STREAMS.seed(config.seed, "other batches" if other else "batches") for config, other in owners],
         train_at=training.last_epoch, recipe=recipe if any(eps) else None,
     )  # fmt: skip
     return [result.model(i).cpu() for i in range(len(owners))], result.diverged.tolist()
@@ -101,7 +102,7 @@ def _trained(
 
 def network(config: Moved, whole: Dataset, *, other: bool = False) -> nn.Sequential:
     """The network of a member before training, or its stranger."""
-    seed, pixels = stream(config.seed, "other weights" if other else "weights"), whole.x[0].numel()
+    seed, pixels = STREAMS.generator(config.seed, "other weights" if other else "weights"), whole.x[0].numel()
     if config.network != "maxout":
         widths = [config.width] * 2 if config.network == "relu" else []
         return nets.mlp(pixels, widths, whole.classes, seed=seed)
@@ -135,7 +136,7 @@ def _split(config: Moved, whole: Dataset) -> Dataset:
     With all 60,000 digits, both are trained on the same ones.
     """
     wanted = min(2 * config.n, len(whole) - (config.n_test if whole.x_test is None else 0))
-    return whole.split(wanted, config.n_test, seed=seed_of(config.seed, "split"))
+    return whole.split(wanted, config.n_test, seed=STREAMS.seed(config.seed, "split"))
 
 
 def _training_digits(config: Moved, whole: Dataset, *, other: bool) -> tuple[Tensor, Tensor]:
@@ -143,7 +144,7 @@ def _training_digits(config: Moved, whole: Dataset, *, other: bool) -> tuple[Ten
     rows = slice(len(part) - config.n, None) if other else slice(config.n)
     x, y = part.x[rows], part.y[rows]
     if config.labels == "permuted":
-        y = y[torch.randperm(len(y), generator=stream(config.seed, "labels"))]
+        y = y[torch.randperm(len(y), generator=STREAMS.generator(config.seed, "labels"))]
     return x, y
 
 
@@ -161,7 +162,7 @@ def _measured(config: Moved, model: nn.Module, stranger: nn.Module, whole: Datas
         z, errors = found.adversarial[0], found.success[1:].double().mean(1)
         foreign = attack(stranger, x, y, eps=config.eps, clip=None).adversarial
     else:
-        draw = torch.randint(2, x.shape, generator=stream(config.seed, "signs")) * 2.0 - 1
+        draw = torch.randint(2, x.shape, generator=STREAMS.generator(config.seed, "signs")) * 2.0 - 1
         z = foreign = x + config.eps * draw
         with torch.no_grad():
             errors = torch.stack([(model(x + eps * draw).argmax(1) != y).double().mean() for eps in grid])
@@ -201,13 +202,3 @@ def _linearity(config: Moved, model: nn.Module, x: Tensor, y: Tensor, z: Tensor)
         "bend": float((on - chord).abs().amax(1).sum()) / rise if rise else 0.0,
         "log_odds": Curve(way.numpy() * config.eps, on.mean(0).numpy()),
     }
-
-
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
-def stream(seed: int, purpose: str) -> torch.Generator:
-    """The random numbers that a seed draws for one purpose."""
-    return torch.Generator().manual_seed(seed_of(seed, purpose))

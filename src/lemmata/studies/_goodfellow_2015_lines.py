@@ -17,11 +17,12 @@ from lemmata import data, landscape, nets, training
 from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool, whiten
 from lemmata.objective import Objective
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements, Section
 
 State = Mapping[str, Tensor]
 LineName = Literal["initialisation", "unrelated", "solutions", "permuted"]
-PURPOSES = ("split", "weights", "batches", "other weights", "other batches", "permutation")
+STREAMS = Streams("split", "weights", "batches", "other weights", "other batches", "permutation")
 FLAT = 1e-5  # rises below this share of the initial loss are rounding: a float32 loss of 1,000 digits is right to 1e-6
 
 
@@ -80,7 +81,7 @@ def lines(configs: Sequence[Interpolation]) -> list[Measurements]:
     result = training.train(
         starts, x, y, optimiser=rule(setting.training), batch_size=setting.training.batch,
         epochs=setting.training.epochs, train_at=training.epochs_at([]),
-        seeds=[seed_of(seed, "other batches" if other else "batches") for seed, other in pairs],
+        seeds=[STREAMS.seed(seed, "other batches" if other else "batches") for seed, other in pairs],
         stop=training.Stop(running_loss_below=setting.training.fitted),
     )  # fmt: skip
     place = {pair: i for i, pair in enumerate(pairs)}
@@ -96,14 +97,14 @@ def rule(setting: Training) -> training.SGD | training.Adam:
 
 def sample(setting: Interpolation, whole: Dataset, seed: int) -> tuple[Tensor, Tensor]:
     """The training digits of a seed, each whitened: (n, 1, h, w), and their labels."""
-    part = whole.split(setting.n, 1, seed=seed_of(seed, "split"))
+    part = whole.split(setting.n, 1, seed=STREAMS.seed(seed, "split"))
     return whiten(mean_pool(part.x, setting.pool)), part.y
 
 
 def untrained(setting: Interpolation, whole: Dataset, seed: int, *, other: bool = False) -> nn.Sequential:
     """The network of a seed before training, or another draw of it."""
     kind, side = setting.network, whole.x.shape[-1] // setting.pool
-    draw = stream(seed, "other weights" if other else "weights")
+    draw = STREAMS.generator(seed, "other weights" if other else "weights")
     if kind.activation != "maxout":
         return nets.mlp(side**2, [kind.width] * kind.depth, whole.classes, activation=kind.activation, seed=draw)
     layers: list[nn.Module] = [nn.Flatten()]
@@ -160,7 +161,7 @@ def _followed(
         start = _state(result, ends[1])
     elif config.line == "permuted":
         pieces = config.network.pieces if config.network.activation == "maxout" else 1
-        start = permuted(solution, stream(config.seed, "permutation"), pieces)
+        start = permuted(solution, STREAMS.generator(config.seed, "permutation"), pieces)
     end = {name: start[name] + config.reach * (tensor - start[name]) for name, tensor in solution.items()}
     found = landscape.between(objective, [start, end], points=config.points)
     scale = float(objective.value())
@@ -229,13 +230,3 @@ def _state(result: training.Result, i: int) -> dict[str, Tensor]:
 def _norm(state: State, origin: State | None = None) -> float:
     parts = [tensor - origin[name] if origin else tensor for name, tensor in state.items()]
     return float(torch.cat([part.double().flatten() for part in parts]).norm())
-
-
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
-def stream(seed: int, purpose: str) -> torch.Generator:
-    """The random numbers that a seed draws for one purpose."""
-    return torch.Generator().manual_seed(seed_of(seed, purpose))

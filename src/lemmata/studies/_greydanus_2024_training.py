@@ -19,10 +19,11 @@ from lemmata.data.corruption import shuffle_pixels
 from lemmata.data.preprocessing import mean_pool
 from lemmata.nets.gru import gru
 from lemmata.nets.residual_mlp import residual_mlp
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements
 from lemmata.training import Adam, Probe, epochs_at, last_epoch, train
 
-PURPOSES = ("weights", "samples", "pixels", "split")  # one independent stream of random numbers each
+STREAMS = Streams("weights", "samples", "pixels", "split")
 TRAIN, TEST = 4000, 1000
 FRESH, FRESH_SEED = 10_000, 43  # signals of the same law, on which networks are judged; the published have seed 42
 POINTS = 24  # times at which the accuracy is recorded
@@ -53,7 +54,7 @@ def train_classifiers(configs: Sequence[Classifier]) -> list[Measurements]:
     at = epochs_at(sorted({*np.linspace(0, epochs, POINTS + 1).round().astype(int).tolist()}))
     result = train(
         [network(config, x[0, 0].shape).to(device) for config in configs], x, y, optimiser=Adam(lr=setting.step_size),
-        batch_size=setting.batch, epochs=epochs, seeds=[seed_of(config.seed, "samples") for config in configs],
+        batch_size=setting.batch, epochs=epochs, seeds=[STREAMS.seed(config.seed, "samples") for config in configs],
         train_at=last_epoch, probes={
             "test": Probe(x_test, y_test, metric="accuracy", at=at),
             "fresh": Probe(x_fresh, y_fresh, metric="accuracy", at=last_epoch),
@@ -72,16 +73,11 @@ def train_classifiers(configs: Sequence[Classifier]) -> list[Measurements]:
     ]
 
 
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
 def samples(config: Classifier) -> tuple[Tensor, ...]:
     """Samples and labels to train, to test, and to judge: signals (n, 40) or digits (n, 196), in order or not."""
     whole = data.load(config.data)
     if config.data == "mnist-5k":
-        whole = whole.split(TRAIN, TEST, seed=seed_of(config.seed, "split"))
+        whole = whole.split(TRAIN, TEST, seed=STREAMS.seed(config.seed, "split"))
     assert whole.x_test is not None
     assert whole.y_test is not None
     x, x_test = whole.x, whole.x_test
@@ -89,7 +85,7 @@ def samples(config: Classifier) -> tuple[Tensor, ...]:
         x, x_test = mean_pool(x, 2).flatten(1), mean_pool(x_test, 2).flatten(1)
     x_fresh, y_fresh = fresh_signals() if config.data == "mnist1d" else (x_test, whole.y_test)
     if config.order == "shuffled":
-        permutation = torch.Generator().manual_seed(seed_of(config.seed, "pixels"))
+        permutation = torch.Generator().manual_seed(STREAMS.seed(config.seed, "pixels"))
         x, x_test, x_fresh = shuffle_pixels(x, x_test, x_fresh, generator=permutation)
     return x, whole.y, x_test, whole.y_test, x_fresh, y_fresh
 
@@ -104,7 +100,7 @@ def fresh_signals() -> tuple[Tensor, Tensor]:
 def network(config: Classifier, shape: Sequence[int]) -> nn.Module:
     """An untrained network for flat samples of this shape; both orders of a seed have the same."""
     (inputs,) = shape
-    seed = seed_of(config.seed, "weights")
+    seed = STREAMS.seed(config.seed, "weights")
     if config.data == "mnist-5k" and config.model == "cnn":
         side = round(inputs**0.5)
         image = nets.convnet(8, image=(1, side, side), hidden=32, seed=seed)

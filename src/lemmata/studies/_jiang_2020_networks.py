@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -13,9 +12,10 @@ from torch import Tensor, nn
 from lemmata import data, nets, training
 from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool, whiten
+from lemmata.studies._streams import Streams
 from lemmata.study import Config
 
-PURPOSES = ("split", "weights", "batches", "sharpness", "permutation", "noise")  # one stream of random numbers each
+STREAMS = Streams("split", "weights", "batches", "sharpness", "permutation", "noise")
 States = dict[str, Tensor]
 
 
@@ -64,11 +64,6 @@ class Group:
         return [*(f"hidden{place + 1}" for place in range(self.depth)), "output"]
 
 
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
 def prepared(setting: Networks) -> Dataset:
     """The whole dataset, averaged over blocks of pixels."""
     whole = data.load(setting.data)
@@ -78,14 +73,14 @@ def prepared(setting: Networks) -> Dataset:
 
 def network(part: Dataset, widths: list[int], seed: int) -> nn.Sequential:
     """An untrained perceptron for the examples of `part`: that of a seed, whatever it is trained with."""
-    return nets.mlp(part.x[0].numel(), widths, part.classes, seed=seed_of(seed, "weights"))
+    return nets.mlp(part.x[0].numel(), widths, part.classes, seed=STREAMS.seed(seed, "weights"))
 
 
 def trained(setting: Networks, seeds: Sequence[int]) -> Iterator[Group]:
     """Train the grid of all seeds, in groups of one architecture and batch, each in one call."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     whole = prepared(setting)
-    parts = [whole.split(setting.n, setting.n_test, seed=seed_of(seed, "split")) for seed in seeds]
+    parts = [whole.split(setting.n, setting.n_test, seed=STREAMS.seed(seed, "split")) for seed in seeds]
     own = list(product(setting.step_sizes, setting.decays))
     x, y, x_test, y_test = (
         torch.stack([value for part in stacked for value in [part] * len(own)]).to(device)
@@ -99,7 +94,7 @@ def trained(setting: Networks, seeds: Sequence[int]) -> Iterator[Group]:
         )
         result = training.train(
             models, x, y, optimiser=rule, batch_size=batch, epochs=setting.epochs,
-            seeds=[seed_of(seed, "batches") for seed in seeds for _ in own],
+            seeds=[STREAMS.seed(seed, "batches") for seed in seeds for _ in own],
             stop=training.Stop(train_loss_below=setting.fitted), train_at=training.last_epoch,
             probes={"test_error": training.Probe(x_test, y_test, at=training.last_epoch)},
         )  # fmt: skip

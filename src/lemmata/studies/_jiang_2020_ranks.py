@@ -7,7 +7,7 @@ import torch
 
 from lemmata.bounds.judge import Judgement, from_hyperparameters, judge, noisy_oracle, read_grid
 from lemmata.studies._jiang_2020_measures import gradient_noise, norm_measures
-from lemmata.studies._jiang_2020_networks import Group, Networks, seed_of, trained
+from lemmata.studies._jiang_2020_networks import STREAMS, Group, Networks, trained
 from lemmata.studies._jiang_2020_sharpness import gaussian_draws, largest_sigma
 from lemmata.study import Measurements
 
@@ -53,7 +53,7 @@ def measure_grid(setting: Networks, seeds: Sequence[int]) -> dict[str, np.ndarra
 def measure(group: Group, setting: Networks, seeds: Sequence[int]) -> dict[str, np.ndarray]:
     """All measures of the networks of one group: {name: (M,)}."""
     with torch.no_grad():
-        own = [seed_of(seed, "sharpness") for seed in seeds for _ in range(len(group.result) // len(seeds))]
+        own = [STREAMS.seed(seed, "sharpness") for seed in seeds for _ in range(len(group.result) // len(seeds))]
         draws = gaussian_draws(group, own, setting.draws)
         sigma, magnitude = (largest_sigma(group, draws, magnitude=way) for way in (False, True))
         values = {
@@ -113,10 +113,10 @@ def _replaced(config: Networks, values: dict[str, np.ndarray]) -> dict[str, np.n
     if config.measured == "networks":
         return {}
     if config.measured == "permuted":
-        order = np.random.default_rng(seed_of(config.seed, "permutation")).permutation(len(values["reached"]))
+        order = np.random.default_rng(STREAMS.seed(config.seed, "permutation")).permutation(len(values["reached"]))
         return {name: values[name][order] for name in MEASURES}
     gaps = np.where(values["reached"] > 0, values["test error"] - values["train error"], np.nan)[:, None]
     if config.measured == "hyperparameters":
         return dict.fromkeys(MEASURES, from_hyperparameters(gaps, read_grid(config.table()))[:, 0])
-    draw = np.random.default_rng(seed_of(config.seed, "noise"))
+    draw = np.random.default_rng(STREAMS.seed(config.seed, "noise"))
     return {name: np.nan_to_num(noisy_oracle(gaps, NOISE, draw)[:, 0]) for name in MEASURES}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lemmata import curvature, landscape, phantoms, training
 from lemmata.objective import Objective
-from lemmata.studies._keskar_2017_training import Pair, prepared, seed_of, trained
+from lemmata.studies._keskar_2017_training import STREAMS, Pair, prepared, trained
 from lemmata.study import Curve, Measurements
 
 SIZES = ("small", "large")
@@ -23,7 +23,7 @@ SHARPNESS: dict[str, Callable[[Objective, Pair], float]] = {
     "half_box": lambda o, c: curvature.epsilon_sharpness(o, epsilon=5e-4).value,
     "subspace": lambda o, c: (
         curvature.epsilon_sharpness(
-            o, epsilon=1e-3, subspace=min(c.subspace, o.size), seed=seed_of(c.seed, "subspace")
+            o, epsilon=1e-3, subspace=min(c.subspace, o.size), seed=STREAMS.seed(c.seed, "subspace")
         ).value
     ),
     "ball": lambda o, c: curvature.sam_sharpness(o, rho=0.05, steps=8).value,
@@ -39,7 +39,7 @@ def train_and_measure(configs: Sequence[Pair]) -> list[Measurements]:
     setting = configs[0]
     seeds = sorted({config.seed for config in configs})
     whole = prepared(setting)
-    parts = [whole.split(setting.n, setting.n_test, seed=seed_of(seed, "split")) for seed in seeds]
+    parts = [whole.split(setting.n, setting.n_test, seed=STREAMS.seed(seed, "split")) for seed in seeds]
     results = {size: trained(setting, size, seeds, parts) for size in SIZES}
     pairs = {}
     for i, seed in enumerate(seeds):

@@ -4,7 +4,6 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
@@ -12,9 +11,10 @@ from torch import nn
 from lemmata import data, nets, training
 from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool
+from lemmata.studies._streams import Streams
 from lemmata.study import Config
 
-PURPOSES = ("split", "weights", "small", "large", "subspace")  # one independent stream of random numbers each
+STREAMS = Streams("split", "weights", "small", "large", "subspace")
 
 
 class Pair(Config):
@@ -55,11 +55,6 @@ def network(setting: Pair, inputs: int, outputs: int, *, seed: int | torch.Gener
     return nn.Sequential(layers)
 
 
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
 def batch(setting: Pair, size: str) -> int:
     """The number of examples in a batch of the network that is called ``"small"`` or ``"large"``."""
     other = {"small": "large", "large": "small"}
@@ -74,10 +69,10 @@ def trained(setting: Pair, size: str, seeds: list[int], parts: list[Dataset]) ->
         torch.stack([getattr(part, name) for part in parts]).to(device) for name in ("x", "y", "x_test", "y_test")
     )
     inputs, outputs = x[0, 0].numel(), parts[0].classes
-    models = [network(setting, inputs, outputs, seed=seed_of(seed, "weights")).to(device) for seed in seeds]
+    models = [network(setting, inputs, outputs, seed=STREAMS.seed(seed, "weights")).to(device) for seed in seeds]
     return training.train(
         models, x, y, optimiser=training.Adam(lr=setting.step_size), batch_size=batch(setting, size),
-        epochs=setting.epochs, seeds=[seed_of(seed, size) for seed in seeds],
+        epochs=setting.epochs, seeds=[STREAMS.seed(seed, size) for seed in seeds],
         stop=training.Stop(train_loss_below=setting.fitted) if setting.fitted else None,
         probes={"test_error": training.Probe(x_test, y_test)},
     )  # fmt: skip

@@ -30,7 +30,7 @@ from lemmata import data, training
 from lemmata.landscape import between, line, random_directions, trajectory
 from lemmata.nets.initialisations import initialise
 from lemmata.objective import Objective
-from lemmata.studies._li_2018_depth import at_end, images, seed_of
+from lemmata.studies._li_2018_depth import STREAMS, at_end, images
 from lemmata.study import Config, Curve, Measurements
 
 SHRUNK = 0.2
@@ -81,7 +81,7 @@ def compare_batches(configs: Sequence[Batch]) -> list[Measurements]:
     pairs = sorted({(c.seed, c.decayed) for c in configs})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     whole = data.load(setting.data)
-    parts = [whole.split(setting.n, setting.n_test, seed=seed_of(seed, "split")) for seed, _ in pairs]
+    parts = [whole.split(setting.n, setting.n_test, seed=STREAMS.seed(seed, "split")) for seed, _ in pairs]
     x, x_test = (torch.stack([_inputs(t, setting) for t in ts]).to(device)
                  for ts in ([p.x for p in parts], [p.x_test for p in parts]))  # fmt: skip
     y, y_test = (torch.stack(ts).to(device) for ts in ([p.y for p in parts], [p.y_test for p in parts]))  # type: ignore[arg-type]
@@ -158,7 +158,7 @@ def _train(
 ) -> list[Trained]:
     """Train one network for each pair in batches of `size`, or small ones; `order` tells orders of the data apart."""
     x, y = sample
-    models = [network(setting, x.shape[2], x.shape[3], seed_of(seed, "weights")).to(x.device) for seed, _ in pairs]
+    models = [network(setting, x.shape[2], x.shape[3], STREAMS.seed(seed, "weights")).to(x.device) for seed, _ in pairs]
     states: list[Mapping[str, Tensor]] = []
 
     def keep(live: Mapping[str, Tensor]) -> Tensor:
@@ -172,7 +172,7 @@ def _train(
     rule = training.SGD(lr=setting.step_size, momentum=0.9, nesterov=True, weight_decay=decay)
     result = training.train(
         models, x, y, optimiser=rule, epochs=setting.epochs, batch_size=size or setting.small, train_at=at_end,
-        seeds=[seed_of(seed, "batches") + order for seed, _ in pairs], schedule=training.cosine(),
+        seeds=[STREAMS.seed(seed, "batches") + order for seed, _ in pairs], schedule=training.cosine(),
         probes={"test_error": tests, "kept": training.WeightProbe(keep, at=at)},
     )  # fmt: skip
     whole = [s for s in states if len(next(iter(s.values()))) == len(pairs)]  # after a divergence there are fewer
@@ -245,7 +245,7 @@ def _rise(view: View, side: int, factor: float, filters: bool) -> tuple[np.ndarr
     objective = view.objective(shrunk(model, factor) if factor != 1.0 else model)
     lines = []
     for seed in range(DIRECTIONS):
-        start = seed_of(view.seed, "directions") + seed
+        start = STREAMS.seed(view.seed, "directions") + seed
         (direction,) = random_directions(objective, 1, normalization="filter" if filters else None, seed=start)
         if not filters:
             own = float(sum(t.square().sum() for t in direction.values())) ** 0.5
@@ -259,7 +259,7 @@ def _path(view: View, side: int, plane: str) -> tuple[float, np.ndarray, np.ndar
     """The share of variance on the plane, the path on it, the plane's axes, and the loss over it."""
     end, directions = view.ends[side], None
     if plane == "random":
-        directions = random_directions(end, 2, normalization=None, seed=seed_of(view.seed, "directions"))
+        directions = random_directions(end, 2, normalization=None, seed=STREAMS.seed(view.seed, "directions"))
     drawn = side == 0 and directions is None
     states = (view.small, view.large)[side].states
     found = trajectory(end, states, directions=directions, points=15 if drawn else 5, adaptive=False)
@@ -269,6 +269,6 @@ def _path(view: View, side: int, plane: str) -> tuple[float, np.ndarray, np.ndar
 
 def _walk(view: View, walk: bool, points: int) -> float:
     """What the two first components explain of a random path of as many points and parameters."""
-    generator = torch.Generator().manual_seed(seed_of(view.seed, "directions"))
+    generator = torch.Generator().manual_seed(STREAMS.seed(view.seed, "directions"))
     steps = torch.randn(points, view.ends[0].size, generator=generator)
     return explained(steps.cumsum(0) if walk else steps)

@@ -16,9 +16,10 @@ from lemmata import data, nets, training
 from lemmata.data.preprocessing import whiten
 from lemmata.landscape import surface
 from lemmata.studies._li_2018_convexity import violations
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Measurements
 
-PURPOSES = ("split", "weights", "batches", "directions")  # one independent stream of random numbers each
+STREAMS = Streams("split", "weights", "batches", "directions")
 SIDE = 32  # the side of the images before they are averaged over blocks
 
 
@@ -47,14 +48,14 @@ def train_and_draw(configs: Sequence[Depth]) -> list[Measurements]:
     setting = configs[0]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     whole = data.load(setting.data)
-    parts = [whole.split(setting.n, setting.n_test, seed=seed_of(c.seed, "split")) for c in configs]
+    parts = [whole.split(setting.n, setting.n_test, seed=STREAMS.seed(c.seed, "split")) for c in configs]
     x, x_test = (torch.stack([images(t, setting.pool) for t in ts]).to(device)
                  for ts in ([p.x for p in parts], [p.x_test for p in parts]))  # fmt: skip
     y, y_test = (torch.stack(ts).to(device) for ts in ([p.y for p in parts], [p.y_test for p in parts]))  # type: ignore[arg-type]
     result = training.train(
         [_network(c).to(device) for c in configs], x, y, epochs=setting.epochs, batch_size=setting.batch,
         optimiser=training.SGD(lr=setting.step_size, momentum=0.9, nesterov=True, weight_decay=setting.weight_decay),
-        schedule=training.cosine(), seeds=[seed_of(c.seed, "batches") for c in configs], train_at=at_end,
+        schedule=training.cosine(), seeds=[STREAMS.seed(c.seed, "batches") for c in configs], train_at=at_end,
         probes={"test_error": training.Probe(x_test, y_test, metric="error", at=at_end)},
     )  # fmt: skip
     return [_measured(c, result, i, (x[i, : c.images], y[i, : c.images])) for i, c in enumerate(configs)]
@@ -65,11 +66,6 @@ def at_end(epochs: int) -> list[int]:
     return [epochs]
 
 
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
 def images(x: Tensor | None, pool: int) -> Tensor:
     """Images of three channels, padded to 32x32 and averaged over blocks, each standardised by itself."""
     assert x is not None
@@ -78,7 +74,7 @@ def images(x: Tensor | None, pool: int) -> Tensor:
 
 
 def _network(config: Depth) -> torch.nn.Module:
-    seed = seed_of(config.seed, "weights")
+    seed = STREAMS.seed(config.seed, "weights")
     return nets.resnet(config.depth, shortcuts=config.shortcuts, channels=config.channels, seed=seed)
 
 
@@ -87,7 +83,7 @@ def _measured(config: Depth, result: training.Result, i: int, sample: tuple[Tens
     if bool(result.diverged[i]):
         return Measurements(final, status="diverged")
     model = result.model(i).to(sample[0].device)
-    seeds = np.random.SeedSequence(seed_of(config.seed, "directions")).generate_state(config.planes)
+    seeds = np.random.SeedSequence(STREAMS.seed(config.seed, "directions")).generate_state(config.planes)
     drawn = [
         surface(
             (model, "cross_entropy", sample), points=config.points, span=config.span, adaptive=False, seed=int(seed)

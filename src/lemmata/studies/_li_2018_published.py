@@ -17,7 +17,7 @@ from lemmata.data.weights import standardised
 from lemmata.errors import CorruptFile, DataMissing
 from lemmata.landscape import surface
 from lemmata.studies._li_2018_convexity import violations
-from lemmata.studies._li_2018_depth import seed_of
+from lemmata.studies._li_2018_depth import STREAMS
 from lemmata.study import Config, Measurements
 
 WEIGHTS = "resnet56-cifar10"
@@ -75,11 +75,11 @@ def batch(name: str, *, verify: bool) -> tuple[Tensor, Tensor]:
 
 
 def _drawn(config: Published, x: Tensor, y: Tensor) -> Measurements:
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed_of(config.seed, "split")))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(STREAMS.seed(config.seed, "split")))
     chosen = order[: config.images]
     drawn = surface(
         (published(config.shortcuts), "cross_entropy", (x[chosen], y[chosen])), points=config.points, span=config.span,
-        adaptive=False, seed=seed_of(config.seed, "directions"),
+        adaptive=False, seed=STREAMS.seed(config.seed, "directions"),
     )  # fmt: skip
     nonconvex, bumps = violations(drawn.loss)
     inner = abs(drawn.x) <= (config.span + 1e-9) / 2

@@ -17,11 +17,12 @@ from torch import Tensor
 from lemmata import nets
 from lemmata.data import mnist1d
 from lemmata.data.corruption import corrupt_labels
+from lemmata.studies._streams import Streams
 from lemmata.study import Config
 from lemmata.training import SGD, Probe, epochs_at, train
 
 POOL, VALIDATION, TEST = 1500, 1000, 2000
-PURPOSES = ("signals", "labels", "weights", "order")  # one independent stream of random numbers each
+STREAMS = Streams("signals", "labels", "weights", "order")
 MARKS = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 50, 70, 100, 140, 200, 280, 400)
 CURVES = ("train_error", "train_loss", "validation_loss", "test_loss", "test_error")
 
@@ -74,12 +75,12 @@ def histories(configs: Sequence[Perceptrons], *, n: int, width: int) -> list[His
         for part in ("validation", "test")
     }
     result = train(
-        [nets.mlp(x.shape[2], [width, width], 10, seed=seed_of(c.seed, "weights")) for c in unique.values()], x, y,
+        [nets.mlp(x.shape[2], [width, width], 10, seed=STREAMS.seed(c.seed, "weights")) for c in unique.values()], x, y,
         optimiser=SGD(
             lr=configs[0].step_size, momentum=configs[0].momentum,
             weight_decay=[config.weight_decay for config in unique.values()],
         ),
-        batch_size=configs[0].batch, epochs=longest, seeds=[seed_of(c.seed, "order") for c in unique.values()],
+        batch_size=configs[0].batch, epochs=longest, seeds=[STREAMS.seed(c.seed, "order") for c in unique.values()],
         train_at=at,
         probes={
             **{f"{part}_loss": Probe(*both, metric="cross_entropy", at=at) for part, both in unseen.items()},
@@ -94,15 +95,10 @@ def histories(configs: Sequence[Perceptrons], *, n: int, width: int) -> list[His
     return [of[config.training] for config in configs]
 
 
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
 def samples(config: Perceptrons, n: int) -> tuple[Tensor, Tensor]:
     """The first n of a seed's samples, (n, 40) and (n,), some labels wrong; nested in n and in the label noise."""
     x, y = _signals(config.seed)
-    generator = torch.Generator().manual_seed(seed_of(config.seed, "labels"))
+    generator = torch.Generator().manual_seed(STREAMS.seed(config.seed, "labels"))
     return x[:n], corrupt_labels(y[:POOL], config.label_noise, 10, generator=generator, how="other")[:n]
 
 
@@ -115,5 +111,5 @@ def held_out(config: Perceptrons, part: str) -> tuple[Tensor, Tensor]:
 
 @cache
 def _signals(seed: int) -> tuple[Tensor, Tensor]:
-    x, y = mnist1d.generate(POOL + VALIDATION + TEST, seed=seed_of(seed, "signals"))
+    x, y = mnist1d.generate(POOL + VALIDATION + TEST, seed=STREAMS.seed(seed, "signals"))
     return torch.tensor(x, dtype=torch.float32), torch.tensor(y)

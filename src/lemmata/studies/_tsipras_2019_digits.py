@@ -13,7 +13,7 @@ from lemmata import data, nets, training
 from lemmata.data.preprocessing import mean_pool
 from lemmata.robustness.attacks import pgd
 from lemmata.robustness.training import adversarial_training
-from lemmata.studies._tsipras_2019_features import seed_of, stream
+from lemmata.studies._tsipras_2019_features import STREAMS
 from lemmata.study import Config, Measurements
 
 
@@ -37,10 +37,10 @@ def pairs(configs: Sequence[Digits]) -> list[Measurements]:
     """Train all pairs of a block together; attack each network by PGD."""
     setting = configs[0]
     whole = data.load(setting.data)
-    parts = [whole.split(setting.n, setting.n_test, seed=seed_of(config.seed, "samples")) for config in configs]
+    parts = [whole.split(setting.n, setting.n_test, seed=STREAMS.seed(config.seed, "samples")) for config in configs]
     x, y = torch.stack([mean_pool(part.x, setting.pool) for part in parts]), torch.stack([part.y for part in parts])
     starts = [
-        nets.mlp(x[0, 0].numel(), [setting.width], whole.classes, seed=stream(config.seed, "weights"))
+        nets.mlp(x[0, 0].numel(), [setting.width], whole.classes, seed=STREAMS.generator(config.seed, "weights"))
         for config in configs
     ]
     eps = [0.0] * len(configs) + [config.eps for config in configs]
@@ -49,7 +49,7 @@ def pairs(configs: Sequence[Digits]) -> list[Measurements]:
     result = training.train(
         [start.to(device) for start in starts] * 2, torch.cat([x, x]).to(device), torch.cat([y, y]).to(device),
         optimiser=training.SGD(lr=setting.step_size, momentum=0.9), batch_size=setting.batch, epochs=epochs,
-        seeds=[seed_of(config.seed, "batches") for config in configs] * 2, train_at=training.last_epoch,
+        seeds=[STREAMS.seed(config.seed, "batches") for config in configs] * 2, train_at=training.last_epoch,
         recipe=adversarial_training(eps, steps=setting.steps, warmup=epochs // 4) if any(eps) else None,
     )  # fmt: skip
     found = []

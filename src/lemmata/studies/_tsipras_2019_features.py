@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from lemmata import nets, training
 from lemmata.robustness.attacks import pgd
 from lemmata.robustness.training import adversarial_training
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Measurements, Section
 
-PURPOSES = ("samples", "weights", "batches", "test", "attacked")
+STREAMS = Streams("samples", "weights", "batches", "test", "attacked")
 ATTACKED = 500  # test samples on which a network is attacked by PGD
 
 
@@ -62,7 +63,7 @@ def classifiers(configs: Sequence[Features]) -> list[Measurements]:
     samples = [draw(config, config.n, "samples") for config in configs]
     x, y = (torch.stack(part) for part in zip(*samples, strict=True))
     widths = [setting.width] if setting.network == "relu" else []
-    models = [nets.mlp(setting.d + 1, widths, 2, seed=stream(config.seed, "weights")) for config in configs]
+    models = [nets.mlp(setting.d + 1, widths, 2, seed=STREAMS.generator(config.seed, "weights")) for config in configs]
     eps = [config.eps * config.eta * (config.defence == "adversarial") for config in configs]
     rule = setting.training
     linear = setting.network == "linear"  # whose worst change is one step
@@ -71,7 +72,7 @@ def classifiers(configs: Sequence[Features]) -> list[Measurements]:
     )
     result = training.train(
         models, x, y, optimiser=training.SGD(lr=rule.step_size, momentum=rule.momentum), batch_size=rule.batch,
-        epochs=rule.epochs, seeds=[seed_of(config.seed, "batches") for config in configs],
+        epochs=rule.epochs, seeds=[STREAMS.seed(config.seed, "batches") for config in configs],
         schedule=training.cosine(), train_at=training.last_epoch,
         recipe=recipe if any(eps) else None,
     )  # fmt: skip
@@ -84,7 +85,7 @@ def classifiers(configs: Sequence[Features]) -> list[Measurements]:
 
 def draw(config: Features, count: int, purpose: str, *, shift: float = 0.0) -> tuple[Tensor, Tensor]:
     """Samples (count, d + 1) and classes 0 or 1, the faint features moved by `shift` against their class."""
-    generator = stream(config.seed, purpose)
+    generator = STREAMS.generator(config.seed, purpose)
     y = torch.randint(2, (count,), generator=generator)
     sign = 2.0 * y - 1
     right = torch.rand(count, generator=generator) < config.p
@@ -147,13 +148,3 @@ def _measurements(config: Features, standard: float, attacked: float, robust: fl
         from_p=abs(standard - config.p),
         **rest,
     )
-
-
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
-def stream(seed: int, purpose: str) -> torch.Generator:
-    """The random numbers that a seed draws for one purpose."""
-    return torch.Generator().manual_seed(seed_of(seed, purpose))

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -18,9 +17,10 @@ from lemmata import data, nets, training
 from lemmata.data.corruption import corrupt_labels, gaussian_pixels, random_labels, random_pixels, shuffle_pixels
 from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool, whiten
+from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements, Section
 
-PURPOSES = ("split", "labels", "inputs", "weights", "batches")  # one independent stream of random numbers each
+STREAMS = Streams("split", "labels", "inputs", "weights", "batches")
 
 
 class Network(Section):
@@ -74,7 +74,7 @@ def train_on_randomised(configs: Sequence[Randomisation]) -> list[Measurements]:
     result = training.train(
         [network(config, whole).to(device) for config in configs], x, y, optimiser=rule,
         batch_size=setting.training.batch, epochs=setting.training.epochs,
-        seeds=[seed_of(config.seed, "batches") for config in configs],
+        seeds=[STREAMS.seed(config.seed, "batches") for config in configs],
         schedule=training.exponential(setting.training.step_decay), train_at=CHECKS,
         stop=training.Stop(train_loss_below=setting.training.fitted),
         probes={"test_error": checked, "validation_error": watched}, relabel=redraw(configs, y, whole.classes),
@@ -85,16 +85,6 @@ def train_on_randomised(configs: Sequence[Randomisation]) -> list[Measurements]:
 def CHECKS(epochs: int) -> list[int]:  # noqa: N802  (a constant that depends on the length of the training)
     """The epochs after which errors are measured: all up to 20, then one in five."""
     return sorted({*range(1, min(epochs, 20) + 1), *range(20, epochs + 1, 5), epochs})
-
-
-def seed_of(seed: int, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    return int(np.random.SeedSequence([seed, PURPOSES.index(purpose)]).generate_state(1)[0])
-
-
-def stream(seed: int, purpose: str) -> torch.Generator:
-    """The random numbers that a member draws for one purpose."""
-    return torch.Generator().manual_seed(seed_of(seed, purpose))
 
 
 def prepared(setting: Randomisation) -> Dataset:
@@ -111,17 +101,17 @@ def prepared(setting: Randomisation) -> Dataset:
 
 def randomised(config: Randomisation, whole: Dataset) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training inputs and labels as the tests want them, then test and validation examples, whose labels are true."""
-    part = whole.split(config.n, config.n_test + config.n_validation, seed=seed_of(config.seed, "split"))
+    part = whole.split(config.n, config.n_test + config.n_validation, seed=STREAMS.seed(config.seed, "split"))
     assert part.x_test is not None
     assert part.y_test is not None
-    x, x_test, draw = part.x, part.x_test, stream(config.seed, "inputs")
+    x, x_test, draw = part.x, part.x_test, STREAMS.generator(config.seed, "inputs")
     if config.inputs == "shuffled":
         x, x_test = shuffle_pixels(x, x_test, generator=draw)
     elif config.inputs == "random":
         x, x_test = random_pixels(x, generator=draw), random_pixels(x_test, generator=draw)
     elif config.inputs == "gaussian":
         x, x_test = gaussian_pixels(x, generator=draw), gaussian_pixels(x_test, generator=draw)
-    draw = stream(config.seed, "labels")
+    draw = STREAMS.generator(config.seed, "labels")
     if config.labels == "true":
         y = corrupt_labels(part.y, config.corruption, whole.classes, generator=draw)
     else:
@@ -131,7 +121,7 @@ def randomised(config: Randomisation, whole: Dataset) -> tuple[Tensor, Tensor, T
 
 def network(config: Randomisation, whole: Dataset) -> torch.nn.Module:
     """An untrained network, the same for all conditions of a seed."""
-    seed, kind = stream(config.seed, "weights"), config.network
+    seed, kind = STREAMS.generator(config.seed, "weights"), config.network
     if kind.kind == "convnet":
         depth, height, width = whole.x.shape[1:]
         return nets.convnet(kind.width, image=(depth, height, width), outputs=whole.classes, seed=seed)
@@ -140,7 +130,7 @@ def network(config: Randomisation, whole: Dataset) -> torch.nn.Module:
 
 def redraw(configs: Sequence[Randomisation], y: Tensor, classes: int) -> Callable[[int], Tensor] | None:
     """What gives each epoch its labels: those members that ask for it get new random ones; None if there are none."""
-    draws = {i: stream(c.seed, "labels") for i, c in enumerate(configs) if c.labels == "redrawn"}
+    draws = {i: STREAMS.generator(c.seed, "labels") for i, c in enumerate(configs) if c.labels == "redrawn"}
     if not draws:
         return None
     labels = y.clone()

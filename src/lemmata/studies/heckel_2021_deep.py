@@ -45,6 +45,7 @@ from lemmata.data.corruption import corrupt_labels
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.studies._heckel_2021_cifar import fit
 from lemmata.studies._heckel_2021_noise import FEWEST, bump_of_noise
+from lemmata.studies._streams import Streams
 from lemmata.studies.heckel_2021 import study as linear_study
 from lemmata.study import Config, Curve, Measurements, Study
 from lemmata.study.kinds import ordering, shape, value
@@ -59,6 +60,8 @@ study = Study(
 )
 
 # ---- MNIST-1D --------------------------------------------------------------------------------------------------------
+
+STREAMS = Streams("signals", "labels", "weights", "order")
 
 
 class Signals(Config):
@@ -96,10 +99,11 @@ def run_signals(configs: Sequence[Signals]) -> list[Measurements]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     x, y, x_test, y_test = (torch.stack(part).to(device) for part in zip(*map(_signals, configs), strict=True))
     at = epochs_at([*range(2, min(first.epochs, 40) + 1, 2), *range(44, first.epochs + 1, 4)])
+    starts = [nets.convnet1d(first.channels, batch_norm=True, seed=STREAMS.seed(c.seed, "weights")) for c in configs]
     result = train(
-        [nets.convnet1d(first.channels, batch_norm=True, seed=_seed(c, "weights")).to(device) for c in configs], x, y,
+        [net.to(device) for net in starts], x, y,
         optimiser=SGD(lr=first.step_size, momentum=0.9, lr_scale={"output": [c.fc_step for c in configs]}),
-        batch_size=128, epochs=first.epochs, seeds=[_seed(c, "order") for c in configs],
+        batch_size=128, epochs=first.epochs, seeds=[STREAMS.seed(c.seed, "order") for c in configs],
         train_at=every(4),
         probes={"test_error": Probe(x_test, y_test, metric="error", at=at)},
     )  # fmt: skip
@@ -114,17 +118,11 @@ def run_signals(configs: Sequence[Signals]) -> list[Measurements]:
 
 def _signals(config: Signals) -> tuple[torch.Tensor, ...]:
     """Signals (n, 1, 40) and labels (n,), some of them wrong, and the test signals and true labels of the same seed."""
-    signals, labels = mnist1d.generate(config.n + config.test, seed=_seed(config, "signals"))
+    signals, labels = mnist1d.generate(config.n + config.test, seed=STREAMS.seed(config.seed, "signals"))
     x, y = torch.tensor(signals, dtype=torch.float32)[:, None], torch.tensor(labels)
-    generator = torch.Generator().manual_seed(_seed(config, "labels"))
+    generator = torch.Generator().manual_seed(STREAMS.seed(config.seed, "labels"))
     wrong = corrupt_labels(y[: config.n], config.label_noise, 10, generator=generator, how="other")
     return x[: config.n], wrong, x[config.n :], y[config.n :]
-
-
-def _seed(config: Signals, purpose: str) -> int:
-    """A seed for one purpose, independent of the others'."""
-    place = ("signals", "labels", "weights", "order").index(purpose)
-    return int(np.random.SeedSequence([config.seed, place]).generate_state(1)[0])
 
 
 def _measured(curves: dict[str, Any], noise_seed: int | None = None) -> Measurements:
