@@ -16,7 +16,10 @@ class Streams:
         self.purposes, self.first = purposes, first
 
     def seed(self, seed: int, purpose: str, *which: int) -> int:
-        """A seed for one purpose, and for one of several things it is for, independent of all others."""
+        """A seed for one purpose, and for one of several things it is for, independent of all others.
+
+        Zeros at the end of `which` leave no trace: the first of several has the seed that the purpose has alone.
+        """
         place = self.purposes.index(purpose)
         return int(np.random.SeedSequence([self.first + seed, place, *which]).generate_state(1)[0])
 
