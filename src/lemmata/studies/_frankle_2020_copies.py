@@ -16,7 +16,7 @@ from lemmata.study import Config, Curve, Measurements
 from lemmata.training import SGD, Adam, train
 from lemmata.training.streams import derived
 
-POINTS = 9
+POINTS = 17  # of the line; the instability is read off every second, since the largest of many is too large
 UNRELATED = 77  # what the orders of unrelated networks are drawn for
 STREAMS = 200_000  # added to every seed; a multiple of five, so that five seeds share an order of the samples
 
@@ -28,6 +28,7 @@ class Copies(Config):
     layers: int = Field(default=5, ge=0, description="hidden layers of 100 units; 0 is softmax regression")
     part: float = Field(default=0.0, ge=0, description="epochs after which the copies part")
     unrelated: bool = Field(default=False, description="two networks with other initial weights in place of copies")
+    reach: float = Field(default=1.0, gt=0, le=1, description="where the line ends, in units of the way to the second")
     n: int = Field(default=4000, ge=50, description="samples to train on")
     epochs: int = Field(default=20, ge=1)
     batch: int = Field(default=50, ge=1)
@@ -44,7 +45,7 @@ class LeNet(Copies):
 
 
 def instabilities(configs: Sequence[Copies]) -> list[Measurements]:
-    """Train all copies of all seeds, and measure the line between each pair: its errors, and how far they rise."""
+    """Train all copies of all seeds; measure on the line of each pair how far errors rise, and where."""
     first = configs[0]
     seeds = sorted({config.seed + STREAMS for config in configs})
     (x, y), test = disjoint_fifths(*_whole(first.source), seeds)
@@ -66,12 +67,18 @@ def instabilities(configs: Sequence[Copies]) -> list[Measurements]:
         else:
             assert apart is not None
             errors = apart[i]
-        t = np.linspace(0, 1, POINTS)
-        rise = float(errors.max() - (errors[0] + errors[-1]) / 2)
-        measured.append(
-            Measurements.of(instability=rise, error=float((errors[0] + errors[-1]) / 2), line=Curve(t, errors.numpy()))
-        )
+        measured.append(_measured(errors.numpy(), config.reach))
     return measured
+
+
+def _measured(errors: np.ndarray, reach: float) -> Measurements:
+    """What a line says, of which the part from t = 0 to `reach` is looked at."""
+    ends, every = (errors[0] + errors[-1]) / 2, errors[::2]
+    part = errors[: round(reach * (POINTS - 1)) + 1]
+    return Measurements.of(
+        instability=float(every.max() - ends), error=float(ends), highest_at=float(part.argmax() / (len(part) - 1)),
+        line=Curve(np.linspace(0, 1, len(every)), every),
+    )  # fmt: skip
 
 
 Pair = tuple[Tensor, Tensor]

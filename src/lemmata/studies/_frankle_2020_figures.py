@@ -9,7 +9,7 @@ ERROR = "error on the line above its ends"
 
 def by_part(table) -> Figure:
     """Instability against the epoch at which the copies part, and the error on the lines."""
-    rows = table[(table.layers == DEPTH) & ~table.unrelated & (table.source == "mnist1d")]
+    rows = table[(table.layers == DEPTH) & ~table.unrelated & (table.source == "mnist1d") & (table.reach == 1)]
     curve = Series.over_seeds("five hidden layers", rows, x="part", y="instability")
     left = Panel(
         x=Axis(label="epochs before the copies part"), y=Axis(label=f"largest {ERROR}"), series=[curve],
@@ -32,7 +32,7 @@ def by_part(table) -> Figure:
 
 def by_depth(table) -> Figure:
     """The lines of copies that part at the start, for three depths."""
-    rows = table[(table.part == 0) & ~table.unrelated & (table.source == "mnist1d")]
+    rows = table[(table.part == 0) & ~table.unrelated & (table.source == "mnist1d") & (table.reach == 1)]
     lines = [
         Series.over_seeds("softmax regression" if not layers else f"{layers} hidden layers", own, y="line")
         for layers, own in rows.groupby("layers")
