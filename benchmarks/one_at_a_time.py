@@ -9,6 +9,7 @@ times the number of networks. Of a function that has been called often the ratio
 Nothing of the package is changed but the names by which functions are found, and those are put back.
 """
 
+import copy
 import inspect
 import sys
 from collections import Counter
@@ -22,15 +23,16 @@ import torch
 from torch import Tensor
 
 import machine
+from lemmata.curvature.sharpness_probe import SharpnessProbe, SharpnessTracker
 from lemmata.landscape import critical, teacher_student
 from lemmata.pruning.setting import Setting
 from lemmata.studies import _belkin_2019_nested, _jiang_2020_ranks, _simsek_2021_flow
 from lemmata.training.loop import train
-from lemmata.training.probes import Probe, Samples
+from lemmata.training.probes import Probe, Samples, WeightProbe
 
 Arguments = dict[str, Any]
 LEAST, SHARE = 2, 0.25  # networks of a stack that are run alone, and the time they may take in units of the stack's
-OFTEN = 12  # calls of one function of which samples are taken
+OFTEN = 20  # calls of one function of which samples are taken
 GOLDEN = 0.6180339887498949
 
 
@@ -144,13 +146,14 @@ def _exchange(old: Callable[..., Any], new: Callable[..., Any]) -> None:
 
 def _training(function: Callable[..., Any], a: Arguments) -> Stack | None:
     """`training.train`: one model, with its own samples, seed, step size, probes and labels."""
-    models, relabel, labels = list(a["models"]), a["relabel"], dict[int, Tensor]()
-    count = len(models)
+    models, relabel, probes = list(a["models"]), a["relabel"], a["probes"] or {}
+    count, labels = len(models), dict[int, Tensor]()
     if count == 1:
         return None
     if relabel is not None:
         a = {**a, "relabel": lambda epoch: labels.setdefault(epoch, relabel(epoch).clone())}
     seeds = list(range(count) if a["seeds"] is None else a["seeds"])
+    fresh = {name: copy.deepcopy(p.tracker) for name, p in probes.items() if isinstance(p, SharpnessProbe)}
 
     def alone(i: int) -> Callable[[], object]:
         own = {**a, "models": [models[i]], "seeds": [seeds[i]], "progress": None}
@@ -158,14 +161,31 @@ def _training(function: Callable[..., Any], a: Arguments) -> Stack | None:
         own |= {name: _own(a[name], i, count) for name in ("optimiser", "recipe")}
         if relabel is not None:
             own["relabel"] = lambda epoch: _row(labels[min(epoch, max(labels))], i)
-        own["probes"] = {
-            name: replace(probe, **dict(zip("xy", _samples(probe.x, probe.y, i, count), strict=True)))
-            if isinstance(probe, Probe) else probe
-            for name, probe in (a["probes"] or {}).items()
-        }  # fmt: skip
+        own["probes"] = {name: _probe(probe, fresh.get(name), i, count) for name, probe in probes.items()}
         return lambda: function(**own)
 
-    return Stack(function(**a), count, alone)
+    answer = function(**a)
+    return Stack(answer, count, alone)
+
+
+def _probe(probe: Probe | WeightProbe, fresh: SharpnessTracker | None, i: int, count: int) -> Probe | WeightProbe:
+    """The probe of network i: its own samples, a tracker that knows no network yet, or what leaves no traces."""
+    if isinstance(probe, Probe):
+        x, y = _samples(probe.x, probe.y, i, count)
+        return replace(probe, x=x, y=y)
+    if fresh is not None:
+        tracker = copy.deepcopy(fresh)
+        return WeightProbe(lambda states: tracker.measure(states).value, probe.at)
+    kept = [value for value in inspect.getclosurevars(probe.function).nonlocals.values() if isinstance(value, list)]
+
+    def without_traces(states: Mapping[str, Tensor]) -> Tensor:
+        before = [len(values) for values in kept]
+        found = probe.function(states)
+        for values, length in zip(kept, before, strict=True):
+            del values[length:]
+        return found
+
+    return WeightProbe(without_traces, probe.at)
 
 
 def _pruned(function: Callable[..., Any], a: Arguments) -> Stack | None:
