@@ -40,7 +40,7 @@ def losses(table) -> Figure:
     """The loss against the step, from beside a saddle."""
     own = table[(table.hidden > 0) & ~table.control.astype(bool)]
     series = [Series.over_seeds(NAMES[method], own[own.method == method], y="loss") for method in NAMES]
-    saddle = Reference(label="the saddle's", value=float(own.height.iloc[0]), role="theory")
+    saddle = Reference(label="the saddle's loss", value=float(own.height.iloc[0]), role="theory")
     panel = Panel(x=Axis(label="steps", limits=(0.0, 60.0)), y=Axis(label="loss"), series=series, references=[saddle])
     return Figure(
         name="losses",

@@ -2,6 +2,7 @@
 
 from lemmata.figures import Axis, Figure, Panel, Series
 
+DEPTHS = [1, 2, 3]
 NAMES = {"line": "straight line", "band": "elastic band"}
 
 
@@ -37,8 +38,9 @@ def heights(table) -> Figure:
             series=[Series.over_seeds(NAMES["band"], bands[bands["ends.depth"] == 2], x="ends.width", y="barrier")],
         ),
         Panel(
-            x=Axis(label="hidden layers, of 16 units"), y=Axis(label="barrier of the training loss"),
-            series=[Series.over_seeds(NAMES["band"], narrow, x="ends.depth", y="barrier")], title="By depth",
+            x=Axis(label="hidden layers, of 16 units", ticks=tuple(map(str, DEPTHS)), limits=(-0.2, len(DEPTHS) - 0.8)),
+            y=Axis(label="barrier of the training loss"), title="By depth",
+            series=[Series.over_seeds(NAMES["band"], narrow, x="ends.depth", y="barrier", order=DEPTHS)],
         ),
     ]  # fmt: skip
     return Figure(

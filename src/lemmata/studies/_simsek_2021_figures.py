@@ -48,7 +48,7 @@ def paths(table) -> Figure:
             series.append(
                 Series(label=label, x=one.x, y=np.maximum(one.y, 1e-34), role="measured" if spare else "control")
             )
-        hidden = "one hidden layer" if layers == 1 else f"{layers} hidden layers"
+        hidden = f"hidden layers: {layers}"
         panels.append(
             Panel(x=Axis(label="place on the path"), y=Axis(label="loss / variance of the targets", log=True),
                   series=series, title=hidden)
@@ -74,7 +74,7 @@ def splits(table) -> Figure:
         panels.append(
             Panel(
                 x=Axis(label="share of the first copy"),
-                y=Axis(label="negative eigenvalues, mean over neurons split", limits=(-0.2, 2.3)),
+                y=Axis(label="negative eigenvalues a neuron split", limits=(-0.2, 2.3)),
                 series=[
                     Series.over_seeds("measured", rows, x="share", y="index", style="points"),
                     Series(label="predicted", x=[-1, 0, 0, 1, 1, 2], y=steps, role="theory"),
