@@ -40,7 +40,9 @@ def in_training(table) -> Figure:
         caption="Weight matching of pairs of networks; mean with its 95 % interval, and every pair. The share is "
         "negative where the midpoint is better than its ends.",
         panels=[
-            Panel(x=seen, y=share, series=[Series.over_seeds("measured", own, x="presented", y="left")], references=none),
+            Panel(
+                x=seen, y=share, series=[Series.over_seeds("measured", own, x="presented", y="left")], references=none,
+            ),
             Panel(
                 x=seen, y=Axis(label="cosine of the matched weights"),
                 series=[Series.over_seeds("measured", own, x="presented", y="cosine")],

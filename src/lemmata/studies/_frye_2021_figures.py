@@ -85,7 +85,7 @@ def shares(table) -> Figure:
     )  # fmt: skip
     return Figure(
         name="shares",
-        title="Few critical points; how many gradient-flat ones, hangs on the kernel",
+        title="Few are critical; how many are flat hangs on the kernel",
         caption="Mean over draws of initial weights with 95 % intervals. The three readings take eigenvalues below "
         "that share of the largest for zero; |g| least are end points at which the squared gradient norm has a "
         "minimum.",
