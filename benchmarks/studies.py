@@ -144,11 +144,10 @@ def measured(name: str, study: Study, *, blocks: int, members: int) -> dict[str,
 
 def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The row of all studies."""
-    columns = zip(*(row["sides"].values() for row in rows), strict=True)
-    together, alone = (sum(side["seconds"] for side in column) for column in columns)
+    together, alone = (sum(row["sides"][side]["seconds"] for row in rows) for side in SIDES)
     return {
         "work": TOTAL, "unit": "the studies as declared", "limit": None, "limit is": "", "ours at most": None,
-        "studies": len(rows), "of them one network at a time": sum(SIDES[1] in row["sides"] for row in rows),
+        "studies": len(rows),
         "sides": {
             SIDES[0]: {"median": 1.0, "seconds": together},
             SIDES[1]: {"median": alone / together, "seconds": alone},
