@@ -27,15 +27,15 @@ def growth(table) -> Figure:
         series.append(_logarithms(label, rows, "distance"))
     panel = Panel(
         x=Axis(label="layer"),
-        y=Axis(label="log10 of the largest distance over the first"),
+        y=Axis(label="log10 of distance over the first"),
         series=series,
-        references=[Reference(label="Theorem 1: never above", value=0.0, role="theory")],
+        references=[Reference(label="Theorem 1: at most", value=0.0, role="theory")],
     )
     return Figure(
         name="distances",
         title="Parabolic networks never move two features apart",
         caption="Random convolutions with largest singular value 1, new ones in each layer, h = 1, tanh; the largest "
-        "of 32 pairs, near and far. Mean of the logarithm over seeds with its 95 % interval. Second-order networks "
+        "of the pairs, near and far. Mean of the logarithm over seeds with its 95 % interval. Second-order networks "
         "are stable while their weights stay; with new weights in each layer they are not.",
         panels=[panel],
     )
