@@ -3,7 +3,7 @@
 import numpy as np
 
 from lemmata.bernoulli import clopper_pearson
-from lemmata.figures import Axis, Figure, Panel, Series
+from lemmata.figures import Axis, Figure, Panel, Reference, Series
 
 
 def by_width(table) -> Figure:
@@ -54,7 +54,10 @@ def onset(table) -> Figure:
         for extra, own in table.groupby("extra")
     ]
     series = [_percent(one) for one in series]
-    panel = Panel(x=Axis(label="neurons of the teacher, k"), y=Axis(label="share", unit="%"), series=series)
+    panel = Panel(
+        x=Axis(label="neurons of the teacher, k"), y=Axis(label="descents that end in spurious minima", unit="%"),
+        series=series, references=[Reference(label="common, as set here", value=5.0, role="theory")],
+    )  # fmt: skip
     return Figure(
         name="onset",
         title="Where spurious minima begin",
