@@ -56,7 +56,7 @@ class Halves(nn.Module):
 
 def block(config: Network, channels: int, draw: torch.Generator) -> nn.Module:
     """The layers of a block: h F added to the features, or leapfrog steps, so many times."""
-    if config.omit and config.kind != "resnet":
+    if without(config):
         return nn.Identity()
     basis = flows.PiecewiseConstant(config.layers, T=config.step * config.layers)
     options: dict[str, Any] = {"activation": "relu", "gain": config.gain, "seed": draw}
@@ -83,7 +83,21 @@ def network(config: Network, seed: int) -> nn.Sequential:
     return net
 
 
+def without(config: Network) -> bool:
+    """Tell whether the blocks are left out."""
+    return config.omit and config.kind != "resnet"
+
+
 def trained(configs: Sequence[Network]) -> list[Measurements]:
+    """Train the networks of a block, once each however they are looked at, and measure them."""
+    measured: dict[int, Measurements] = {}
+    for omitted in sorted({without(config) for config in configs}):
+        places = [i for i, config in enumerate(configs) if without(config) == omitted]
+        measured |= dict(zip(places, _trained([configs[i] for i in places]), strict=True))
+    return [measured[i] for i in range(len(configs))]
+
+
+def _trained(configs: Sequence[Network]) -> list[Measurements]:
     """Train a network of each seed, all at once, and measure errors and how much the blocks amplify."""
     setting = configs[0]
     seeds = sorted({config.seed + STREAMS for config in configs})

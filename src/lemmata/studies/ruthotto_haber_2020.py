@@ -37,6 +37,10 @@ linearise at, for time; widths 8 and 16, since at 6 and 12 with a smaller step a
 networks had 1.4 times the residual ones' errors; and the step of 10 in the control of Theorem 1. That trained blocks
 are looked at with shorter steps was added after a pilot in which the layers as trained stretched by factors of 7 to 18.
 
+What came out. Everything that theory says holds to the last digit looked at. Whether the structured networks are
+comparable stays open at five seeds: 1.2 to 1.4 times the residual network's errors, with a third to a half fewer weights
+(two thirds fewer for the Hamiltonian one), and intervals that reach beyond 3/2.
+
 Seeds are independent draws of weights, inputs, batches and test digits.
 """
 
@@ -198,7 +202,7 @@ taught = study.experiment(
     scales={
         "paper": {"source": "cifar10", "n": 40_000, "channels": 32, "layers": 5, "epochs": 100, "batch": 125},
     },
-    vectorised=("seed", "finer"),
+    vectorised=("seed", "finer", "omit"),
     data=lambda config: config.source,
 )
 taught.trial(trained)
