@@ -157,6 +157,16 @@ def test_parabolic_layers_are_two_layer_ones_with_the_second_weight_tied():
         torch.testing.assert_close(found, parabolic.velocity(y, K, b))
 
 
+def test_two_weights_are_hamiltons_equations_of_their_energy():
+    """q' = dH/dp, p' = -dH/dq by autograd: each weight stands where it belongs."""
+    field = made(flows.Hamiltonian, flows.Dense(4, 6), two=True, seed=5)
+    y = (draw(3, 4).requires_grad_(), draw(3, 4, seed=1).requires_grad_())
+    by_q, by_p = torch.autograd.grad(field.energy(y, *weights(field)).sum(), y)
+    q, p = field.velocity(y, *weights(field))
+    torch.testing.assert_close(q, by_p)
+    torch.testing.assert_close(p, -by_q)
+
+
 def test_two_weights_that_are_one_give_the_layer_with_one():
     one, two = made(flows.Hamiltonian, 4, seed=1), made(flows.Hamiltonian, 4, two=True, seed=2)
     y = (draw(3, 4), draw(3, 4, seed=1))
