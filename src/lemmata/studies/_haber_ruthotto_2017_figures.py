@@ -1,0 +1,126 @@
+"""The figures of `haber_ruthotto_2017`."""
+
+from typing import Any
+
+import numpy as np
+
+from lemmata.figures import Axis, Field, Figure, Panel, Reference, Series
+from lemmata.studies._haber_ruthotto_2017_objective import HIGH, LOW
+
+LAWS = ("circles", "swiss roll", "peaks")
+KINDS = ("plain", "antisymmetric", "verlet")
+
+
+def stretches(table: Any) -> Figure:
+    """How a perturbation grows through ten layers, for three real parts."""
+    rows = table[~table["control"] & (table["layers"] == 10)]
+    series = []
+    for real in sorted(set(rows["real"])):
+        mine = rows[rows["real"] == real]
+        series.append(Series.over_seeds(f"real part {real:g}", mine, y="stretch"))
+        t = np.asarray(mine["stretch"].iloc[0].x)
+        series.append(Series(label=f"e^({real:g} t)", x=t, y=real * t, role="theory"))
+    panel = Panel(x=Axis(label="time t"), y=Axis(label="ln of the growth of a perturbation"), series=series)
+    caption = (
+        "Ten layers of forward Euler, h = 0.1, with weights whose eigenvalues have real parts 2, 0 and -2: features "
+        "part, stay, or run together. Means over seeds of 20 inputs each, with 95 % bands."
+    )
+    return Figure(name="stretch", title="The sign of the real part decides", caption=caption, panels=[panel])
+
+
+def verlet(table: Any) -> Figure:
+    """Growth a layer against the step, and the edge of stability."""
+    series = [
+        Series.over_seeds(f"norm of K {gain:g}", rows, y="rate", role="control" if gain != 1 else "measured")
+        for gain, rows in table.groupby("gain")
+    ]
+    edges = [
+        Reference(label=f"h |K| = 2, norm {gain:g}", value=2 / gain, axis="x", role="theory")
+        for gain in sorted(set(table["gain"]))
+    ]
+    panel = Panel(x=Axis(label="step h"), y=Axis(label="growth a layer, ln"), series=series, references=edges)
+    caption = "Thirty layers of Verlet's method with random weights, the same in all: bounded up to h |K| = 2."
+    return Figure(name="verlet", title="How long Verlet's step may be", caption=caption, panels=[panel])
+
+
+def objectives(table: Any) -> Figure:
+    """The objective over the weights, by five layers and by a hundred."""
+    panels = []
+    for layers in (5, 100):
+        rows = table[(table["layers"] == layers) & (table["T"] == table["T"].min()) & (table["scale"] == 0.1)]
+        if len(rows) == 0:
+            continue
+        z = np.asarray(rows["objective"].iloc[0])
+        line = np.linspace(LOW, HIGH, len(z))
+        found = Series(label="minimiser found, every seed", x=rows["b"], y=rows["a"], style="points")
+        truth = Series(label="weights that made the data", x=[1.0], y=[1.0], style="points", role="paper")
+        panels.append(
+            Panel(
+                x=Axis(label="weight b"), y=Axis(label="weight a"), series=[found, truth], equal=True,
+                fields=[Field(label="objective", x=line, y=line, z=z, log=True)], title=f"{layers} layers",
+            )
+        )  # fmt: skip
+    caption = (
+        "The training objective of one seed at all weights of a grid, T = 10. With five layers h |lambda| = 6 at the "
+        "truth, and the minimiser lies in the corner where layers are least unstable."
+    )
+    title = "A network that is no stable discretisation learns the wrong weights"
+    return Figure(name="objectives", title=title, caption=caption, panels=panels)
+
+
+def depths(table: Any) -> Figure:
+    """The objective at the true weights against depth, and where h |lambda| = 2."""
+    rows = table[(table["layers"] == 5) & (table["scale"] == 0.1)]
+    series, edges, first = [], [], rows["T"].min()
+    for T, mine in rows.groupby("T"):
+        role = "control" if first < T else "measured"
+        series.append(Series.over_seeds(f"T = {T:g}", mine, y="truth", role=role))
+        edges.append(Reference(label=f"h |lambda| = 2, T = {T:g}", value=1.5 * T, axis="x", role="theory"))
+    panel = Panel(
+        x=Axis(label="layers N"), y=Axis(label="objective at the true weights", log=True), series=series,
+        references=edges,
+    )  # fmt: skip
+    caption = "The error that discretisation alone makes, with the weights that made the data: means over seeds."
+    return Figure(name="depths", title="Enough layers, and no fewer", caption=caption, panels=[panel])
+
+
+def trained(table: Any) -> Figure:
+    """Test accuracy and initial growth of the three kinds on the three laws, at a short and at a long step."""
+    short, long = sorted(set(table[table["layers"] == table["layers"].max()]["T"]))[:: len(set(table["T"])) - 1]
+    panels = []
+    for T in (short, long):
+        rows = table[(table["T"] == T) & (table["layers"] == table["layers"].max())]
+        series = [
+            Series.over_seeds(kind, rows[rows["kind"] == kind], x="law", y="accuracy", order=LAWS, style="points")
+            for kind in KINDS
+            if (rows["kind"] == kind).any()
+        ]
+        axis = Axis(label="test accuracy", limits=(0.0, 1.05))
+        panels.append(Panel(x=Axis(label="data", ticks=LAWS), y=axis, series=series, title=f"T = {T:g}"))
+    caption = (
+        f"Networks of {table['layers'].max()} layers after as many steps of Adam: means over seeds, 95 % intervals."
+    )
+    return Figure(name="trained", title="Which deep networks train", caption=caption, panels=panels)
+
+
+def growth_before(table: Any) -> Figure:
+    """The growth of perturbations at the initial weights beside the accuracy after training."""
+    rows = table[table["layers"] == table["layers"].max()]
+    series = [
+        Series(
+            label=kind,
+            x=rows[rows["kind"] == kind]["stretch"],
+            y=rows[rows["kind"] == kind]["accuracy"],
+            style="points",
+        )
+        for kind in KINDS
+    ]
+    panel = Panel(
+        x=Axis(label="ln of the growth of a perturbation, initial weights"),
+        y=Axis(label="test accuracy"),
+        series=series,
+    )
+    caption = (
+        "Every network of the largest depth, all laws and both times: where perturbations explode, training fails."
+    )
+    return Figure(name="growth", title="Growth before training, accuracy after", caption=caption, panels=[panel])

@@ -1,0 +1,114 @@
+"""The study of Haber and Ruthotto: its systems against closed forms and autograd's, members apart, its verdicts."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lemmata import flows, laboratory
+from lemmata.figures import static
+from lemmata.studies import _haber_ruthotto_2017_objective as objective
+from lemmata.studies import _haber_ruthotto_2017_propagation as propagation
+from lemmata.studies import _haber_ruthotto_2017_training as training
+from lemmata.studies import haber_ruthotto_2017 as haber
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+TINY = {"layers": 6, "steps": 4, "n": 20, "n_test": 30}
+
+
+@pytest.mark.parametrize("real", [2.0, 0.0, -2.0])
+def test_rates_are_those_of_forward_euler(real: float):
+    """ln|1 + h lambda| / h, to the 2 % by which tanh bends at features of 0.01 e^2."""
+    (found,) = propagation.propagate([propagation.Forward(real=real)])
+    assert found.scalars["rate"] == pytest.approx(math.log(abs(1 + 0.1 * (real + 1j))) / 0.1, abs=0.02)
+
+
+def test_the_edge_is_a_step_beyond_two():
+    for gain, edge in ((1.0, 2.0), (2.0, 1.0)):
+        for found in propagation.threshold([propagation.Verlet(gain=gain, seed=seed) for seed in (0, 1)]):
+            rate = found.curves["rate"]
+            assert np.all(rate.y[rate.x < edge - 0.01] < 0.15)
+            assert np.all(rate.y[rate.x > edge + 0.04] > 0.2)
+
+
+def test_the_weights_have_the_eigenvalue_minus_three_twice():
+    one = torch.ones(1, dtype=torch.float64)
+    values = np.sort(np.linalg.eigvals(objective.matrix(one, one)[0].numpy()).real)
+    np.testing.assert_allclose(values, [-3, -3, 0], atol=1e-14)
+    a, b = 0.3, 1.1
+    K = objective.matrix(a * one, b * one)[0].numpy()
+    np.testing.assert_allclose(K, [[-a - b, a, b], [b, -a - b, a], [a, b, -a - b]])
+
+
+def test_the_grid_is_many_networks_of_the_library():
+    """Three of the grid's networks by `flows.integrate`, to 1e-13, stable and unstable."""
+    a, b = torch.tensor([0.2, 1.0, 2.0], dtype=torch.float64), torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
+    y = 0.1 * torch.randn(3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for layers in (5, 100):
+        ours = objective.flow(objective.matrix(a, b), y, layers, 10.0)
+        for k, K in enumerate(objective.matrix(a, b)):
+
+            class Field(torch.nn.Module):
+                def forward(self, t, u, K=K):
+                    return torch.tanh(u @ K.T)
+
+            theirs = flows.integrate(Field(), y.T, steps=layers, T=10.0, method="forward-euler").final
+            torch.testing.assert_close(ours[k], theirs.T, rtol=0, atol=1e-13)
+
+
+def test_the_two_field_network_is_the_papers_recursion():
+    """Written out: z <- z - h tanh(K^T y + b), y <- y + h tanh(K z + b); to 1e-5 in float32."""
+    config = training.Deep.build({**TINY, "T": 3.0})
+    model = training.network(config, 2)
+    x, _ = training.samples(config, 4, 9)
+    y = model[0](x)
+    z, h = torch.zeros_like(y), config.T / config.layers
+    for K, b in zip(*model[1].field.coefficients.values(), strict=True):
+        z = z - h * torch.tanh(y @ K + b)
+        y = y + h * torch.tanh(z @ K.T + b)
+    torch.testing.assert_close(model[1](model[0](x)), y, rtol=0, atol=1e-5)
+
+
+def test_members_do_not_see_each_other():
+    """Trained alone and with another seed: to the rounding of batched products in float32."""
+    configs = [training.Deep.build({**TINY, "seed": seed}) for seed in (0, 1)]
+    together, alone = training.learn(configs), training.learn(configs[1:])
+    assert together[1].scalars["stretch"] == pytest.approx(alone[0].scalars["stretch"], abs=1e-4)
+    assert together[1].scalars["accuracy"] == pytest.approx(alone[0].scalars["accuracy"], abs=0.05)
+    assert together[0].scalars["stretch"] != together[1].scalars["stretch"]
+
+
+# ---- verdicts --------------------------------------------------------------------------------------------------------
+
+CLAIMS = {claim.name: Outcome.REPRODUCED for claim in haber.study.claims}
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    found = laboratory.run(haber.study, scale="smoke", store=tmp_path_factory.mktemp("haber"))
+    assert found.outcome is not None
+    assert not found.outcome.failed
+    return found
+
+
+def test_smoke_scale_voids_nothing_and_draws(smoke):
+    assert Outcome.VOID not in {verdict.outcome for verdict in smoke.verdicts}
+    for experiment in haber.study.experiments.values():
+        for figure in experiment.figures:
+            assert "<svg" in str(static.render(figure(smoke.tables[experiment.name])))
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory):
+    found = laboratory.run(haber.study, scale="laptop", store=tmp_path_factory.mktemp("haber-laptop"))
+    return {verdict.claim.name: verdict for verdict in found.verdicts}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLAIMS)
+def test_outcomes_at_laptop_scale_with_every_control_refuted(laptop, name: str):
+    verdict = laptop[name]
+    assert verdict.outcome is CLAIMS[name], verdict.reason
+    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
