@@ -158,7 +158,7 @@ def test_parabolic_layers_are_two_layer_ones_with_the_second_weight_tied():
 
 
 def test_two_weights_are_hamiltons_equations_of_their_energy():
-    """q' = dH/dp, p' = -dH/dq by autograd: each weight stands where it belongs."""
+    """By autograd, q' = dH/dp and p' = -dH/dq: each weight stands where it belongs."""
     field = made(flows.Hamiltonian, flows.Dense(4, 6), two=True, seed=5)
     y = (draw(3, 4).requires_grad_(), draw(3, 4, seed=1).requires_grad_())
     by_q, by_p = torch.autograd.grad(field.energy(y, *weights(field)).sum(), y)
