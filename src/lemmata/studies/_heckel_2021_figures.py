@@ -139,6 +139,7 @@ def replications(table: Any) -> Figure:
     panels = []
     for label, fields in RUNS.items():
         rows = _rows(table, **fields)
+        rows = rows[rows["steps"] == rows["steps"].max()]  # a control stops early
         rows = rows.assign(relative=[Curve(curve.x, curve.y / curve.y[-1]) for curve in rows["risk"]])
         series = [Series.over_seeds("risk / last risk", rows, y="relative")] if len(rows) else []
         panels.append(Panel(x=STEP, y=Axis(label="risk / last risk", limits=(0.8, 3.0)), series=series, title=label))
