@@ -88,7 +88,7 @@ followed = study.experiment(
         {"kind": ["hyperbolic", "hamiltonian"], "method": ["verlet"]},
         {"kind": ["hyperbolic"], "method": ["verlet"], "activation": ["identity"], "moving": [False]},
     ],
-    seeds={"smoke": 3, "laptop": 10, "paper": 30},
+    seeds={"smoke": 3, "laptop": 5, "paper": 30},
     scales={"smoke": {"layers": 40, "pairs": 8}, "paper": {"layers": 500, "channels": 6, "pixels": 8}},
     vectorised=("seed",),
 )
