@@ -52,6 +52,8 @@ benchmarks: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/permutation.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pruning.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/teacher_student.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/flows_reversible.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/flows_parallel.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/studies.py
 	OMP_NUM_THREADS=1 $(PEERS) benchmarks/attacks.py
 	OMP_NUM_THREADS=1 $(PEERS) benchmarks/linear_bounds.py

@@ -1,5 +1,6 @@
 """Networks as differential equations: fields, integrators, gradients, stability, control, parallelism in depth."""
 
+from lemmata.flows import control, parallel, regularised
 from lemmata.flows.adaptive import ADAPTIVE, integrate_adaptive
 from lemmata.flows.adjoint import Checkpoint, Continuous, NotReversible, Reversible, Store, Way
 from lemmata.flows.audit import GradientAudit, gradient_audit
@@ -77,13 +78,16 @@ __all__ = [
     "Way",
     "check_adjoint",
     "check_derivative",
+    "control",
     "energy_drift",
     "features",
     "gradient_audit",
     "integrate",
     "integrate_adaptive",
     "method_of",
+    "parallel",
     "perturbation_growth",
+    "regularised",
     "spectrum",
     "stability_region",
 ]
