@@ -13,7 +13,7 @@ from lemmata.data.synthetic import peaks_classes
 from lemmata.flows.parallel import Gradient, Multigrid, gradient, mgrit, serial_gradient, two_grid_bound
 from lemmata.study import Config, Curve, Measurements
 
-STREAMS = 300_000  # added to every seed
+STREAMS = 400_000  # added to every seed
 TOL = 1e-9
 COARSEST = 16
 WIDTH = 8

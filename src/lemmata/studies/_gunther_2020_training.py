@@ -32,7 +32,7 @@ class Training(Config):
     iterations: int = Field(default=2, ge=0, description="iterations of multigrid, either way, in a step of training")
     n: int = Field(default=500, ge=10, description="samples to train on")
     steps: int = Field(default=100, ge=1)
-    lr: float = Field(default=0.03, gt=0, description="first step size, which falls linearly to 0")
+    lr: float = Field(default=0.05, gt=0, description="first step size, which falls linearly to 0")
 
 
 class Several(flows.VectorField):

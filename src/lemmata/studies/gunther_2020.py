@@ -25,11 +25,14 @@ ratio below 1.25 from 64 to 512 layers, "alike" one within 10 %, "similar perfor
 wall time is claimed here (`benchmarks/flows_parallel.py` measures it).
 
 Choices after first runs, on seeds 0 to 4: Adam's step size falls to 0, as with a constant one the errors of single
-trainings differed by 0.1, whichever way; T = 2 for the peaks; the adjoint coarsened by 4 and by 16 as controls of
-"alike", not by 8, which happens to take as many iterations; two iterations a step, as in the authors' configuration:
-with one, errors on the peaks were 0.02 above the serial ones.
+trainings differed by 0.1, whichever way; T = 2 for the peaks, whose control has T = 4, since at T = 2 two coarse steps
+cost 0.15 of accuracy, but not in every training; two iterations a step, as in the authors' configuration: with one,
+errors on the peaks were 0.02 above the serial ones. After a second run, on seeds 300,000 to 300,004: controls of "alike"
+are adjoints coarsened by 4 and by 64, as with 8 and 16 iterations happen to be alike; the threshold's second control
+has 3/4 of the time in place of 1/2, where only m = 21 and 28 divide the layers. It was 0.15 beyond its margin there:
+measured thresholds are 5 % above the bound's, which the slowest of all errors alone would meet.
 
-Streams. The recorded runs add 300,000 to every seed, so that nothing was chosen on their draws. Seeds are independent
+Streams. The recorded runs add 400,000 to every seed, so that nothing was chosen on their draws. Seeds are independent
 draws of weights and samples; of the digits, the first five test on disjoint fifths.
 """
 
@@ -86,7 +89,7 @@ depth.claim(
     select={"layers": DEEP},
     quoted="read as: iterations equal to 10 %",
     within=(0.9, 1.1),
-).control("the adjoint coarsened by 4", backwards=4).control("the adjoint coarsened by 16", backwards=16)
+).control("the adjoint coarsened by 4", backwards=4).control("the adjoint coarsened by 64", backwards=64)
 
 depth.claim(
     "the gradient of converged solves is that of backpropagation",
@@ -115,15 +118,15 @@ damped.claim(
     quoted="m = 11.06, where the bound is 1",
     margin=1.5,
 ).control("twice the time", moves="the threshold", to=5.59, T=2.0).control(
-    "half the time", moves="the threshold", to=22.04, T=0.5
+    "three quarters of the time", moves="the threshold", to=14.75, T=0.75
 )
 
 SIMILAR = (-0.03, 0.03)
 WAYS = ("serial", "layer-parallel")
 
-for source, place, options in (
-    ("peaks", "peaks", {}),
-    ("digits", "MNIST", {"source": "mnist-5k", "T": 5.0, "width": 16, "lr": 0.02, "steps": 40}),
+for source, place, options, longer in (
+    ("peaks", "peaks", {}, {"T": 4.0}),
+    ("digits", "MNIST", {"source": "mnist-5k", "T": 5.0, "width": 16, "lr": 0.02, "steps": 40}, {}),
 ):
     experiment = study.experiment(
         source,
@@ -145,4 +148,4 @@ for source, place, options in (
         quoted="similar; read as: test errors equal to 0.03",
         within=SIMILAR,
         note="error with two iterations a step less that of serial training",
-    ).control("a coarse network of two steps, never corrected", iterations=0, m=16)
+    ).control("a coarse network of two steps of 2 and more, never corrected", iterations=0, m=16, **longer)
