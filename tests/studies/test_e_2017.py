@@ -1,0 +1,34 @@
+"""The study of E's proposal: limits in depth, and its verdicts."""
+
+import pytest
+
+from lemmata import laboratory
+from lemmata.studies import e_2017
+from lemmata.studies._e_2017_limits import Limit, approached
+from lemmata.verdicts import Outcome
+from lemmata.verdicts.verdict import ControlOutcome
+
+
+def test_distances_halve_with_the_step():
+    coarse, fine = (approached([Limit.build({"layers": n})])[0].scalars for n in (64, 128))
+    for name in coarse:
+        assert coarse[name] / fine[name] == pytest.approx(2.0, rel=0.1), name
+
+
+def test_the_best_control_has_the_least_value():
+    best, other = (approached([Limit.build({"detuned": d})])[0].scalars["spread"] for d in (1.0, 1.5))
+    assert best < other
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [claim.name for claim in e_2017.study.claims])
+def test_outcomes_at_laptop_scale_with_every_control_refuted(laptop, name: str):
+    verdict = laptop[name]
+    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
+    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory):
+    found = laboratory.run(e_2017.study, scale="laptop", store=tmp_path_factory.mktemp("e-2017"))
+    return {verdict.claim.name: verdict for verdict in found.verdicts}
