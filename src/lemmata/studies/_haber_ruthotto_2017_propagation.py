@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lemmata import flows
 from lemmata.study import Config, Curve, Measurements
 
-STREAM = 5_230_000
+STREAM = 5_231_000
 SMALL = 1e-2
 TINY = 1e-9
 STEPS = np.round(np.arange(0.5, 3.001, 0.05), 2)
