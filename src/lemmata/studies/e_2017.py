@@ -31,7 +31,7 @@ LAYERS = [16, 32, 64, 128]
 
 study = Study(
     "e-2017",
-    topic="numerical methods",
+    topic="networks as differential equations",
     paper=Paper(
         key="e2017",
         title="A Proposal on Machine Learning via Dynamical Systems",

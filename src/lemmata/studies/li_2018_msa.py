@@ -39,7 +39,7 @@ FROZEN = {"rho": 1e5}
 
 study = Study(
     "li-2018-msa",
-    topic="numerical methods",
+    topic="networks as differential equations",
     paper=Paper(
         key="li2018msa",
         title="Maximum Principle Based Algorithms for Deep Learning",
