@@ -14,7 +14,7 @@ Experiments.
                 1e-9, forwards and backwards, and the gradient's error against backpropagation
     coarsening  a damped network near its fixed point, two levels, F-relaxation: the coarsening factor from which on it
                 does not converge, against the two-grid bound of Dobrev et al. (2017) and Southworth (2019)
-    peaks, digits   five classes of the peaks (T = 2), and 5,000 digits (T = 5, the T of the authors' configuration for
+    peaks, digits   five classes of the peaks (T = 2), and 5,000 digits (T = 5, as in the authors' configuration for
                 MNIST), 32 layers, full batches: Adam with backpropagation through the layers in turn, and with two
                 iterations either way, begun from the states of the step before. Tests are with layers in turn
 
