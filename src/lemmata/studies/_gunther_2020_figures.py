@@ -16,7 +16,7 @@ def depth(table) -> Figure:
         if (plain.added == added).any()
     ]
     left = Panel(x=Axis(label="layers", log=True), y=Axis(label="iterations to 1e-9"), series=count)
-    deep = plain[~plain.added]
+    deep = plain[~plain.added.astype(bool)]
     deep = deep[deep.layers == deep.layers.max()]
     residuals = [Series.over_seeds(label, deep, y=of) for label, of in (("forwards", "ahead"), ("backwards", "back"))]
     right = Panel(

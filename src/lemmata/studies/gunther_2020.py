@@ -25,12 +25,12 @@ ratio below 1.25 from 64 to 512 layers, "alike" one within 10 %, "similar perfor
 wall time is claimed here (`benchmarks/flows_parallel.py` measures it).
 
 Choices after first runs, on seeds 0 to 4: Adam's step size falls to 0, as with a constant one the errors of single
-trainings differed by 0.1, whichever way; T = 2 for the peaks, whose control has T = 4, since at T = 2 two coarse steps
-cost 0.15 of accuracy, but not in every training; two iterations a step, as in the authors' configuration: with one,
-errors on the peaks were 0.02 above the serial ones. After a second run, on seeds 300,000 to 300,004: controls of "alike"
-are adjoints coarsened by 4 and by 64, as with 8 and 16 iterations happen to be alike; the threshold's second control
-has 3/4 of the time in place of 1/2, where only m = 21 and 28 divide the layers. It was 0.15 beyond its margin there:
-measured thresholds are 5 % above the bound's, which the slowest of all errors alone would meet.
+trainings differed by 0.1, whichever way; T = 2 for the peaks, whose control has T = 4, since at T = 2 two coarse
+steps cost 0.15 of accuracy, but not in every training; two iterations a step, as in the authors' configuration: with
+one, errors on the peaks were 0.02 above the serial ones. After a second run, on seeds 300,000 to 300,004: controls of
+"alike" are adjoints coarsened by 4 and by 64, as with 8 and 16 iterations happen to be alike; the threshold's second
+control has 3/4 of the time in place of 1/2, where only m = 21 and 28 divide the layers. It was 0.15 beyond its margin
+there: measured thresholds are 5 % above the bound's, which the slowest of all errors alone would meet.
 
 Streams. The recorded runs add 400,000 to every seed, so that nothing was chosen on their draws. Seeds are independent
 draws of weights and samples; of the digits, the first five test on disjoint fifths.
