@@ -19,7 +19,7 @@ def stretches(table: Any) -> Figure:
         mine = rows[rows["real"] == real]
         series.append(Series.over_seeds(f"real part {real:g}", mine, y="stretch"))
         t = np.asarray(mine["stretch"].iloc[0].x)
-        series.append(Series(label=f"e^({real:g} t)", x=t, y=real * t, role="theory"))
+        series.append(Series(label=f"{real:g} t", x=t, y=real * t, role="theory"))
     panel = Panel(x=Axis(label="time t"), y=Axis(label="ln of the growth of a perturbation"), series=series)
     caption = (
         "Ten layers of forward Euler, h = 0.1, with weights whose eigenvalues have real parts 2, 0 and -2: features "
