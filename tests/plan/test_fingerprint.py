@@ -166,6 +166,7 @@ def test_the_lazy_door_is_seen_through(tmp_path):
         "b": "from lemmata import nets" + body.format("nets.mlp"),
         "c": "from lemmata.nets import mlp" + body.format("mlp"),
         "d": "import lemmata as lm" + body.format("lm.version"),
+        "e": "from lemmata.figures import Figure, style" + body.format("Figure, style"),
     }
     from lemmata.plan.fingerprint import PACKAGE, _Closure
     from lemmata.plan.source import source
@@ -182,6 +183,7 @@ def test_the_lazy_door_is_seen_through(tmp_path):
     assert PACKAGE / "nets" / "resnet.py" not in reached["a"]
     assert reached["a"] == reached["b"] == reached["c"]
     assert not reached["d"]
+    assert not reached["e"]
 
 
 def test_a_function_without_a_file_is_refused():

@@ -19,7 +19,7 @@ import numpy as np
 from lemmata.errors import InvalidInput
 from lemmata.figures import static_field
 from lemmata.figures.figure import Axis, Figure, Panel, Reference, Series
-from lemmata.figures.style import PAPER, THEORY, Look, beside, dodged, looks, scales, thinned
+from lemmata.figures.style import CLOUD, PAPER, THEORY, Look, beside, dodged, looks, scales, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Format = Literal["svg", "png", "pdf"]
 PANEL_HEIGHT = 3.5  # inches, with its labels
 MOST_POINTS, MOST_SEED_POINTS = 1000, 300  # of a line: more than a printed column can show
-CLOUD = 60  # points that are seen together rather than one by one
 PATH = re.compile(rb'<path(?! id)[^>]* d="[^"]*"')  # not the shapes of letters, which are scaled down
 PRECISE = re.compile(rb"(\.\d\d)\d+")
 RULES: dict[Any, Any] = {

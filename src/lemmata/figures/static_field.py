@@ -14,7 +14,7 @@ import numpy as np
 
 from lemmata.figures.field import Field, Scale
 from lemmata.figures.figure import Panel
-from lemmata.figures.style import FIELD, HOLE, Look
+from lemmata.figures.style import CLOUD, FIELD, HOLE, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,8 @@ def over(axes: Any, panel: Panel, drawn: Mapping[Any, Look]) -> None:
         drawn_line = axes.plot(
             *path, color=look.colour, lw=look.width if line else 0, label=series.label.replace("$", r"\$"),
             marker=(look.marker or "o") if not line or len(x) <= 15 else None, zorder=20,
-            markersize=4.6 if line else 11 if look.marker == "*" else 7, markeredgecolor="white", markeredgewidth=0.8,
+            markersize=4.6 if line else 3.6 if len(x) > CLOUD else 11 if look.marker == "*" else 7,
+            markeredgecolor="white", markeredgewidth=0.3 if not line and len(x) > CLOUD else 0.8,
             linestyle=(0, look.dash) if look.dash else "-",
         )[0]  # fmt: skip
         if line:

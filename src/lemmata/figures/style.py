@@ -19,6 +19,7 @@ THEORY, PAPER = "#000000", "#882255"
 DASHES: tuple[tuple[float, ...], ...] = ((5, 2), (2, 1.5), (7, 2, 1.5, 2), (9, 3), (1, 2))
 FIELD = "viridis"
 HOLE = "#EFEFEF", "#B5B5B5"  # ground and hatching
+CLOUD = 60  # points that are seen together rather than one by one
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 

@@ -2,9 +2,10 @@
 
 It covers the function and the definitions of its own file that it reaches by name, and whole every module of lemmata,
 or beside the file, that the code reached imports, transitively. So an edit of a claim or a figure leaves records
-valid, and an edit of a constant three calls away does not. Declarations (`lemmata.study`) and error classes carry
-values and do not make them: they are left out, and so are the fields of the configuration class, whose values are in
-the identity already. Libraries are not read; their versions are in every record's provenance.
+valid, and an edit of a constant three calls away does not. Declarations (`lemmata.study`), descriptions of figures, by
+which results draw themselves, and error classes carry values and do not make them: they are left out, and so are the
+fields of the configuration class, whose values are in the identity already. Libraries are not read; their versions are
+in every record's provenance.
 
 Limits: what is reached only through `getattr`, `importlib` or a string is not seen. Cost: about 1 ms for a hundred
 lines, once a process.
@@ -22,7 +23,7 @@ from lemmata.plan.source import Chain, Import, Source, Statement, source
 from lemmata.study.config import Config, Section
 
 PACKAGE = Path(lemmata.__file__).resolve().parent
-LEFT_OUT = tuple(PACKAGE / name for name in ("study", "errors.py", "version.py"))
+LEFT_OUT = tuple(PACKAGE / name for name in ("study", "figures", "errors.py", "version.py"))
 
 
 def fingerprint(function: Callable[..., Any], config: type[Config] | None = None) -> str:

@@ -74,9 +74,9 @@ def stability_region(
 
 def real_axis(x: np.ndarray) -> Axis:
     """The axis of Re h lambda over these values."""
-    return Axis(label="Re h lambda", limits=(float(x[0]), float(x[-1])))
+    return Axis(label="Re hλ", limits=(float(x[0]), float(x[-1])))
 
 
 def imaginary_axis(y: np.ndarray) -> Axis:
     """The axis of Im h lambda over these values."""
-    return Axis(label="Im h lambda", limits=(float(y[0]), float(y[-1])))
+    return Axis(label="Im hλ", limits=(float(y[0]), float(y[-1])))
