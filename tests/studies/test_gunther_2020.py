@@ -31,7 +31,7 @@ def test_several_networks_in_one_batch_are_each_what_it_is_alone():
         assert alone.curves["history"].y == pytest.approx(both[seed].curves["history"].y, abs=1e-4)
     config = Training(**options)
     (x, _), _ = samples(config, [STREAMS, STREAMS + 1])
-    opening, field, closing = _weights(config, [STREAMS, STREAMS + 1], 2, 5)
+    opening, field, closing = (part.requires_grad_(False) for part in _weights(config, [STREAMS, STREAMS + 1], 2, 5))
     y = torch.tanh(opening(x))
     found = closing(Flow(field, steps=8, method="forward-euler")(y))[1]
     y, h = y[1], config.T / 8
