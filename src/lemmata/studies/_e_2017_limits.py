@@ -1,6 +1,7 @@
 """How residual networks of growing depth approach the control problem that they discretise."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -39,33 +40,39 @@ def _approached(config: Limit) -> Measurements:
 
 def _gradient_error(config: Limit) -> float:
     """Relative distance, in L2 over time, of the gradient by theta(t) from that of many steps of RK4."""
-    draw = STREAMS.generator(config.seed, "samples")
-    x, y = (torch.randn(config.n, 3, generator=draw, dtype=F64) for _ in range(2))
-    field = flows.Plain(3, flows.PiecewiseLinear(5), seed=STREAMS.seed(config.seed, "weights"), dtype=F64)
+    exact = _gradient(config.seed, config.n, 256, "rk4")
+    return float((_gradient(config.seed, config.n, config.layers, config.method) - exact).norm() / exact.norm())
 
-    def gradient(steps: int, method: str) -> Tensor:
-        found = control.pontryagin(control.Problem(flows.Flow(field, steps=steps, method=method), x, y))
-        whitened = torch.linalg.inv(torch.linalg.cholesky(field.basis.gram()))  # so that norms are those of L2(0, T)
-        return torch.cat([(whitened @ g[0].flatten(1)).flatten() for g in found.gradient.values()])
 
-    exact = gradient(256, "rk4")
-    return float((gradient(config.layers, config.method) - exact).norm() / exact.norm())
+@lru_cache(maxsize=256)
+def _gradient(seed: int, n: int, steps: int, method: str) -> Tensor:
+    """The gradient in coordinates in which its norm is that of L2(0, T)."""
+    draw = STREAMS.generator(seed, "samples")
+    x, y = (torch.randn(n, 3, generator=draw, dtype=F64) for _ in range(2))
+    field = flows.Plain(3, flows.PiecewiseLinear(5), seed=STREAMS.seed(seed, "weights"), dtype=F64)
+    found = control.pontryagin(control.Problem(flows.Flow(field, steps=steps, method=method), x, y))
+    whitened = torch.linalg.inv(torch.linalg.cholesky(field.basis.gram()))
+    return torch.cat([(whitened @ g[0].flatten(1)).flatten() for g in found.gradient.values()])
 
 
 def _linear(config: Limit) -> tuple[float, float]:
     """How far the least objective is from its limit, and how much H varies along the control."""
-    draw = STREAMS.generator(config.seed, "linear")
-    A, B = 0.5 * torch.randn(3, 3, generator=draw, dtype=F64), torch.randn(3, 2, generator=draw, dtype=F64)
-    starts, targets = (torch.randn(config.n, 3, generator=draw, dtype=F64) for _ in range(2))
-    T = config.layers / 16 if config.stretched else 1.0
-
-    def made(steps: int, T: float) -> control.LinearQuadratic:
-        return control.LinearQuadratic(A, B, starts, targets, tikhonov=0.5, steps=steps, T=T)
-
-    known = made(config.layers, T)
+    known = _problem(config.seed, config.n, config.layers, config.layers / 16 if config.stretched else 1.0)
     theta = config.detuned * known.solution()
-    problem = control.Problem(known.flow(), starts, targets, loss=control.half_square)
+    problem = control.Problem(known.flow(), known.starts, known.targets, loss=control.half_square)
     found = control.pontryagin(problem, {"theta": theta[None]})
     H = found.hamiltonian[0] - known.tikhonov / 2 * theta.square().sum(1)
-    limit = made(FINE, 1.0).value()
-    return abs(known.value() - limit), float((H.max() - H.min()) / H.abs().mean())
+    return abs(known.value() - _least(config.seed, config.n)), float((H.max() - H.min()) / H.abs().mean())
+
+
+def _problem(seed: int, n: int, steps: int, T: float) -> control.LinearQuadratic:
+    draw = STREAMS.generator(seed, "linear")
+    A, B = 0.5 * torch.randn(3, 3, generator=draw, dtype=F64), torch.randn(3, 2, generator=draw, dtype=F64)
+    starts, targets = (torch.randn(n, 3, generator=draw, dtype=F64) for _ in range(2))
+    return control.LinearQuadratic(A, B, starts, targets, tikhonov=0.5, steps=steps, T=T)
+
+
+@lru_cache(maxsize=256)
+def _least(seed: int, n: int) -> float:
+    """The least objective of many steps."""
+    return _problem(seed, n, FINE, 1.0).value()
