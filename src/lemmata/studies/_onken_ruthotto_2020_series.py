@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class Training(Config):
     steps: int = Field(default=1, ge=1, description="steps of RK4 between two data")
     wrong: Literal["none", "disc-opt"] = Field(default="none", description="whose adjoint has the wrong sign")
     iterations: int = Field(default=60, ge=1)
-    lr: float = Field(default=0.1, gt=0, description="step size of Adam")
+    lr: float = Field(default=0.03, gt=0, description="step size of Adam")
 
 
 class Members(nn.Module):
@@ -149,7 +149,7 @@ def _log(values: np.ndarray) -> np.ndarray:
     return np.log10(np.maximum(values, 1e-18))
 
 
-def _by_solver(net: nn.Module, config: Gradient, solver: Callable[..., Tensor]) -> Tensor:
+def _by_solver(net: nn.Module, config: Gradient, solver: Callable[..., Any]) -> Tensor:
     """The misfit by Dormand and Prince's method with these tolerances."""
     times = torch.linspace(0, T, POINTS, dtype=torch.float64)
     states = solver(net, START[None], times, rtol=config.rtol, atol=config.atol, method="dopri5")
