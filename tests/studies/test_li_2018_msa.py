@@ -41,7 +41,7 @@ def test_the_threshold_is_found_in_one_problem():
 
 
 OUTCOMES = {claim.name: Outcome.REPRODUCED for claim in li.study.claims}
-OUTCOMES["faster-than-sgd"] = Outcome.CONTRADICTED
+OUTCOMES["faster-than-sgd"] = Outcome.INCONCLUSIVE  # of five seeds; its mean is on the other side
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,9 @@ L-BFGS from weights moved by 0.005 are those of the authors' code. No number of 
 
 What these claims owe to outcomes. First runs, on random streams counted from 0, fixed the sizes, for time, and showed
 that gradient descent of step 0.1 does most of its work in one step: the sum of five copies of x is far too large for a
-sine, and shrinking it is all that this step does. That claim stays as it is. Verdicts are of streams from 520,000.
+sine, and shrinking it is all that this step does. That claim stays as it is, and comes out open: in five iterations
+gradient descent is the further one by 0.3 decades in the mean of five seeds, which differ by more. Verdicts are of
+streams from 520,000.
 
 Seeds are independent draws of the weights and of the samples.
 """
