@@ -1,7 +1,7 @@
 """Training a residual network to be a sine, by Hamiltonians and by gradients; a linear problem solved exactly."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ def trained(configs: Sequence[Toy]) -> list[Measurements]:
             rho=rho,
             inner=first.inner,
             jitter=0.005,
-            seed=STREAMS.seed(first.seed, "jitter"),
+            seeds=[STREAMS.seed(config.seed, "jitter") for config in configs],
         )
         values = found.objective.double().numpy()
         constants = found.constant.double().numpy()
@@ -100,7 +100,7 @@ def _measured(values: np.ndarray, constants: np.ndarray) -> Measurements:
     """What is read off the objectives after 0, 1, ... iterations."""
     logs = np.log10(values)
     early = min(5, len(values) - 1)
-    known = {"constant": float(np.nanmax(constants))} if np.isfinite(constants).any() else {}
+    known: dict[str, Any] = {"constant": float(np.nanmax(constants))} if np.isfinite(constants).any() else {}
     return Measurements.of(
         late=float(logs[-LATE:].max() - logs.min()),
         early=float(logs[early] - logs[0]),

@@ -18,6 +18,7 @@ Cost of an iteration: two sweeps, and in step 2 a gradient of all layers an inne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,14 +86,21 @@ class Approximations:
 
 
 def successive_approximations(
-    problem: Problem, *, iterations: int, rho: float, inner: int = 10, tolerance: float = 0.0, jitter: float = 0.0,
-    seed: int = 0,
-) -> Approximations:  # fmt: skip
+    problem: Problem,
+    *,
+    iterations: int,
+    rho: float,
+    inner: int = 10,
+    tolerance: float = 0.0,
+    jitter: float = 0.0,
+    seeds: Sequence[int] | None = None,
+) -> Approximations:
     """Train M networks by successive approximations, each layer's H~ maximised by `inner` iterations of L-BFGS.
 
-    Inner problems start from the weights of the iteration before, moved by a Gaussian of standard deviation `jitter`
-    (the only random numbers), without which weights of 0 may be a stationary point of H~ that is no maximum. They rest
-    at gradients of `tolerance`. The flows are not changed.
+    Inner problems start from the weights of the iteration before, moved by a Gaussian of standard deviation `jitter`,
+    without which weights of 0 may be a stationary point of H~ that is no maximum. These are the only random numbers, each
+    member's from its own of the `seeds`, range(M) by default. Inner problems rest at gradients of `tolerance`. The flows
+    are not changed.
 
     Raises `InvalidInput` for weights that are not constant on each step, and for a penalty on their smoothness, which
     couples layers. A member whose weights are no longer finite stays so, and the others go on.
@@ -109,13 +117,16 @@ def successive_approximations(
     if not require_number(rho, "rho") >= 0:
         raise InvalidInput(f"rho = {rho}; the augmentation is 0 (the basic method) or more")
     layers = Layers(problem)
-    draw = torch.Generator().manual_seed(seed)
     theta = layers.flat(problem.coefficients)
+    seeds = range(len(theta)) if seeds is None else seeds
+    if len(seeds) != len(theta):
+        raise InvalidInput(f"{len(seeds)} seeds for {len(theta)} networks; give one seed a network")
+    draws = [torch.Generator().manual_seed(seed) for seed in seeds]
     rows: list[tuple[Tensor, ...]] = []
     sweep = layers.sweep(theta)
     for _ in range(iterations):
-        noise = jitter * torch.randn(theta.shape, generator=draw, dtype=torch.float64).to(theta) if jitter else 0.0
-        moved = layers.maximise(theta, theta + noise, *sweep[:2], rho=rho, inner=inner, tolerance=tolerance)
+        noise = jitter * torch.stack([torch.randn(theta.shape[1:], generator=d, dtype=torch.float64) for d in draws])
+        moved = layers.maximise(theta, theta + noise.to(theta), *sweep[:2], rho=rho, inner=inner, tolerance=tolerance)
         before, after, distance = layers.compare(theta, moved, *sweep[:2])
         rows.append((sweep[2], before, after, distance))
         theta, sweep = moved, layers.sweep(moved)
