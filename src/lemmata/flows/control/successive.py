@@ -98,9 +98,9 @@ def successive_approximations(
     """Train M networks by successive approximations, each layer's H~ maximised by `inner` iterations of L-BFGS.
 
     Inner problems start from the weights of the iteration before, moved by a Gaussian of standard deviation `jitter`,
-    without which weights of 0 may be a stationary point of H~ that is no maximum. These are the only random numbers, each
-    member's from its own of the `seeds`, range(M) by default. Inner problems rest at gradients of `tolerance`. The flows
-    are not changed.
+    without which weights of 0 may be a stationary point of H~ that is no maximum. These are the only random numbers,
+    each member's from its own of the `seeds`, range(M) by default. Inner problems rest at gradients of `tolerance`. The
+    flows are not changed.
 
     Raises `InvalidInput` for weights that are not constant on each step, and for a penalty on their smoothness, which
     couples layers. A member whose weights are no longer finite stays so, and the others go on.
