@@ -65,7 +65,7 @@ gradient.trial(gradients)
 gradient.figure(figures.checks)
 
 gradient.claim(
-    "the gradient of the discretised problem is exact with 30 steps",
+    "the gradient of the discretised problem is exact with one step between two points",
     name="exact",
     where="section 3, derivative checks",
     kind=value(of="order", null=1.0),
