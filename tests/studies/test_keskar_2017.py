@@ -74,7 +74,8 @@ def test_ratios_are_what_they_say_and_members_do_not_see_each_other():
     together = train_and_measure(configs)
     for config, found in zip(configs, together, strict=True):
         (alone,) = train_and_measure([config])
-        assert found.scalars.keys() == alone.scalars.keys()
+        always = {name for name in found.scalars if not name.startswith("log_")}  # a ratio below 0 has no logarithm
+        assert always == {name for name in alone.scalars if not name.startswith("log_")}
         for name in ("test_error_small", "train_error_large", "average_large"):
             assert found.scalars[name] == pytest.approx(alone.scalars[name], rel=1e-2, abs=1e-4)
         # ten steps up a loss that is not concave, from weights equal to rounding: another kink may be met
