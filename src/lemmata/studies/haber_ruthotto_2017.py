@@ -57,7 +57,7 @@ study = Study(
         arxiv="1705.03341",
         entry="article",
     ),
-    topic="numerical methods",
+    topic="networks as differential equations",
     question="Which deep residual networks are stable, and does it matter for learning?",
     notes="The objective's experiment, and the thousand layers, are from L. Ruthotto's course Numerical Methods for "
     "Deep Learning.",
