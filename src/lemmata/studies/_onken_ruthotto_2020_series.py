@@ -25,7 +25,7 @@ from lemmata.study import Config, Curve, Measurements
 A = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]], dtype=torch.float64).T
 START = torch.tensor([[2.0, 0.0]], dtype=torch.float64)
 T, POINTS, HIDDEN = 1.5, 30, 50
-STREAMS = 400_000  # added to every seed
+STREAMS = 740_000  # added to every seed
 ACCURATE = 10  # steps between two data where a trained network is judged
 FAILED = 1e6
 CHECKED = tuple(10.0 ** (-k / 2) for k in range(3, 15))  # steps of the derivative check
