@@ -169,6 +169,49 @@ def test_gmres_at_once_where_the_space_is_complete():
     torch.testing.assert_close(gmres(lambda v: v * d, b), b / d, rtol=0, atol=2e-14)
 
 
+class Shift(nn.Module):
+    """Each number's velocity is its neighbour's: a Krylov space meets what it must know only when it is complete."""
+
+    def forward(self, t, y):
+        return 100 * y.roll(1, -1)
+
+
+def test_gmres_says_where_it_fails_and_newton_with_it(monkeypatch):
+    """I - 100 S with a shift S of 40 numbers, in spaces of 24: no progress. A step of 0 is no convergence."""
+    b = torch.eye(1, 40, dtype=torch.float64)
+    solved = gmres(lambda v: v - 100 * v.roll(1, -1), torch.cat([b, torch.ones_like(b)]))
+    assert solved.isnan().all(1).tolist() == [True, False]
+    torch.testing.assert_close(solved[1], torch.full((40,), -1 / 99, dtype=torch.float64), rtol=1e-12, atol=0)
+    monkeypatch.setattr(newton, "DENSE", 0)
+    with pytest.raises(NotConverged, match="layer 1"):
+        integrate(Shift(), b, steps=1, T=1.0, method="backward-euler")
+
+
+class Scaled(nn.Module):
+    """y' = -3 unit (y / unit)^2: the same field in another unit."""
+
+    def __init__(self, unit: float):
+        super().__init__()
+        self.unit = unit
+
+    def forward(self, t, y):
+        return -3 * self.unit * (y / self.unit) ** 2
+
+
+@pytest.mark.parametrize("name", IMPLICIT)
+@pytest.mark.parametrize("unit", [1e-200, 1e-12, 1e-7, 1e9])
+def test_steps_are_the_same_in_any_unit(name, unit):
+    """To a few roundings."""
+    y = torch.tensor([[1.0], [0.3]], dtype=torch.float64)
+    expected = integrate(Scaled(1.0), y, steps=4, T=2.0, method=name).final
+    found = integrate(Scaled(unit), unit * y, steps=4, T=2.0, method=name).final / unit
+    torch.testing.assert_close(found, expected, rtol=1e-14, atol=0)
+
+
+def test_states_at_rest_are_left_at_rest():
+    assert integrate(Scaled(1.0), torch.zeros(2, 3), steps=2, T=1.0, method="trapezoidal").final.eq(0).all()
+
+
 def test_no_solution_is_said_with_the_layer():
     """Backward Euler for y' = 1 + y^2: y = y_n + h (1 + y^2) has no real solution where 4 h (y_n + h) > 1."""
     with pytest.raises(NotConverged, match=r"step 3 of 4 of backward-euler \(layer 3, h = 0.15\)") as failed:

@@ -3,7 +3,8 @@
     x_k minimises ||b - A x|| over the Krylov space of A, r = b - A x_0 after each restart.
 
 Cost: KRYLOV + 1 products a restart, at most RESTARTS of them; memory KRYLOV + 1 vectors. Fails where A is far from the
-identity in many directions: the residual that is left says so to whoever checks the outer iteration.
+identity in many directions; a system of which more than ROUGH of b is left is answered by NaN, as a short step that
+solves nothing would pass for convergence.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ from torch import Tensor
 from lemmata.flows.state import known
 
 KRYLOV, RESTARTS = 24, 10
+ROUGH = 0.5  # power of the rounding: the share of b that may be left
 
 
 def gmres(A: Callable[[Tensor], Tensor], b: Tensor) -> Tensor:
-    """Give x with A x = b for rows b (systems, width), from 0, to some tens of roundings of b where it converges."""
-    x = torch.zeros_like(b)
-    enough = 30 * torch.finfo(b.dtype).eps * torch.linalg.vector_norm(b, dim=1)
+    """Give x with A x = b for rows b (systems, width), from 0, to some tens of roundings of b; NaN where it fails."""
+    x, size, eps = torch.zeros_like(b), torch.linalg.vector_norm(b, dim=1), torch.finfo(b.dtype).eps
+    enough = 30 * eps * size
     for _ in range(RESTARTS):
         residual = b - A(x)
         norm = torch.linalg.vector_norm(residual, dim=1)
         if known((norm <= enough).all()):
-            break
+            return x
         x = x + _correction(A, residual, norm)
-    return x
+    solved = torch.linalg.vector_norm(b - A(x), dim=1) <= eps**ROUGH * size
+    return torch.where(solved[:, None], x, torch.nan)
 
 
 def _correction(A: Callable[[Tensor], Tensor], residual: Tensor, norm: Tensor) -> Tensor:
@@ -55,5 +58,6 @@ def _correction(A: Callable[[Tensor], Tensor], residual: Tensor, norm: Tensor) -
         1, dimension + 1, dtype=norm.dtype, device=norm.device
     )
     eps = torch.finfo(norm.dtype).eps
-    coefficients = torch.linalg.pinv(hessenberg, rtol=10 * eps) @ target[..., None]
+    finite = hessenberg.nan_to_num(0.0, 0.0, 0.0)  # LAPACK takes no other; the rows concerned stay NaN by their basis
+    coefficients = torch.linalg.pinv(finite, rtol=10 * eps) @ target[..., None]
     return torch.einsum("skw,sk->sw", torch.stack(basis[:-1], 1), coefficients[..., 0])

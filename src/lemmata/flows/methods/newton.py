@@ -46,8 +46,8 @@ def solve(f: Velocity, start: State, c: float) -> State:
         for _ in range(ITERATIONS):
             step = _linear_solve(f, u, c, _residual(f, start, c, u))
             u = moved(u, [(-1.0, unpacked(step, u))])
-            left = step.abs().amax(1) / (1 + packed(u).abs().amax(1))
-            if known((left <= tolerance).all()):
+            left = _relative(step, packed(u), packed(start))
+            if known((left <= tolerance).all()) or known(left.isfinite().all()) is False:
                 break
         if known((left <= tolerance).all()) is False:
             raise NotConverged(
@@ -56,6 +56,12 @@ def solve(f: Velocity, start: State, c: float) -> State:
             )  # fmt: skip
     last = _linear_solve(f, u, c, _residual(f, start, c, u))
     return unpacked(torch.where((left <= tolerance)[:, None], packed(u) - last, torch.nan), u)
+
+
+def _relative(step: Tensor, *states: Tensor) -> Tensor:
+    """The largest number of a step over that of the states, (samples,): the same in any unit; 0 where all are 0."""
+    size = torch.stack([state.abs().amax(1) for state in states]).amax(0)
+    return step.abs().amax(1) / size.clamp_min(torch.finfo(step.dtype).tiny)
 
 
 def _residual(f: Velocity, start: State, c: float, u: State) -> Tensor:
