@@ -17,6 +17,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
 from lemmata.flows.field import State, VectorField, as_field
 from lemmata.flows.integrate import grid_of
+from lemmata.flows.required import require_list
 from lemmata.flows.state import finite, known, require_state
 from lemmata.flows.trajectory import Trajectory
 from lemmata.given import require_number, require_whole
@@ -72,7 +73,8 @@ def integrate_adaptive(
         "dtype": torch.float64,
         "first_step": FIRST * grid.T,
     }
-    inside = sorted({float(t) for t in jumps if 0 < t < grid.T})
+    at = (require_number(t, "jumps") for t in require_list(jumps, "jumps", "[0.25, 0.5]"))
+    inside = sorted({t for t in at if 0 < t < grid.T})
     if inside:
         options["jump_t"] = torch.tensor(inside, dtype=torch.float64)
     try:

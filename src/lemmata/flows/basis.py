@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
+from lemmata.flows.required import require_kind
 from lemmata.flows.state import known
 from lemmata.given import require_number, require_tensor, require_whole
 
@@ -90,6 +91,7 @@ class Basis(ABC):
         return solved.reshape(self.size, *coefficients.shape[1:]).to(coefficients)
 
     def _check_end(self, other: Basis) -> None:
+        require_basis(other)
         if other.T != self.T:
             raise InvalidInput(f"one basis ends at T = {self.T}, the other at T = {other.T}; give both one end of time")
 
@@ -146,9 +148,9 @@ class Spline(Basis):
 
     def local(self, times: Tensor, inside: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Give the p + 1 functions that are not 0 at the times: the number of the first (N,), and values (N, p + 1)."""
-        times = times.double().clamp(0.0, self.T)
-        if times.ndim != 1 or known(times.isfinite().all()) is False:
-            raise InvalidInput(f"times {tuple(times.shape)}: a basis wants a vector of finite times")
+        times = require_times(times, "times").clamp(0.0, self.T)
+        if inside is not None and require_times(inside, "inside").shape != times.shape:
+            raise InvalidInput(f"inside {tuple(inside.shape)} for times {tuple(times.shape)}; give one for each time")
         towards = times if inside is None else times + NEAR * (inside.to(times) - times)
         piece = (towards * (self.pieces / self.T)).floor().long().clamp(0, self.pieces - 1)
         knots, p = self.knots.to(times.device), self.degree
@@ -174,6 +176,7 @@ class Spline(Basis):
 
         A view, where each time has its own of the coefficients, or all have the only one.
         """
+        require_coefficients(coefficients, self)
         if self.size == 1:
             return coefficients.expand(len(times), *coefficients.shape[1:])
         first, values = (part.to(coefficients.device) for part in self.local(times, inside))
@@ -234,8 +237,22 @@ class PiecewiseLinear(Spline):
 
 def require_coefficients(coefficients: Tensor, basis: Basis) -> None:
     """Refuse what is not one coefficient for each function of the basis."""
+    require_basis(basis)
     shape = tuple(require_tensor(coefficients, "coefficients").shape)
     if not shape or shape[0] != basis.size or not coefficients.is_floating_point():
         raise InvalidInput(
             f"coefficients {shape} in {coefficients.dtype} for {basis}; give floating ({basis.size}, ...)"
         )
+
+
+def require_times(times: object, name: str) -> Tensor:
+    """Give a vector of finite times back, in float64."""
+    own = require_tensor(times, name)
+    if own.ndim != 1 or own.is_complex() or known(own.isfinite().all()) is False:
+        raise InvalidInput(f"{name} {tuple(own.shape)} in {own.dtype}: a basis wants a vector of finite times")
+    return own.double()
+
+
+def require_basis(basis: object) -> Basis:
+    """Give a basis back."""
+    return require_kind(basis, Basis, "basis", "flows.PiecewiseConstant(8, T=1.0)")

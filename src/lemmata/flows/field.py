@@ -11,6 +11,7 @@ A state is a tensor (samples, ...) or, for `Partitioned` fields, a pair (q, p) o
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lemmata.errors import InvalidInput
+from lemmata.given import require_model, require_number
 
 State = Any  # a tensor, or a pair of tensors of one shape
 
@@ -43,6 +45,8 @@ class VectorField(nn.Module, ABC):
 
     def forward(self, t: float | Tensor, y: State) -> State:
         """Give y' at time t, as ODE solvers ask for it."""
+        if not isinstance(t, Tensor) or t.numel() != 1:
+            t = require_number(t, "t")
         time = torch.as_tensor(t, dtype=torch.float64).detach().reshape(1)
         return hold(self, time, time)[0](y)
 
@@ -86,7 +90,7 @@ class ModuleField(VectorField):
 
     def __init__(self, module: nn.Module):
         super().__init__()
-        self.module = module
+        self.module = require_called_as_field(module)
         self.names = [name for name, _ in module.named_parameters()]
 
     def weights_at(self, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
@@ -99,6 +103,25 @@ class ModuleField(VectorField):
         """Give the module's answer, with these parameters."""
         t, *parameters = weights
         return functional_call(self.module, dict(zip(self.names, parameters, strict=True)), (t, y))
+
+
+def require_called_as_field(module: object) -> nn.Module:
+    """Give a module back that can be called as f(t, y), as far as its signature tells.
+
+    >>> require_called_as_field(nn.Linear(2, 2))
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: Linear takes (input); a field takes f(t, y): wrap it in a module that leaves t unused
+    """
+    own = require_model(module)
+    signature = inspect.signature(own.forward)
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        raise InvalidInput(
+            f"{type(own).__name__} takes ({', '.join(signature.parameters)}); a field takes f(t, y): wrap it in a "
+            f"module that leaves t unused"
+        ) from None
+    return own
 
 
 def as_field(field: object) -> VectorField:

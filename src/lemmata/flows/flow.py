@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from lemmata.errors import InvalidInput
 from lemmata.flows.adjoint import Way, way_of
 from lemmata.flows.field import Partitioned, State, as_field
 from lemmata.flows.integrate import grid_of
 from lemmata.flows.methods import Method, method_of
+from lemmata.flows.state import require_state
 
 
 class Flow(nn.Module):
@@ -66,5 +68,21 @@ class Flow(nn.Module):
 
     def forward(self, y: State) -> State:
         """Give y(T)."""
-        state = self.way.flow(self.field, self.start(y), self.grid, self.method)
+        start = self.start(y)
+        require_state(start, self.field, "y")
+        state = self.way.flow(self.field, start, self.grid, self.method)
         return state[0] if isinstance(state, tuple) and not isinstance(y, tuple) else state
+
+
+def require_flow(value: object, name: str = "flow") -> Flow:
+    """Give a flow back.
+
+    >>> require_flow(nn.Linear(2, 2))
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: flow: a Linear; give a flows.Flow(field, steps=...), such as the layer of a network
+    """
+    if not isinstance(value, Flow):
+        raise InvalidInput(
+            f"{name}: a {type(value).__name__}; give a flows.Flow(field, steps=...), such as the layer of a network"
+        )
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,9 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.given import require_number, require_whole
+
+LATEST = 1e30  # multiples of a step by a tableau's numbers are still float32
+MOST = 2**31
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,10 @@ class Grid:
 
     def __post_init__(self):
         T = require_number(self.T, "T")
-        if not (math.isfinite(T) and T > 0):
-            raise InvalidInput(f"T = {self.T}; the end of time is a finite number above 0")
-        require_whole(self.steps, "steps")
+        if not 0 < T <= LATEST:
+            raise InvalidInput(f"T = {self.T}; the end of time is a finite number above 0, at most {LATEST:.0e}")
+        if require_whole(self.steps, "steps") > MOST:
+            raise InvalidInput(f"steps = {self.steps}; their times alone do not fit in memory, give at most {MOST}")
         object.__setattr__(self, "T", T)
 
     @property

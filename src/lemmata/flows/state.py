@@ -35,7 +35,7 @@ def packed(y: State) -> Tensor:
     """Give each sample's numbers in a row: (samples, width), q before p."""
     if isinstance(y, tuple):
         return torch.cat([packed(part) for part in y], dim=1)
-    return y.reshape(len(y), -1)
+    return y.flatten(1) if y.ndim > 1 else y[:, None]
 
 
 def unpacked(rows: Tensor, like: State) -> State:
@@ -70,17 +70,17 @@ def known(condition: Tensor) -> bool | None:
         return None
 
 
-def require_state(y: State, field: VectorField) -> None:
+def require_state(y: State, field: VectorField, name: str = "y0") -> None:
     """Refuse what is no state of this field."""
     pair = isinstance(y, tuple)
     if pair or isinstance(field, Partitioned):
         require_pair(field, y)
-    tensors = [require_tensor(part, "y0") for part in (y if pair else (y,))]
+    tensors = [require_tensor(part, name) for part in (y if pair else (y,))]
     for part in tensors:
         if not part.is_floating_point() or part.ndim == 0:
-            raise InvalidInput(f"y0 is {described(y)}; give floating-point states, (samples, ...)")
+            raise InvalidInput(f"{name} is {described(y)}; give floating-point states, (samples, ...)")
     if pair and (tensors[0].shape != tensors[1].shape or tensors[0].dtype != tensors[1].dtype):
-        raise InvalidInput(f"y0 is {described(y)}; q and p are of one shape and dtype")
+        raise InvalidInput(f"{name} is {described(y)}; q and p are of one shape and dtype")
 
 
 def finite(y: State) -> Tensor:

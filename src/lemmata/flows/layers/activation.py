@@ -91,7 +91,7 @@ def activation_of(activation: str | Function) -> Activation:
         if activation not in ACTIVATIONS:
             raise UnknownName("activation", activation, ACTIVATIONS)
         return ACTIVATIONS[activation]
-    if not callable(activation):
+    if not callable(activation) or isinstance(activation, type):
         raise InvalidInput(f"activation = {activation!r}; give one of {', '.join(ACTIVATIONS)}, or a function")
     if isinstance(activation, nn.Module) and any(True for _ in activation.parameters()):
         raise InvalidInput(f"activation {activation} has parameters of its own, which no basis holds; give one without")
@@ -100,7 +100,13 @@ def activation_of(activation: str | Function) -> Activation:
 
 def require_monotone(activation: Activation, layer: str) -> Activation:
     """Refuse an activation that falls somewhere on [-20, 20], as far as 4,001 points and rounding tell."""
-    values = activation(LOOKED_AT).detach()
+    try:
+        values = activation(LOOKED_AT)
+    except (TypeError, ValueError, IndexError, RuntimeError) as failed:
+        raise InvalidInput(f"activation {activation} cannot be applied to a vector: {failed}") from failed
+    if not isinstance(values, Tensor) or values.shape != LOOKED_AT.shape:
+        raise InvalidInput(f"activation {activation} does not give a number for each; give a function of tensors")
+    values = values.detach()
     if bool((values.diff() < -1e-9 * values.abs().max()).any()):
         at = float(LOOKED_AT[values.diff().argmin()])
         raise InvalidInput(

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.basis import Basis
+from lemmata.flows.basis import Basis, require_basis
 from lemmata.flows.field import VectorField
 from lemmata.flows.layers.activation import Function, activation_of
 from lemmata.flows.layers.maps import LinearMap, map_of
+from lemmata.flows.required import require_dtype
 from lemmata.given import require_number, require_seed
 
 
@@ -39,6 +40,7 @@ class Residual(VectorField):
             raise InvalidInput(f"basis = {basis!r}; give one in time, as flows.PiecewiseConstant(8, T=1.0)")
         if not math.isfinite(require_number(gain, "gain")):
             raise InvalidInput(f"gain = {gain}; give a finite factor of the initial weights")
+        dtype = require_dtype(dtype)
         self.basis, self.T = basis, basis.T
         checked = require_seed(seed)
         generator = checked if isinstance(checked, torch.Generator) else torch.Generator().manual_seed(checked)
@@ -60,7 +62,7 @@ class Residual(VectorField):
         on at twice the layers where it was.
         """
         moved = copy.deepcopy(self)
-        moved.basis = basis
+        moved.basis = require_basis(basis)
         for name, theta in self.coefficients.items():
             carried = basis.project(theta.detach(), self.basis)
             moved.coefficients[name] = nn.Parameter(carried, requires_grad=theta.requires_grad)

@@ -18,7 +18,7 @@ import torch
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.flows.field import State, hold
-from lemmata.flows.flow import Flow
+from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import march, require_finite
 from lemmata.flows.state import require_state
 
@@ -74,7 +74,7 @@ def energy_drift(flow: Flow, y: State) -> EnergyDrift:
     >>> drift[0] < 0.02 < 0.2 < drift[1]
     True
     """
-    state, grid = flow.start(y), flow.grid
+    state, grid = require_flow(flow).start(y), flow.grid
     require_state(state, flow.field)
     middles = grid.times[:-1] + grid.h / 2
     with torch.no_grad():

@@ -28,7 +28,7 @@ from torch.func import jvp, vmap
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.flows.field import State, Velocity, hold
-from lemmata.flows.flow import Flow
+from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import held, require_finite
 from lemmata.flows.stability.spectrum import require_jacobian
 from lemmata.flows.state import AT_ONCE, jacobian, packed, require_state, unpacked
@@ -88,7 +88,7 @@ def perturbation_growth(
     >>> found.stretch[-1].round(4), found.exponents.round(4)
     (array([-2.]), array([[-1., -1., -1.]]))
     """
-    state = flow.start(y)
+    state = require_flow(flow).start(y)
     require_state(state, flow.field)
     width = packed(state).shape[1]
     count = width if directions is None else require_whole(directions, "directions")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Field, Figure, Panel, Series
 from lemmata.flows.methods import Method, method_of
-from lemmata.given import require_number, require_whole
+from lemmata.flows.required import require_window
+from lemmata.given import require_whole
 
 Window = tuple[float, float]
 
@@ -64,11 +64,7 @@ def stability_region(
     (True, False)
     """
     chosen, points = method_of(method), require_whole(points, "points", least=2)
-    for name, window in (("x", x), ("y", y)):
-        low, high = (require_number(end, name) for end in window)
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise InvalidInput(f"{name} = {window}; give a finite window (low, high) with low < high")
-    across, up = np.linspace(*x, points), np.linspace(*y, points)
+    across, up = (np.linspace(*require_window(window, name), points) for name, window in (("x", x), ("y", y)))
     return Region(chosen, across, up, np.asarray(chosen.growth(across + 1j * up[:, None])))
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.figures import Animation, Figure, Panel, Series, film
 from lemmata.flows.field import State, hold
-from lemmata.flows.flow import Flow
+from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import march, require_finite
 from lemmata.flows.methods import Method
 from lemmata.flows.stability.region import Region, imaginary_axis, real_axis, stability_region
@@ -122,7 +122,7 @@ def spectrum(flow: Flow, y: State, *, every: int = 1) -> Spectrum:
     >>> found.values.shape, found.unstable
     ((10, 3, 2), 0.0)
     """
-    every, state = require_whole(every, "every"), flow.start(y)
+    every, state = require_whole(every, "every"), require_flow(flow).start(y)
     require_state(state, flow.field)
     width = packed(state).shape[1]
     if width > WIDEST:
