@@ -1,5 +1,7 @@
 """Splittings: symplectic, reversible, the two-step form of leapfrog, and the edge |h omega| = 2 of their stability."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch.func import jacrev
 from lemmata.errors import InvalidInput
 from lemmata.flows import METHODS, Partitioned, integrate
 from lemmata.flows.field import hold
+from lemmata.flows.methods import Splitting
 
 NAMES = ["symplectic-euler", "verlet", "leapfrog"]
 
@@ -129,6 +132,52 @@ def test_the_oscillator_is_stable_up_to_two_and_not_beyond(name):
         size = float(max(part.abs().max() for part in run.states))
         assert (size < 100) == (h < 2)
         assert (float(method.growth(1j * h)) <= 1 + 1e-12) == (h < 2)
+
+
+def _forest_and_ruth():
+    a = 1 / (2 - 2 ** (1 / 3))
+    return [("q", a / 2), ("p", a), ("q", (1 - a) / 2), ("p", 1 - 2 * a), ("q", (1 - a) / 2), ("p", a), ("q", a / 2)]
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [
+        [
+            ("p", Fraction(1, 4)),
+            ("q", Fraction(1, 2)),
+            ("p", Fraction(1, 2)),
+            ("q", Fraction(1, 2)),
+            ("p", Fraction(1, 4)),
+        ],
+        _forest_and_ruth(),
+    ],
+    ids=["two half steps", "Forest and Ruth"],
+)
+def test_moves_of_ones_own_have_a_stability_function_of_their_own(moves):
+    """Eigenvalues of the step's matrix by numpy to 1e-12, where they are apart; near 0 the exponential."""
+    method = Splitting("own", moves)
+    assert method.order == 2
+    held = hold(Oscillator(), torch.zeros(1), torch.zeros(1))
+    eye = torch.eye(2, dtype=torch.float64)
+    for h in (0.1, 0.9, 1.7, 3.0, 3.9, 4.3):
+        step = torch.cat(method.step(held, (eye[:1], eye[1:]), h)).numpy()
+        found = np.linalg.eigvals(step)
+        one = complex(method.stability_function(1j * h))
+        np.testing.assert_allclose(one + 1 / one, found.sum(), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(method.growth(1j * h), np.abs(found).max(), rtol=1e-9)
+    z = np.array([1e-3j, -1e-3, 1e-3 + 1e-3j])
+    np.testing.assert_allclose(method.stability_function(z), np.exp(z), atol=1e-9)
+
+
+def test_two_half_steps_of_verlet_are_stable_twice_as_far():
+    half = Splitting("halves", [(which, part / 2) for _ in range(2) for which, part in METHODS["verlet"].moves])
+    y = np.linspace(0.1, 5, 50)
+    np.testing.assert_allclose(half.growth(1j * y), METHODS["verlet"].growth(0.5j * y) ** 2, rtol=1e-7)
+
+
+def test_moves_that_do_not_follow_the_field_are_refused():
+    with pytest.raises(InvalidInput, match="moves of q sum to 1/2, those of p to 1; each must sum to 1"):
+        Splitting("short", [("p", Fraction(1)), ("q", Fraction(1, 2))])
 
 
 def test_growth_is_one_on_the_segment_only():

@@ -9,6 +9,7 @@ import torch
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.flows import METHODS, DiagonallyImplicit, ExplicitRungeKutta, method_of
+from lemmata.flows.adjoint.rate import rate_of
 from lemmata.flows.methods.tableau import RungeKutta
 
 TABLEAUX = [name for name, method in METHODS.items() if isinstance(method, RungeKutta)]
@@ -81,6 +82,15 @@ def test_a_tableau_of_ones_own_has_its_order_found():
     assert own.order == 3
     assert method_of(own) is own
     assert repr(own) == "<ExplicitRungeKutta 'own' of order 3>"
+
+
+def test_floats_have_the_order_of_what_they_stand_for():
+    """Thirds and sixths that floats round, and an irrational tableau: Alexander's method of two stages (1977)."""
+    g = 1 - 2**-0.5
+    assert ExplicitRungeKutta("ralston", [[], [2 / 3]], [0.25, 0.75]).order == 2
+    assert ExplicitRungeKutta("rk4", [[], [0.5], [0, 0.5], [0, 0, 1]], [1 / 6, 1 / 3, 1 / 3, 1 / 6]).order == 4
+    assert DiagonallyImplicit("alexander", [[g], [1 - g, g]], [1 - g, g]).order == 2
+    assert rate_of(ExplicitRungeKutta("heun", [[], [1.0]], [0.5, 0.5])) == 3
 
 
 @pytest.mark.parametrize(

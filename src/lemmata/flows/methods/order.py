@@ -16,6 +16,8 @@ from fractions import Fraction
 from functools import cache
 from math import prod
 
+NEAR = 1e-12  # what a condition may be off by where numbers are floats, as those of irrational tableaux are
+
 Tree = tuple["Tree", ...]  # a root's branches
 Matrix = Sequence[Sequence[Fraction]]
 
@@ -71,13 +73,13 @@ def defects(tree: Tree, b: Sequence[Fraction], A: Matrix, other: Matrix | None =
 
 
 def order_of(b: Sequence[Fraction], A: Matrix, other: Matrix | None = None, *, most: int = 6) -> int:
-    """The largest order, up to `most`, whose conditions hold.
+    """The largest order, up to `most`, whose conditions hold, but for the rounding of floats.
 
     >>> half = Fraction(1, 2)
     >>> order_of([Fraction(0), Fraction(1)], [[Fraction(0)] * 2, [half, Fraction(0)]])
     2
     """
     for nodes in range(1, most + 1):
-        if any(defects(tree, b, A, other) for tree in trees(nodes)):
+        if any(abs(defects(tree, b, A, other)) > NEAR for tree in trees(nodes)):
             return nodes - 1
     return most

@@ -1,8 +1,9 @@
 """Methods for q' = f(p), p' = g(q): q and p move in turn, each in the velocity that the other has; so each move can be
 undone. Symplectic for Hamiltonian fields, and run backwards exactly but for rounding.
 
-On the oscillator q' = omega p, p' = -omega q each of the three has a propagation matrix of determinant 1 and trace
-2 + z^2, z = i h omega, so eigenvalues (z/2 + sqrt(1 + z^2/4))^2 and its inverse: bounded for |h omega| <= 2 only.
+On the oscillator q' = omega p, p' = -omega q a step has a propagation matrix of determinant 1 and eigenvalues mu and
+1/mu. Each of the three has the trace 2 + z^2, z = i h omega, so mu = (z/2 + sqrt(1 + z^2/4))^2: bounded for
+|h omega| <= 2 only. Of other moves the trace is another polynomial in z^2.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lemmata.errors import InvalidInput
 from lemmata.flows.field import State, Velocity
 from lemmata.flows.methods.method import Method
 from lemmata.flows.methods.order import Matrix, order_of
@@ -36,6 +38,12 @@ class Splitting(Method):
         self.stages = max(sum(which == part for which, _ in moves) for part in "qp")
         (b_q, A_q), (b_p, A_p) = self.tableau("q"), self.tableau("p")
         self.order = min(order_of(b_q, A_q, A_p, most=2), order_of(b_p, A_p, A_q, most=2))
+        if self.order == 0:
+            raise InvalidInput(
+                f"{name}: the moves of q sum to {sum(b_q)}, those of p to {sum(b_p)}; each must sum to 1 to follow "
+                f"any field"
+            )
+        self.trace = trace(self.moves)
 
     def tableau(self, which: str) -> tuple[list[Fraction], Matrix]:
         """Give the weights of the moves of q (or p), and in A which moves of the other go before each."""
@@ -62,14 +70,34 @@ class Splitting(Method):
         return q, p
 
     def stability_function(self, z: Any) -> Any:
-        """Give the eigenvalue that follows e^z, (z/2 + sqrt(1 + z^2/4))^2; the other is its inverse."""
-        half = np.asarray(z, dtype=complex) / 2
+        """Give the eigenvalue that follows e^z from z = 0, (w/2 + sqrt(1 + w^2/4))^2 for a trace of 2 + w^2.
+
+        The other is its inverse; w is z for the three methods here.
+        """
+        z = np.asarray(z, dtype=complex)
+        half = z * np.sqrt(np.polyval(self.trace[::-1], z * z)) / 2
         return (half + np.sqrt(1 + half**2)) ** 2
 
     def growth(self, z: Any) -> Any:
-        """Give the larger modulus of the two eigenvalues: 1 for z = i y, |y| <= 2, above 1 anywhere else."""
+        """Give the larger modulus of the two eigenvalues: for the three here 1 on z = i y, |y| <= 2, else above 1."""
         modulus = np.abs(self.stability_function(z))
         return np.maximum(modulus, 1 / modulus)
+
+
+def trace(moves: Sequence[Move]) -> list[float]:
+    """Give the c with trace 2 + z^2 (c_0 + c_1 z^2 + ...) of a step's matrix on q' = lambda p, p' = lambda q.
+
+    >>> trace([("p", Fraction(1, 2)), ("q", Fraction(1)), ("p", Fraction(1, 2))])
+    [1.0]
+    """
+    q, p = np.zeros((2, 2, len(moves) + 1), dtype=object)  # as combinations of both before, polynomials in z
+    q[0, 0] = p[1, 0] = 1
+    for which, part in moves:
+        if which == "q":
+            q = q + part * np.roll(p, 1, axis=1)
+        else:
+            p = p + part * np.roll(q, 1, axis=1)
+    return [float(c) for c in (q[0] + p[1])[2::2]]
 
 
 HALF, WHOLE = Fraction(1, 2), Fraction(1)
