@@ -207,6 +207,28 @@ def test_weights_that_all_steps_share_are_held_once(backward):
     assert not any(len(shape) == 3 and shape[0] > 1 for shape in shapes)
 
 
+@pytest.mark.parametrize("backward", ["checkpoint", "continuous"])
+def test_fields_that_draw_random_numbers_are_refused_where_steps_are_taken_again(backward):
+    field = nn.Sequential(nn.Linear(5, 5).double(), nn.Dropout(0.5))
+
+    class Dropped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = field
+
+        def forward(self, t, y):
+            return self.inner(y)
+
+    y, module = _draw(4, 5), Dropped()
+    flow = Flow(module, steps=3, T=1.0, method="heun", backward=backward)
+    with pytest.raises(InvalidInput, match="draws random numbers"):
+        flow(y)
+    with torch.no_grad():
+        flow(y)
+    flow.eval()(y).sum().backward()
+    Flow(module.train(), steps=3, T=1.0, method="heun")(y).sum().backward()
+
+
 def test_bad_ways():
     with pytest.raises(UnknownName, match="did you mean 'reversible'"):
         way_of("reversable")

@@ -96,6 +96,15 @@ def test_figure_and_bad_input():
         control.Problem(flow, x, y[:6])
     with pytest.raises(InvalidInput, match="differ in architecture"):
         control.Problem([flow, flows.Flow(flow.field, steps=7)], x, y)
+    damped = [flows.Flow(flows.Antisymmetric(3, BASES["constant"], gamma=g, dtype=F64), steps=6) for g in (0.0, 1.0)]
+    with pytest.raises(InvalidInput, match="differ in architecture"):
+        control.Problem(damped, x, y)
+    one = torch.eye(3, dtype=F64)
+    steered = [control.LinearQuadratic(a * one, one, x, x, tikhonov=1.0, steps=4).flow() for a in (1.0, 2.0)]
+    with pytest.raises(InvalidInput, match="differ in architecture"):
+        control.Problem(steered, x, x)
+    with pytest.raises(InvalidInput, match=r"runs to T = 5, its weights are functions on \[0, 1.5\]"):
+        control.Problem(flows.Flow(flow.field, steps=6, T=5.0), x, y)
 
     class Still(torch.nn.Module):
         def forward(self, t, y):

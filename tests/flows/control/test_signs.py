@@ -24,7 +24,7 @@ class Mixed(flows.Residual):
         return torch.tanh(y) @ weights[0].mT
 
 
-def _problem(width=2, steps=3, members=2, seed=0):
+def _problem(width=2, steps=3, members=2, seed=0, tikhonov=0.0):
     draw = torch.Generator().manual_seed(seed)
     x = torch.randn(30, width, generator=draw, dtype=F64)
     own = [Mixed(width, flows.PiecewiseConstant(steps), seed=s) for s in range(members + 1)]
@@ -32,12 +32,13 @@ def _problem(width=2, steps=3, members=2, seed=0):
     with torch.no_grad():
         nets[-1].field.coefficients["K"].sign_()
         y = nets[-1](x)
-    return control.Problem(nets[:-1], x, y)
+    return control.Problem(nets[:-1], x, y, penalty=control.TimePenalty(tikhonov=tikhonov))
 
 
+@pytest.mark.parametrize("tikhonov", [0.0, 3.0])
 @pytest.mark.parametrize("rho", [0.0, 0.05])
-def test_each_layer_takes_the_best_of_all_signs(rho):
-    problem = _problem()
+def test_each_layer_takes_the_best_of_all_signs(rho, tikhonov):
+    problem = _problem(tikhonov=tikhonov)
     found = control.binary_approximations(problem, names=["K"], iterations=1, rho=rho)
     layers = Layers(problem)
     theta = layers.flat(problem.coefficients).sign()

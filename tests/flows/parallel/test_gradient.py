@@ -78,6 +78,15 @@ def test_pairs_and_modules_and_weights_that_are_not_trained():
     assert found.error(serial_gradient(flow, _loss, start())) < 1e-11
 
 
+def test_a_frozen_field_hands_on_the_gradient_of_what_stands_before_it():
+    flow = flows.Flow(flows.Plain(4, flows.PiecewiseConstant(16)).double().requires_grad_(False), steps=16)
+    found = []
+    for layers in (flow, LayerParallel(flow, scheme=Multigrid(m=4), tol=1e-13, iterations=None)):
+        y = start().requires_grad_()
+        found.append(torch.autograd.grad(_loss(layers(y)), y)[0])
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-12)
+
+
 def test_gradients_of_too_few_iterations_are_off_by_the_residuals():
     """The error falls with the residuals, iteration for iteration, and starts far off."""
     flow = flows.Flow(rough(scale=2.0), steps=64, method="forward-euler")

@@ -24,7 +24,10 @@ TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 
 
 class NotReversible(LemmataError):
-    """The states could not be reconstructed from the last one; `error` is |y(0) found - y(0)| / |y(0)|."""
+    """The states could not be reconstructed from the last one; `error` is |y(0) found - y(0)| / |y(0)|.
+
+    From y(0) = 0 it is relative to |y(T)|.
+    """
 
     def __init__(self, error: float, tolerance: float, steps: int):
         super().__init__(
@@ -78,12 +81,14 @@ class Reversible(Recomputing):
             for n in reversed(range(chain.steps)):
                 state = chain.back(n, state, stacks)
                 gradient = chain.pull(n, state, stacks, gradient, into)
-        self._check(passed.start, state, chain.steps)
+        self._check(passed, state, chain.steps)
         return gradient
 
-    def _check(self, start: Parts, found: Parts, steps: int) -> None:
+    def _check(self, passed: Passed, found: Parts, steps: int) -> None:
+        start, size = passed.start, norm(passed.start)
+        size = torch.where(size > 0, size, norm(passed.final))
         tolerance = self.tolerance or TOLERANCES.get(start[0].dtype, 1e-3)
         difference = norm(tuple(a.double() - b for a, b in zip(found, start, strict=True)))
-        error = float(difference / norm(start).clamp_min(torch.finfo(torch.float64).tiny))
+        error = float(difference / size.clamp_min(torch.finfo(torch.float64).tiny))
         if not error <= tolerance:
             raise NotReversible(error, tolerance, steps)

@@ -11,7 +11,8 @@ way               memory                       work of the backward pass        
 
 All but the first are one torch.autograd.Function of the state and the stacked weights; autograd goes on from there to
 whatever the weights are made of. They work under `torch.vmap` and `torch.func.grad` in any order, and are
-differentiated once, backwards: for second derivatives and forward mode take "store".
+differentiated once, backwards: for second derivatives and forward mode take "store". A step that is taken again must be
+the step it was: fields that draw random numbers, as dropout does in training, are refused.
 """
 
 from __future__ import annotations
@@ -94,8 +95,21 @@ class Recomputing(Way):
         method.suit(field)
         parts = y if isinstance(y, tuple) else (y,)
         chain = Chain(field, method, grid, len(parts), self.nodes(method))
+        before = _random_state(parts[0])
         found = Pass.apply(self, chain, *parts, *stacked_weights(field, grid, chain.nodes))
+        if torch.is_grad_enabled() and not torch.equal(_random_state(parts[0]), before):
+            raise InvalidInput(
+                f"the field draws random numbers, as dropout does in training, and backward={self.name!r} would draw "
+                f"others when it takes the steps again; take backward='store', or the field's eval()"
+            )
         return chain.state(found[: chain.parts])
+
+
+def _random_state(part: Tensor) -> Tensor:
+    """The state of torch's generator on the device of a tensor."""
+    if part.device.type == "cpu":
+        return torch.get_rng_state()
+    return torch.get_device_module(part.device).get_rng_state(part.device)
 
 
 class Pass(torch.autograd.Function):

@@ -23,8 +23,9 @@ from lemmata.flows.control.penalty import TimePenalty, rows_of
 from lemmata.flows.field import Velocity
 from lemmata.flows.flow import Flow
 from lemmata.flows.layers import Residual
-from lemmata.flows.state import packed, unpacked
-from lemmata.given import require_tensor
+from lemmata.flows.required import require_kind, require_list
+from lemmata.flows.state import packed, require_state, unpacked
+from lemmata.given import require_callable, require_flag, require_tensor
 from lemmata.training.losses import Loss, check_loss, losses_of
 
 Weights = tuple[Tensor, ...]  # each (N, nodes, *shape): the weights of every node of every step
@@ -52,7 +53,7 @@ class Problem:
         penalty: TimePenalty | None = None,
         own_data: bool = False,
     ):
-        self.flows = [flows] if isinstance(flows, Flow) else list(flows)
+        self.flows = [flows] if isinstance(flows, Flow) else require_list(flows, "flows", "[flow]")
         if not self.flows or not all(isinstance(flow, Flow) for flow in self.flows):
             raise InvalidInput("give a flows.Flow, or a sequence of at least one")
         first, members = self.flows[0], len(self.flows)
@@ -62,19 +63,27 @@ class Problem:
             )
         self.field: Residual = first.field
         self.method, self.grid = first.method, first.grid
-        if any(
-            (str(flow), flow.grid, flow.method.name) != (str(first), first.grid, first.method.name)
-            for flow in self.flows
-        ):
+        if not all(_alike(flow, first) for flow in self.flows):
             raise InvalidInput("the flows differ in architecture; members are of one field, basis, method and grid")
+        if first.grid.T != first.field.basis.T:
+            raise InvalidInput(
+                f"the flow runs to T = {first.grid.T:g}, its weights are functions on [0, {first.field.basis.T:g}]; "
+                f"give both one end of time"
+            )
         check_loss(loss)
-        self.loss, self.head, self.penalty = loss, head, penalty or TimePenalty()
+        self.loss, self.head = loss, None if head is None else require_callable(head, "head")
+        example = "control.TimePenalty(tikhonov=1e-3)"
+        self.penalty = TimePenalty() if penalty is None else require_kind(penalty, TimePenalty, "penalty", example)
+        require_flag(own_data, "own_data")
         x, y = require_tensor(x, "samples x"), require_tensor(y, "targets y")
+        if not x.ndim > own_data or not y.ndim > own_data or not x.numel() or not y.numel():
+            raise InvalidInput(f"x {tuple(x.shape)}, y {tuple(y.shape)}; give (n, ...), or (M, n, ...) with own_data")
         if own_data and not len(x) == len(y) == members:
             raise InvalidInput(f"x has {len(x)} and y {len(y)} members; there are {members} flows")
         self.x, self.y = (part if own_data else part.expand(members, *part.shape) for part in (x, y))
         if self.x.shape[1] != self.y.shape[1]:
             raise InvalidInput(f"{self.x.shape[1]} samples but {self.y.shape[1]} targets; give one target a sample")
+        require_state(self.start, self.field, "x")
 
     @property
     def h(self) -> float:
@@ -152,6 +161,14 @@ class Problem:
         return torch.stack(values).sum(0)
 
 
+def _alike(flow: Flow, other: Flow) -> bool:
+    """Whether two flows differ in nothing but their weights."""
+    mine, its = dict(flow.named_buffers()), dict(other.named_buffers())
+    return (str(flow), flow.grid, flow.method.name) == (str(other), other.grid, other.method.name) and all(
+        name in its and torch.equal(buffer, its[name]) for name, buffer in mine.items()
+    )
+
+
 def installed(problem: Problem, coefficients: dict[str, Tensor]) -> list[Flow]:
     """Give copies of the problem's flows with these coefficients (M, size, *shape)."""
     flows = [copy.deepcopy(flow) for flow in problem.flows]
@@ -161,3 +178,8 @@ def installed(problem: Problem, coefficients: dict[str, Tensor]) -> list[Flow]:
             assert isinstance(parameter, nn.Parameter)
             parameter.data = theta[m].clone()
     return flows
+
+
+def require_problem(problem: object) -> Problem:
+    """Give a problem back."""
+    return require_kind(problem, Problem, "problem", "control.Problem(flow, x, y)")

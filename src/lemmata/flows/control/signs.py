@@ -1,7 +1,8 @@
 """Networks with binary weights by the maximum principle: no gradient is followed through a sign.
 
 Where the field is linear in weights that are -1 or 1, the Hamiltonian of a layer is <theta, M> + what does not depend
-on theta, with M = dH/dtheta. Its maximum less rho |theta - theta^k|^2 is known entry by entry:
+on theta, with M = d(p . f)/dtheta; a price on |theta|^2 is the same for all. Its maximum less rho |theta - theta^k|^2
+is known entry by entry:
 
     theta^{k+1} = sign(M) where |M| >= 2 rho,  theta^k elsewhere
 
@@ -26,6 +27,7 @@ from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.flows.control.problem import Problem, installed
 from lemmata.flows.control.successive import Layers
 from lemmata.flows.flow import Flow
+from lemmata.flows.required import require_list
 from lemmata.given import require_number, require_whole
 
 
@@ -60,7 +62,7 @@ def binary_approximations(
 ) -> Signs:
     """Train M networks whose weights `names` are -1 or 1, starting from the signs of the weights they have.
 
-    `rho` is in units of dH/dtheta; `momentum` is the weight of the past in its moving average. All other weights are
+    `rho` is in units of M; `momentum` is the weight of the past in its moving average. All other weights are
     held. Nothing is random, and the flows are not changed. Raises `InvalidInput` as `successive_approximations` does.
     """
     require_whole(iterations, "iterations")
@@ -70,7 +72,11 @@ def binary_approximations(
     binary = _chosen(layers, names)
     theta = layers.flat(problem.coefficients)
     theta = torch.where(binary, torch.where(theta < 0, -1.0, 1.0).to(theta), theta)
-    slope = vmap(vmap(grad(layers.hamiltonian)))
+
+    def gain(own: Tensor, rows: Tensor, p: Tensor) -> Tensor:
+        return layers.hamiltonian(own, rows, p) + layers.tikhonov / 2 * own.square().sum()
+
+    slope = vmap(vmap(grad(gain)))
     states, costates, value = layers.sweep(theta)
     average = torch.zeros_like(theta)
     best, least, values, flips = theta, value, [value], []
@@ -90,9 +96,10 @@ def binary_approximations(
 
 def _chosen(layers: Layers, names: Sequence[str]) -> Tensor:
     """Which of the flattened weights are binary: (P,)."""
+    names = require_list(names, "names", "['K']")
     for name in names:
-        if name not in layers.shapes:
+        if not isinstance(name, str) or name not in layers.shapes:
             raise UnknownName("weight", name, layers.shapes)
-    if not names or isinstance(names, str):
+    if not names:
         raise InvalidInput(f"names = {names!r}; give a sequence of weights' names, as ['K']")
     return torch.cat([torch.full((shape.numel(),), name in names) for name, shape in layers.shapes.items()])

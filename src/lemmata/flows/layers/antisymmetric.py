@@ -33,3 +33,7 @@ class Antisymmetric(Layer):
         K, b = weights
         moved = self.inner(K - self.linear.transpose(K), b, y)
         return self.activation(moved.sub(y, alpha=self.gamma) if self.gamma else moved)
+
+    def extra_repr(self) -> str:
+        """Name the damping too."""
+        return f"{super().extra_repr()}, gamma={self.gamma:g}"

@@ -133,6 +133,8 @@ class Transposed(Chain):
         `end[i]` (steps / m, ...) are the adjoint states at the ends of the i-th steps of all chunks, in time's order.
         """
         whole = tuple(torch.zeros_like(weight) for weight in self.forward.weights)
+        if not any(stack.requires_grad for stack in self.forward.stacks):
+            return whole
         for i in range(m):
             out, _, weights = self._graph(i, m)
             moved = [k for k, weight in enumerate(weights) if weight.requires_grad]
