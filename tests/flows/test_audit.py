@@ -8,6 +8,7 @@ import torch
 
 from lemmata.errors import InvalidInput
 from lemmata.flows import Hamiltonian, PiecewiseConstant, PiecewiseLinear, Plain, gradient_audit
+from lemmata.flows.adjoint import WAYS
 
 
 def _problem(layers, width=12, samples=10, T=8.0):
@@ -57,6 +58,24 @@ def test_exact_ways_have_no_error(backward):
     found = gradient_audit(field, y, loss, steps=(8, 16), method="verlet", backward=backward)
     assert found.total.max() < 1e-13
     assert found.agrees()
+
+
+class Off(type(WAYS["store"])):
+    """Exact at four steps, off by 30 % at others."""
+
+    name = "off"
+
+    def flow(self, field, y, grid, method):
+        out = super().flow(field, y, grid, method)
+        return out if grid.steps == 4 else tuple(part + 0.3 * (part - part.detach()) for part in out)
+
+
+def test_one_error_that_is_no_rounding_is_enough_to_disagree():
+    field, y, loss = _problem(4)
+    found = gradient_audit(field, y, loss, steps=(4, 8), method="verlet", backward=Off())
+    assert found.total[0] < 1e-13
+    assert abs(found.total[1] - 0.3) < 1e-12
+    assert not found.agrees()
 
 
 def test_nothing_is_changed():

@@ -40,8 +40,8 @@ class GradientAudit:
 
     `steps` and `h` (S,), `errors` (S, W) by the weights `names`, `total` (S,) of all weights together, `state` (S,) of
     the gradient by y0, `exact` (S,) the norms |g_exact| of all weights. `rates` (W,) and `rate` are fitted over the
-    three smallest steps whose error is no rounding (NaN where fewer than two are left), `order` what theory says: inf
-    where the error is rounding at any step.
+    three smallest steps whose error is no rounding, that is above `rounding` (NaN where fewer than two are left),
+    `order` what theory says: inf where the error is rounding at any step.
     """
 
     method: str
@@ -56,10 +56,13 @@ class GradientAudit:
     rates: np.ndarray
     rate: float
     order: float
+    rounding: float
 
     def agrees(self, within: float = 0.25) -> bool:
         """Whether the rate is the theory's; where that is inf, whether the error was rounding at every step."""
-        return math.isnan(self.rate) if math.isinf(self.order) else abs(self.rate - self.order) <= within
+        if math.isinf(self.order):
+            return bool((self.total <= self.rounding).all())
+        return abs(self.rate - self.order) <= within
 
     def plot(self) -> Figure:
         """Draw the errors against the step, with the rate that theory gives."""
@@ -131,7 +134,7 @@ def gradient_audit(
     order = rate_of(chosen) if way.name == "continuous" else math.inf
     return GradientAudit(
         chosen.name, way.name, names, np.array(counts), h, errors[:, :-2], errors[:, -1], errors[:, -2], norms,
-        np.array(rates[:-2]), rates[-1], order,
+        np.array(rates[:-2]), rates[-1], order, RESOLVED * eps,
     )  # fmt: skip
 
 
