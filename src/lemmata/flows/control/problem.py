@@ -36,7 +36,7 @@ class Problem:
 
     x is (n, ...) or, if each member has its own samples, (M, n, ...); targets likewise. `loss` is a name or callable as
     `lemmata.training.train` takes it, of what `head` makes of the final states (n, ...), which are themselves what the
-    loss sees if there is no head. The head is held: only the flow is a control.
+    loss sees if there is no head. The head is held: only the flow is a control, all its coefficients, frozen or not.
 
     States are handled as rows (n, width), q before p where they are pairs. Raises `InvalidInput` for flows whose
     weights are not coefficients in a basis, and for what does not fit.
