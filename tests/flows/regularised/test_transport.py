@@ -145,5 +145,9 @@ def test_bad_input():
     flow = flows.Flow(flows.Plain(2, flows.PiecewiseConstant(2)), steps=2)
     with pytest.raises(UnknownName, match="way to the determinant"):
         regularised.log_determinant(flow, torch.zeros(1, 2), how="guess")
+    images = flows.Flow(flows.Plain(flows.Convolution(2), flows.PiecewiseConstant(2)), steps=2)
+    for how in ("trace", "jacobian"):
+        with pytest.raises(InvalidInput, match=r"\(3, 2, 4, 4\)"):
+            regularised.log_determinant(images, torch.zeros(3, 2, 4, 4), how=how)
     with pytest.raises(InvalidInput, match="limits"):
         regularised.density(flow, limits=(1.0, 1.0))

@@ -32,6 +32,8 @@ def log_determinant(flow: Flow, x: Tensor, *, how: str = "trace", quantity: Quan
     if how == "trace":
         return integrals(flow, x, [quantity])[1][:, 0]
     if how == "jacobian":
+        if x.ndim != 2:
+            raise InvalidInput(f"states {tuple(x.shape)}; a determinant is of states (samples, width)")
         return torch.linalg.slogdet(vmap(jacfwd(lambda row: flow(row[None])[0]))(x)).logabsdet
     raise UnknownName("way to the determinant", how, ("trace", "jacobian"))
 
