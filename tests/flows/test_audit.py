@@ -97,7 +97,7 @@ def test_bad_input():
     field, y, loss = _problem(2)
     with pytest.raises(InvalidInput, match="at least two numbers of steps that rise"):
         gradient_audit(field, y, loss, steps=(16, 8))
-    with pytest.raises(InvalidInput, match="must give one number"):
+    with pytest.raises(InvalidInput, match="must give one finite number"):
         gradient_audit(field, y, lambda q: q, steps=(4, 8))
     with pytest.raises(InvalidInput, match="loss: int 3"):
         gradient_audit(field, y, 3, steps=(4, 8))

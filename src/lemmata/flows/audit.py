@@ -28,6 +28,8 @@ from lemmata.flows.adjoint.way import Way
 from lemmata.flows.field import State, as_field
 from lemmata.flows.flow import Flow
 from lemmata.flows.methods import Method, method_of
+from lemmata.flows.required import require_list, require_loss_value
+from lemmata.flows.state import require_state
 from lemmata.given import require_callable, require_whole
 
 RESOLVED = 1e4  # an error counts towards the rate where it is this many times the rounding of the dtype
@@ -112,7 +114,8 @@ def gradient_audit(
     """
     own, chosen, way = as_field(field), method_of(method), way_of(backward)
     require_callable(loss, "loss")
-    counts = [require_whole(count, "steps") for count in steps]
+    counts = [require_whole(count, "steps") for count in require_list(steps, "steps", "(16, 32, 64)")]
+    require_state(y0 if isinstance(y0, tuple) else Flow(own, steps=1, T=T, method=chosen).start(y0), own)
     if len(counts) < 2 or any(b <= a for a, b in pairwise(counts)):
         raise InvalidInput(f"steps = {steps!r}; give at least two numbers of steps that rise, as (16, 32, 64)")
     weights = {name: weight for name, weight in own.named_parameters() if weight.requires_grad}
@@ -142,10 +145,7 @@ def _gradient(flow: Flow, y0: State, loss: Callable[[Any], Tensor], weights: lis
     """The gradients by the weights, and by y0 as one vector, in float64."""
     pair = isinstance(y0, tuple)
     parts = [part.detach().requires_grad_() for part in (y0 if pair else (y0,))]
-    value = loss(flow(tuple(parts) if pair else parts[0]))
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise InvalidInput(f"the loss gave {shape}; it must give one number, a tensor of one entry")
+    value = require_loss_value(loss(flow(tuple(parts) if pair else parts[0])))
     found = torch.autograd.grad(value.reshape(()), [*weights, *parts], materialize_grads=True)
     by_state = torch.cat([part.reshape(-1) for part in found[len(weights) :]])
     return tuple(one.detach().double() for one in (*found[: len(weights)], by_state))

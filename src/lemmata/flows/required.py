@@ -102,3 +102,22 @@ def generator_of(seed: object) -> torch.Generator:
     """Give the generator itself, or one that starts from a seed."""
     checked = require_seed(seed)
     return checked if isinstance(checked, torch.Generator) else torch.Generator().manual_seed(checked)
+
+
+def require_loss_value(value: object) -> Tensor:
+    """Give the value of a loss back: one finite number that can be differentiated.
+
+    >>> require_loss_value(3.0)
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: the loss gave a float; it must give one finite number, as a tensor of one entry
+    """
+    if not isinstance(value, Tensor) or value.numel() != 1 or not value.is_floating_point():
+        given = f"{tuple(value.shape)} in {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise InvalidInput(f"the loss gave {given}; it must give one finite number, as a tensor of one entry")
+    if not bool(torch.isfinite(value)):
+        raise InvalidInput(
+            f"the loss is not finite, {value.item()}: it must give one finite number; take more steps, or look at y0"
+        )
+    if not value.requires_grad:
+        raise InvalidInput("the loss does not depend on what the flow gives, or is detached from it; leave it attached")
+    return value.reshape(())

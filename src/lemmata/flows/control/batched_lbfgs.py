@@ -17,6 +17,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lemmata.errors import InvalidInput
+from lemmata.flows.required import require_matrix
+from lemmata.given import require_callable, require_number, require_whole
+
 Function = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (b, P), which b of the B problems -> (b,), (b, P)
 CUTS, DECREASE = 12, 1e-4
 ROUNDING, TURNED = 1e2, 0.9  # units in the last place within which values do not differ; slope that may be left
@@ -35,8 +39,14 @@ def batched_lbfgs(
     >>> bool(x.abs().max() < 1e-6)
     True
     """
-    x = start
-    value, gradient = function(x, torch.arange(len(x), device=x.device))
+    for name, count in (("iterations", iterations), ("memory", memory)):
+        require_whole(count, name)
+    if not 0 <= require_number(tolerance, "tolerance") < torch.inf:
+        raise InvalidInput(f"tolerance = {tolerance}; give a length of the gradient, 0 or more")
+    x = require_matrix(start, "start")
+    answer = require_callable(function, "function")(x, torch.arange(len(x), device=x.device))
+    _check(answer, x)
+    value, gradient = answer
     pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
     scale, live = torch.ones_like(value), torch.ones_like(value, dtype=torch.bool)
     for _ in range(iterations):
@@ -59,6 +69,17 @@ def batched_lbfgs(
         live &= (s != 0).any(1)
         x, value, gradient = moved, new_value, new_gradient
     return x, value
+
+
+def _check(answer: object, x: Tensor) -> None:
+    """Refuse what is not a value and a gradient of each problem."""
+    parts = answer if isinstance(answer, tuple) and len(answer) == 2 else (None, None)
+    shapes = [tuple(part.shape) if isinstance(part, Tensor) else None for part in parts]
+    if shapes != [(len(x),), tuple(x.shape)]:
+        raise InvalidInput(
+            f"function gave {type(answer).__name__} of shapes {shapes} for {len(x)} problems of {x.shape[1]} numbers; "
+            f"it must give values (b,) and gradients (b, P)"
+        )
 
 
 def _two_loops(g: Tensor, pairs: deque[tuple[Tensor, Tensor, Tensor]], scale: Tensor) -> Tensor:

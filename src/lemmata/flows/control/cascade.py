@@ -26,7 +26,8 @@ from lemmata.flows.control.penalty import TimePenalty
 from lemmata.flows.flow import Flow
 from lemmata.flows.grid import Grid
 from lemmata.flows.layers import Residual
-from lemmata.given import require_model, require_whole
+from lemmata.flows.required import require_kind, require_list
+from lemmata.given import require_flag, require_model, require_tensor, require_whole
 from lemmata.training.optimisers import Optimiser
 
 
@@ -120,9 +121,19 @@ def cascade(
     of the last level's depth are trained from the first level's starting weights, prolonged, for as much work, to the
     next whole epoch. The models are not changed. Raises `InvalidInput` as `prolonged` and `train` do.
     """
-    epochs = [require_whole(count, "epochs") for count in epochs]
+    epochs = [require_whole(count, "epochs") for count in require_list(epochs, "epochs", "[10, 10]")]
+    require_tensor(x, "x")
+    require_tensor(y, "y")
+    require_flag(compare, "compare")
+    if penalty is not None:
+        require_kind(penalty, TimePenalty, "penalty", "TimePenalty(smoothness=1e-3)")
     if not epochs:
         raise InvalidInput("epochs is empty; give the number of epochs of each level, from shallow to deep")
+    models = require_list(models, "models", "[net]")
+    if not models:
+        raise InvalidInput("models is empty; give at least one network that is or holds a flow")
+    for model in models:
+        flow_of(require_model(model))
     now, levels, spent = list(models), [], 0.0
     for k, count in enumerate(epochs):
         now = now if k == 0 else [prolonged(model) for model in now]

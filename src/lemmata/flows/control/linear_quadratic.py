@@ -23,14 +23,17 @@ from torch import Tensor
 from lemmata.errors import InvalidInput
 from lemmata.flows.basis import Basis, PiecewiseConstant
 from lemmata.flows.flow import Flow
+from lemmata.flows.grid import Grid
 from lemmata.flows.layers import Residual
-from lemmata.given import require_tensor
+from lemmata.flows.required import require_matrix
+from lemmata.given import require_number, require_tensor
 
 
 class Steered(Residual):
     """y' = A y + B theta(t), states (samples, width): `theta` (controls,) is all that is trained."""
 
     def __init__(self, A: Tensor, B: Tensor, basis: Basis):
+        require_system(A, B)
         super().__init__({"theta": (B.shape[1],)}, basis, dtype=A.dtype)
         self.register_buffer("A", A)
         self.register_buffer("B", B)
@@ -43,7 +46,18 @@ class Steered(Residual):
 
 def half_square(outputs: Tensor, targets: Tensor) -> Tensor:
     """Give the mean over samples of |y - z|^2 / 2."""
+    if require_tensor(outputs, "outputs").shape != require_tensor(targets, "targets").shape:
+        raise InvalidInput(f"outputs {tuple(outputs.shape)}, targets {tuple(targets.shape)}; give both one shape")
     return (outputs - targets).square().sum(-1).mean() / 2
+
+
+def require_system(A: object, B: object) -> None:
+    """Refuse what are no matrices A (d, d) and B (d, m) of one dtype."""
+    A, B = require_matrix(A, "A"), require_matrix(B, "B")
+    if not (A.shape[0] == A.shape[1] == B.shape[0] > 0 < B.shape[1]) or A.dtype != B.dtype:
+        raise InvalidInput(
+            f"A {tuple(A.shape)} in {A.dtype}, B {tuple(B.shape)} in {B.dtype}; give (d, d) and (d, m) in one dtype"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +79,17 @@ class LinearQuadratic:
     T: float = 1.0
 
     def __post_init__(self):
-        A, B = require_tensor(self.A, "A"), require_tensor(self.B, "B")
-        if A.ndim != 2 or A.shape[0] != A.shape[1] or B.shape[:1] != A.shape[:1] or self.starts.shape[1] != len(A):
+        require_system(self.A, self.B)
+        starts, targets = require_matrix(self.starts, "starts"), require_matrix(self.targets, "targets")
+        if starts.shape[1] != len(self.A) or targets.shape != starts.shape or not len(starts):
             raise InvalidInput(
-                f"A {tuple(A.shape)}, B {tuple(B.shape)}, starts {tuple(self.starts.shape)}; "
-                "give (d, d), (d, m), (n, d)"
+                f"A {tuple(self.A.shape)}, starts {tuple(starts.shape)}, targets {tuple(targets.shape)}; give (d, d), "
+                f"(n, d), (n, d)"
             )
-        if not self.tikhonov > 0:
+        if not starts.dtype == targets.dtype == self.A.dtype:
+            raise InvalidInput(f"A in {self.A.dtype}, starts in {starts.dtype}, targets in {targets.dtype}; give one")
+        Grid(self.T, self.steps)
+        if not 0 < require_number(self.tikhonov, "tikhonov") < torch.inf:
             raise InvalidInput(
                 f"tikhonov = {self.tikhonov}; without a price the control has no bound: give one above 0"
             )
@@ -126,7 +144,11 @@ class LinearQuadratic:
 
     def value(self, theta: Tensor | None = None) -> float:
         """Give J of controls (N, m), the best ones if none are given."""
-        own = self.solution() if theta is None else theta
+        own = self.solution() if theta is None else require_matrix(theta, "theta")
+        if own.shape != (self.steps, self.B.shape[1]) or own.dtype != self.A.dtype:
+            raise InvalidInput(
+                f"theta {tuple(own.shape)} in {own.dtype}; give ({self.steps}, {self.B.shape[1]}) in {self.A.dtype}"
+            )
         final = self.starts @ self.powers()[-1].mT + self.reach() @ own.flatten()
         return float(half_square(final, self.targets) + self.tikhonov * self.h / 2 * own.square().sum())
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.basis import Basis
+from lemmata.flows.basis import Basis, require_basis
 from lemmata.flows.layers import Residual
-from lemmata.given import require_model, require_number
+from lemmata.given import require_model, require_number, require_tensor
 from lemmata.training.ensemble import Ensemble
 from lemmata.training.losses import losses_of
 from lemmata.training.probes import Samples
@@ -50,10 +50,16 @@ class TimePenalty:
 
     def matrix(self, basis: Basis) -> Tensor:
         """Give Q such that the penalty of coefficients theta in this basis is theta^T Q theta / 2: float64."""
+        require_basis(basis)
         return self.tikhonov * basis.gram() + self.smoothness * basis.derivative_gram()
 
     def of(self, basis: Basis, coefficients: Tensor) -> Tensor:
         """Give the penalty of coefficients (..., size, shape) of `shape` axes flattened into one: (...)."""
+        shape = tuple(require_tensor(coefficients, "coefficients").shape)
+        if len(shape) < 2 or shape[-2] != require_basis(basis).size or not coefficients.is_floating_point():
+            raise InvalidInput(
+                f"coefficients {shape} in {coefficients.dtype} for {basis}; give floating (..., size, P)"
+            )
         Q = self.matrix(basis).to(coefficients)
         return ((Q @ coefficients) * coefficients).sum((-2, -1)) / 2
 

@@ -24,9 +24,11 @@ import torch
 from torch import Tensor
 from torch.func import vjp, vmap
 
+from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.flows.control.penalty import rows_of
-from lemmata.flows.control.problem import Problem
+from lemmata.flows.control.problem import Problem, require_problem
+from lemmata.flows.required import require_kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,16 @@ def pontryagin(problem: Problem, coefficients: dict[str, Tensor] | None = None) 
     >>> found.costates.shape, torch.equal(found.states[0, 0], x)
     (torch.Size([1, 5, 1, 2]), True)
     """
-    theta = problem.coefficients if coefficients is None else coefficients
+    known = require_problem(problem).coefficients
+    theta = known if coefficients is None else require_kind(coefficients, dict, "coefficients", "problem.coefficients")
+    for name in {**known, **theta}:
+        value, wanted = theta.get(name), known.get(name)
+        if (
+            not isinstance(value, Tensor)
+            or wanted is None
+            or (value.shape, value.dtype) != (wanted.shape, wanted.dtype)
+        ):
+            raise InvalidInput(f"coefficients: {name!r} does not fit; give those of problem.coefficients, changed")
     weights, pull, *_ = vjp(vmap(problem.nodes), theta)
     with torch.no_grad():
         states = problem.states(weights)

@@ -29,8 +29,9 @@ from torch.func import grad_and_value, vjp, vmap
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.flows.control.batched_lbfgs import batched_lbfgs
-from lemmata.flows.control.problem import Problem, installed
+from lemmata.flows.control.problem import Problem, installed, require_problem
 from lemmata.flows.flow import Flow
+from lemmata.flows.required import generator_of, require_list
 from lemmata.given import require_number, require_whole
 
 
@@ -114,14 +115,17 @@ def successive_approximations(
     """
     require_whole(iterations, "iterations")
     require_whole(inner, "inner")
-    if not require_number(rho, "rho") >= 0:
+    for name, value in (("tolerance", tolerance), ("jitter", jitter)):
+        if not 0 <= require_number(value, name) < torch.inf:
+            raise InvalidInput(f"{name} = {value}; give a finite number, 0 or more")
+    if not 0 <= require_number(rho, "rho") < torch.inf:
         raise InvalidInput(f"rho = {rho}; the augmentation is 0 (the basic method) or more")
     layers = Layers(problem)
     theta = layers.flat(problem.coefficients)
-    seeds = range(len(theta)) if seeds is None else seeds
+    seeds = range(len(theta)) if seeds is None else require_list(seeds, "seeds", "[0, 1]")
     if len(seeds) != len(theta):
         raise InvalidInput(f"{len(seeds)} seeds for {len(theta)} networks; give one seed a network")
-    draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+    draws = [generator_of(seed) for seed in seeds]
     rows: list[tuple[Tensor, ...]] = []
     sweep = layers.sweep(theta)
     for _ in range(iterations):
@@ -155,7 +159,7 @@ class Layers:
     """A problem whose steps have weights of their own, flattened: theta (M, N, P)."""
 
     def __init__(self, problem: Problem):
-        basis, steps = problem.field.basis, problem.grid.steps
+        basis, steps = require_problem(problem).field.basis, problem.grid.steps
         if basis.degree != 0 or basis.size != steps:
             raise InvalidInput(
                 f"weights in {basis} over {steps} steps: successive approximations want weights of its own for each "

@@ -17,12 +17,14 @@ from torch.autograd.function import once_differentiable
 
 from lemmata.errors import InvalidInput
 from lemmata.flows.field import Partitioned, State
-from lemmata.flows.flow import Flow
+from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.parallel.chain import packed
-from lemmata.flows.parallel.scheme import Multigrid, Stop
+from lemmata.flows.parallel.scheme import Multigrid, Stop, scheme_of
 from lemmata.flows.parallel.solution import Solution
-from lemmata.flows.parallel.solve import Layers, packed_states
+from lemmata.flows.parallel.solve import Layers, packed_states, team_of
+from lemmata.flows.required import require_loss_value
 from lemmata.flows.state import require_state
+from lemmata.given import require_callable, require_flag, require_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +47,12 @@ class Gradient:
 
     def error(self, exact: Mapping[str, Tensor]) -> float:
         """Give the relative error in norm over all parameters, against the gradient by `serial_gradient`, say."""
-        if set(exact) != set(self.parameters):
-            raise InvalidInput(f"exact has {sorted(exact)}, this gradient {sorted(self.parameters)}")
+        if not isinstance(exact, Mapping) or set(exact) != set(self.parameters):
+            given = sorted(exact) if isinstance(exact, Mapping) else type(exact).__name__
+            raise InvalidInput(f"exact has {given}, this gradient {sorted(self.parameters)}")
+        for name, g in self.parameters.items():
+            if require_tensor(exact[name], f"exact[{name!r}]").shape != g.shape:
+                raise InvalidInput(f"exact[{name!r}] is {tuple(exact[name].shape)}; the gradient is {tuple(g.shape)}")
         off = sum(float((g - exact[name]).double().square().sum()) for name, g in self.parameters.items())
         size = sum(float(g.double().square().sum()) for g in exact.values())
         return float((off / size) ** 0.5) if size else float(off > 0)
@@ -70,16 +76,15 @@ def gradient(
     >>> found.error(serial_gradient(flow, lambda y: y.square().sum(), torch.ones(3, 2))) < 1e-4
     True
     """
+    require_callable(loss, "loss")
     state, alone = started(flow, y0)
     stop = Stop(tol, iterations)
     back = stop if adjoint_tol is None and adjoint_iterations is None else Stop(adjoint_tol, adjoint_iterations)
-    layers = Layers(flow.field, flow.grid, flow.method, scheme or Multigrid(), team)
+    layers = Layers(flow.field, flow.grid, flow.method, scheme_of(scheme), team)
     forward = layers.forwards(state, stop, graph=True)
     final = tuple(part.requires_grad_() for part in parts(forward.final))
     with torch.enable_grad():
-        value = loss(final[0] if alone or len(final) == 1 else final)
-        if not (isinstance(value, Tensor) and value.numel() == 1 and bool(torch.isfinite(value))):
-            raise InvalidInput(f"the loss gave {value!r}; it must give one finite number, as a tensor")
+        value = require_loss_value(loss(final[0] if alone or len(final) == 1 else final))
         end = torch.autograd.grad(value, final, allow_unused=True)
     start = joined([torch.zeros_like(p) if g is None else g for p, g in zip(final, end, strict=True)])
     adjoint = layers.backwards(start, back)
@@ -94,9 +99,11 @@ def gradient(
 
 def serial_gradient(flow: Flow, loss: Callable[[Any], Tensor], y0: State) -> dict[str, Tensor]:
     """Give the gradient by running the layers one after the other and backpropagation, as a reference."""
-    named = {name: p for name, p in flow.field.named_parameters() if p.requires_grad}
+    require_callable(loss, "loss")
+    named = {name: p for name, p in require_flow(flow).field.named_parameters() if p.requires_grad}
     with torch.enable_grad():
-        found = torch.autograd.grad(loss(flow(y0)), list(named.values()), allow_unused=True)
+        value = require_loss_value(loss(flow(y0)))
+        found = torch.autograd.grad(value, list(named.values()), allow_unused=True)
     return {
         name: torch.zeros_like(p) if g is None else g for (name, p), g in zip(named.items(), found, strict=True)
     }  # fmt: skip
@@ -124,12 +131,12 @@ class LayerParallel(nn.Module):
         adjoint_tol: float | None = None, adjoint_iterations: int | None = None, warm: bool = False, team: Any = None,
     ):  # fmt: skip
         super().__init__()
-        self.flow, self.scheme, self.warm = flow, scheme or Multigrid(), warm
+        self.flow, self.scheme, self.warm = require_flow(flow), scheme_of(scheme), require_flag(warm, "warm")
         self.scheme.sizes(flow.grid.steps)
         self.ahead = self.back = Stop(tol, iterations)
         if adjoint_tol is not None or adjoint_iterations is not None:
             self.back = Stop(adjoint_tol, adjoint_iterations)
-        self._team = team
+        self._team = team_of(team)
         self.forward_solution: Solution | None = None
         self.adjoint_solution: Solution | None = None
 
@@ -177,7 +184,7 @@ class _Solve(torch.autograd.Function):
 
 def started(flow: Flow, y: State) -> tuple[State, bool]:
     """Give the state that the flow starts from, and whether q alone was given and is wanted back."""
-    alone = isinstance(flow.field, Partitioned) and isinstance(y, Tensor)
+    alone = isinstance(require_flow(flow).field, Partitioned) and isinstance(y, Tensor)
     state: State = (y, torch.zeros_like(y)) if alone else y  # type: ignore[arg-type]
     require_state(state, flow.field)
     return state, alone

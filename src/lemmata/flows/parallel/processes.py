@@ -43,6 +43,7 @@ class Processes(Team):
     """
 
     def __init__(self, flow: Flow, *, scheme: Multigrid | None = None, processes: int = 2, threads: int = 1):
+        require_whole(threads, "threads")
         super().__init__(flow, scheme=scheme, processes=processes)
         if any(tensor.device.type != "cpu" for tensor in (*flow.field.parameters(), *flow.field.buffers())):
             raise InvalidInput("processes exchange states in memory: the field must be on the CPU")
@@ -58,7 +59,7 @@ class Processes(Team):
         for first, chunks in self.spans:
             ours, theirs = context.Pipe()
             span = {"field": self._field, "grid": flow.grid, "method": flow.method, "m": self.m}
-            options = {"span": {**span, "first": first, "chunks": chunks}, "threads": require_whole(threads, "threads")}
+            options = {"span": {**span, "first": first, "chunks": chunks}, "threads": threads}
             process = context.Process(target=_work, args=(theirs,), kwargs=options, daemon=True)
             process.start()
             theirs.close()

@@ -7,6 +7,7 @@ from typing import Literal
 
 from lemmata.errors import InvalidInput
 from lemmata.flows.methods import Method, method_of
+from lemmata.flows.required import require_kind
 from lemmata.given import require_number, require_whole
 
 Relaxation = Literal["F", "FCF"]
@@ -33,8 +34,7 @@ class Multigrid:
     def __post_init__(self):
         require_whole(self.m, "m", least=2)
         require_whole(self.levels, "levels", least=2)
-        if self.relaxation not in ("F", "FCF"):
-            raise InvalidInput(f"relaxation = {self.relaxation!r}; take 'F' or 'FCF'")
+        require_relaxation(self.relaxation)
         if self.coarse_method is not None:
             method_of(self.coarse_method)
 
@@ -45,6 +45,7 @@ class Multigrid:
 
     def sizes(self, steps: int) -> list[int]:
         """Give the number of steps on each level, finest first; refuses a number that m does not divide."""
+        require_whole(steps, "steps")
         factor = self.m ** (self.levels - 1)
         if steps % factor:
             near = max(factor, round(steps / factor) * factor)
@@ -61,6 +62,18 @@ class Multigrid:
         (8, 4)
         """
         return -(-self.sizes(steps)[1] // self.sweeps)
+
+
+def require_relaxation(value: object) -> str:
+    """Give the name of a relaxation back."""
+    if value not in ("F", "FCF"):
+        raise InvalidInput(f"relaxation = {value!r}; take 'F' or 'FCF'")
+    return str(value)
+
+
+def scheme_of(scheme: Multigrid | None) -> Multigrid:
+    """Give the scheme itself, or the default one for None."""
+    return Multigrid() if scheme is None else require_kind(scheme, Multigrid, "scheme", "parallel.Multigrid(m=4)")
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from lemmata.flows.integrate import grid_of
 from lemmata.flows.methods import Method, method_of
 from lemmata.flows.parallel.chain import Steps, Transposed, packed, unpacked
 from lemmata.flows.parallel.cycle import Cycle
-from lemmata.flows.parallel.scheme import Multigrid, Stop
+from lemmata.flows.parallel.scheme import Multigrid, Stop, scheme_of
 from lemmata.flows.parallel.solution import Solution
 from lemmata.flows.parallel.span import Span
 from lemmata.flows.state import finite, require_state
+from lemmata.given import require_tensor
 
 Keep = Literal["C", "all"]
 
@@ -55,7 +56,7 @@ def mgrit(
     require_state(y0, own)
     if keep not in ("C", "all"):
         raise InvalidInput(f"keep = {keep!r}; take 'C' for the states at C-points or 'all'")
-    solver = Layers(own, grid, chosen, scheme or Multigrid(), team)
+    solver = Layers(own, grid, chosen, scheme_of(scheme), team)
     start = None if guess is None else packed_states(guess)
     return solver.forwards(y0, Stop(tol, iterations), guess=start, keep=keep)
 
@@ -69,6 +70,7 @@ class Layers:
         self.coarse_method = method_of(scheme.coarse_method) if scheme.coarse_method else method
         self.coarse_method.suit(field)
         self.stages = (method.stages, *[self.coarse_method.stages] * (scheme.levels - 1))
+        team = team_of(team)
         self.fine = team if team is not None else Span.whole(field, grid, method, scheme.m)
         if team is not None:
             team.suit(field, grid, method, scheme.m)
@@ -151,7 +153,19 @@ class Layers:
 
 def packed_states(states: State) -> Tensor:
     """Give the states of a solution as one tensor (points, ...)."""
-    return torch.stack(states, 1) if isinstance(states, tuple) else states
+    if isinstance(states, tuple):
+        first, *others = (require_tensor(part, "guess") for part in states)
+        if any(part.shape != first.shape for part in others):
+            raise InvalidInput("guess: the parts of a pair differ in shape; give the states of an earlier solution")
+        return torch.stack(states, 1)
+    return require_tensor(states, "guess")
+
+
+def team_of(team: Any) -> Any:
+    """Give a team of processes back, or None."""
+    if team is not None and not all(callable(getattr(team, name, None)) for name in ("suit", "load", "forwards")):
+        raise InvalidInput(f"team: a {type(team).__name__}; give a parallel.Processes(flow, ...), or leave it out")
+    return team
 
 
 def _at_start(guess: Tensor, start: Tensor, chunks: int) -> Tensor:

@@ -20,8 +20,8 @@ import numpy as np
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.flows.methods import Method, method_of
-from lemmata.flows.parallel.scheme import Multigrid
-from lemmata.given import require_number, require_whole
+from lemmata.flows.parallel.scheme import Multigrid, scheme_of
+from lemmata.given import require_flag, require_number, require_whole
 
 
 @dataclass(frozen=True)
@@ -121,12 +121,13 @@ def forecast(
     >>> cost.steps, round(cost.speedup, 2), cost.wins_from
     ((3072, 320), 1.45, 5)
     """
-    own = scheme or Multigrid()
+    own = scheme_of(scheme)
+    require_flag(guessed, "guessed")
     sizes = own.sizes(require_whole(steps, "steps"))
     require_whole(iterations, "iterations", least=0)
     if require_whole(processes, "processes") > sizes[1]:
         raise InvalidInput(f"{processes} processes share {sizes[1]} chunks of layers; take at most {sizes[1]}")
-    if not require_number(latency, "latency") >= 0:
+    if not 0 <= require_number(latency, "latency") < np.inf:
         raise InvalidInput(f"latency = {latency}; give the cost of a message in evaluations, at least 0")
     fine = method_of(method)
     coarse = method_of(own.coarse_method) if own.coarse_method else fine

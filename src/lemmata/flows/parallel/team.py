@@ -16,10 +16,10 @@ from torch import Tensor
 
 from lemmata.errors import InvalidInput, LemmataError
 from lemmata.flows.field import VectorField
-from lemmata.flows.flow import Flow
+from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.grid import Grid
 from lemmata.flows.methods import Method
-from lemmata.flows.parallel.scheme import Multigrid
+from lemmata.flows.parallel.scheme import Multigrid, scheme_of
 from lemmata.given import require_whole
 
 
@@ -36,8 +36,9 @@ class Team(ABC):
     """
 
     def __init__(self, flow: Flow, *, scheme: Multigrid | None = None, processes: int = 2):
-        self.flow, self.m = flow, (scheme or Multigrid()).m
-        chunks = (scheme or Multigrid()).sizes(flow.grid.steps)[1]
+        own = scheme_of(scheme)
+        self.flow, self.m = require_flow(flow), own.m
+        chunks = own.sizes(flow.grid.steps)[1]
         if require_whole(processes, "processes") > chunks:
             raise InvalidInput(f"{processes} processes share {chunks} chunks of layers; take at most {chunks}")
         edges = [chunks * p // processes for p in range(processes + 1)]

@@ -16,11 +16,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from lemmata.errors import InvalidInput
 from lemmata.flows.methods import Method, method_of
-from lemmata.flows.parallel.scheme import Multigrid, Relaxation
-from lemmata.given import require_whole
+from lemmata.flows.parallel.scheme import Multigrid, Relaxation, require_relaxation
+from lemmata.flows.required import require_kind
+from lemmata.given import require_number, require_whole
 
 
 def two_grid_bound(
@@ -34,7 +36,8 @@ def two_grid_bound(
     '0.050'
     """
     require_whole(m, "m", least=2)
-    fine, coarse = np.asarray(lam) ** m, np.asarray(mu)
+    require_relaxation(relaxation)
+    fine, coarse = numbers(lam, "lam", finite=False) ** m, numbers(mu, "mu", finite=False)
     gap, size = np.abs(fine - coarse), np.abs(coarse)
     count = None if chunks is None else require_whole(chunks, "chunks") - (relaxation == "FCF")
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -55,6 +58,11 @@ def propagation(lam: complex, mu: complex, m: int, chunks: int, *, relaxation: R
            [0.  , 0.25, 0.  ]])
     """
     require_whole(m, "m", least=2)
+    require_whole(chunks, "chunks")
+    require_relaxation(relaxation)
+    for name, value in (("lam", lam), ("mu", mu)):
+        if numbers(value, name).ndim:
+            raise InvalidInput(f"{name} = {value!r}; give one number")
     shift = 2 if relaxation == "FCF" else 1
     away = np.arange(chunks)[:, None] - np.arange(chunks) - shift
     powers = np.where(away >= 0, np.asarray(mu, dtype=complex) ** np.maximum(away, 0), 0)
@@ -73,10 +81,8 @@ def predicted_factor(
     >>> f"{predicted_factor([-1.0, -4.0], 0.01, scheme=two, method='forward-euler'):.3f}"
     '0.058'
     """
-    values = np.asarray(eigenvalues, dtype=complex)
-    if not (values.size and np.isfinite(values).all()):
-        raise InvalidInput("eigenvalues: give at least one, finite numbers all")
-    fine = method_of(method)
+    values, h = numbers(eigenvalues, "eigenvalues"), require_step(h)
+    scheme, fine = require_kind(scheme, Multigrid, "scheme", "parallel.Multigrid(m=4)"), method_of(method)
     coarse = method_of(scheme.coarse_method) if scheme.coarse_method else fine
     lam, mu = fine.stability_function(h * values), coarse.stability_function(scheme.m * h * values)
     return float(np.max(two_grid_bound(lam, mu, scheme.m, relaxation=scheme.relaxation, chunks=chunks)))
@@ -88,8 +94,28 @@ def stable_coarsening(eigenvalues: Any, h: float, *, method: str | Method = "rk4
     >>> stable_coarsening([-1.0], 0.1, method="forward-euler")
     20
     """
-    chosen, values = method_of(method), np.asarray(eigenvalues, dtype=complex)
+    chosen, values, h = method_of(method), numbers(eigenvalues, "eigenvalues"), require_step(h)
     factors = np.arange(1, require_whole(most, "most") + 1)
     growth = chosen.growth(factors[:, None] * h * values.reshape(1, -1)).max(1)
     unstable = np.flatnonzero(growth > 1 + 1e-12)
     return int(unstable[0]) if len(unstable) else most
+
+
+def numbers(values: Any, name: str, *, finite: bool = True) -> np.ndarray:
+    """Give numbers, at least one, as a complex array; a single one has no axis. Factors may have overflowed."""
+    try:
+        found = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+        found = found.astype(complex) if found.dtype.kind in "biufc" else None
+    except ValueError:
+        found = None
+    if found is None or not found.size or (finite and not np.isfinite(found).all()):
+        raise InvalidInput(f"{name} = {values!r}; give at least one, finite numbers all")
+    return found
+
+
+def require_step(h: object) -> float:
+    """Give the length of a step back."""
+    length = require_number(h, "h")
+    if not 0 < length < np.inf:
+        raise InvalidInput(f"h = {h!r}; the length of a step is a finite number above 0")
+    return length

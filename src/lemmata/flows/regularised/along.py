@@ -6,6 +6,7 @@ accurate as y(T), and both can be differentiated: regularisation of a flow is a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.field import Partitioned, State, VectorField
-from lemmata.flows.flow import Flow
+from lemmata.flows.field import Partitioned, State, VectorField, like
+from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import march
 from lemmata.flows.regularised.quantities import Quantity
+from lemmata.flows.required import require_kind, require_list, require_rows
+from lemmata.given import require_callable, require_model, require_number, require_tensor
 from lemmata.training.losses import Loss, check_loss, losses_of
 
 
@@ -29,7 +32,8 @@ class Extended(VectorField):
             raise InvalidInput(
                 f"{type(field).__name__} moves pairs (q, p); integrals along are of fields of one tensor"
             )
-        self.field, self.quantities, self.T = field, list(quantities), field.T
+        self.field, self.T = field, field.T
+        self.quantities = require_quantities(quantities)
 
     def weights_at(self, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
         """Give the field's own."""
@@ -40,7 +44,7 @@ class Extended(VectorField):
         rows = y[:, : y.shape[1] - len(self.quantities)]
 
         def rule(z: Tensor) -> Tensor:
-            return self.field.velocity(z, *weights)
+            return like(self.field, z, self.field.velocity(z, *weights))
 
         columns = [self._of(quantity, rule, rows, weights)[:, None] for quantity in self.quantities]
         return torch.cat([rule(rows), *columns], 1)
@@ -48,7 +52,14 @@ class Extended(VectorField):
     def _of(self, quantity: Quantity, rule: Callable[[Tensor], Tensor], rows: Tensor, weights: Any) -> Tensor:
         """A quantity of the velocity, or one that knows the field itself, as its potential."""
         own = getattr(quantity, "of_field", None)
-        return quantity(rule, rows) if own is None else own(self.field, rows, weights)
+        found = quantity(rule, rows) if own is None else own(self.field, rows, weights)
+        if not isinstance(found, Tensor) or found.shape != rows.shape[:1] or found.dtype != rows.dtype:
+            given = f"{tuple(found.shape)} in {found.dtype}" if isinstance(found, Tensor) else type(found).__name__
+            raise InvalidInput(
+                f"quantity {getattr(quantity, '__name__', type(quantity).__name__)} gave {given} for states "
+                f"{tuple(rows.shape)} in {rows.dtype}; it must give one number a sample, in the states' dtype"
+            )
+        return found
 
 
 def integrals(flow: Flow, x: Tensor, quantities: Sequence[Quantity]) -> tuple[Tensor, Tensor]:
@@ -62,12 +73,19 @@ def integrals(flow: Flow, x: Tensor, quantities: Sequence[Quantity]) -> tuple[Te
     >>> integrals(flows.Flow(Drift(), steps=4, T=2.0), torch.zeros(1, 2), [kinetic])
     (tensor([[2., 2.]]), tensor([[2.]]))
     """
-    if x.ndim != 2:
-        raise InvalidInput(f"states {tuple(x.shape)}; integrals along trajectories are of states (samples, width)")
-    state = torch.cat([x, x.new_zeros(len(x), len(quantities))], 1)
-    for moved in march(Extended(flow.field, quantities), state, flow.grid, flow.method):
+    field = Extended(require_flow(flow).field, quantities)
+    require_rows(x, "x")
+    state = torch.cat([x, x.new_zeros(len(x), len(field.quantities))], 1)
+    for moved in march(field, state, flow.grid, flow.method):
         state = moved
     return state[:, : x.shape[1]], state[:, x.shape[1] :]
+
+
+def require_quantities(quantities: object) -> list[Quantity]:
+    """Give functions (velocity, rows) -> (n,) back."""
+    return [
+        require_callable(quantity, "quantities") for quantity in require_list(quantities, "quantities", "[kinetic]")
+    ]
 
 
 class Costed(nn.Module):
@@ -87,8 +105,9 @@ class Costed(nn.Module):
 
     def __init__(self, flow: Flow, quantities: Mapping[str, Quantity], *, head: nn.Module | None = None):
         super().__init__()
-        self.flow, self.head = flow, nn.Identity() if head is None else head
-        self.names, self.quantities = list(quantities), list(quantities.values())
+        require_kind(quantities, Mapping, "quantities", "{'kinetic': kinetic}")
+        self.flow, self.head = require_flow(flow), nn.Identity() if head is None else require_model(head)
+        self.names, self.quantities = list(quantities), require_quantities(quantities.values())
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the outputs, and behind them the integrals in the order of the names."""
@@ -99,11 +118,21 @@ class Costed(nn.Module):
 def costed_loss(loss: Loss, factors: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:
     """Give the loss of a `Costed` net: `loss` of its outputs + sum_k factors[k] mean_i cost_ik."""
     check_loss(loss)
-    count = len(factors)
+    weights = torch.tensor([_factor(factor) for factor in require_list(factors, "factors", "[0.1]")])
+    count = len(weights)
 
     def total(outputs: Tensor, targets: Tensor) -> Tensor:
+        if require_tensor(outputs, "outputs").ndim != 2 or outputs.shape[1] < count:
+            raise InvalidInput(f"outputs {tuple(outputs.shape)} for {count} factors; give those of a Costed net")
         own, costs = outputs[:, : outputs.shape[1] - count], outputs[:, outputs.shape[1] - count :]
         plain = losses_of(own[None], targets[None], loss)[0]
-        return plain + (costs.mean(0) * torch.as_tensor(factors).to(costs)).sum()
+        return plain + (costs.mean(0) * weights.to(costs)).sum()
 
     return total
+
+
+def _factor(value: object) -> float:
+    factor = require_number(value, "factors")
+    if not math.isfinite(factor):
+        raise InvalidInput(f"factors: {factor}; a cost's factor is a finite number")
+    return factor

@@ -18,9 +18,11 @@ from torch.func import jacfwd, vmap
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import Axis, Field, Figure, Panel, Series
-from lemmata.flows.flow import Flow
+from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.regularised.along import integrals
 from lemmata.flows.regularised.quantities import Quantity, divergence
+from lemmata.flows.required import require_rows, require_window
+from lemmata.given import require_whole
 
 
 def log_determinant(flow: Flow, x: Tensor, *, how: str = "trace", quantity: Quantity = divergence) -> Tensor:
@@ -32,8 +34,8 @@ def log_determinant(flow: Flow, x: Tensor, *, how: str = "trace", quantity: Quan
     if how == "trace":
         return integrals(flow, x, [quantity])[1][:, 0]
     if how == "jacobian":
-        if x.ndim != 2:
-            raise InvalidInput(f"states {tuple(x.shape)}; a determinant is of states (samples, width)")
+        require_flow(flow)
+        require_rows(x, "x")
         return torch.linalg.slogdet(vmap(jacfwd(lambda row: flow(row[None])[0]))(x)).logabsdet
     raise UnknownName("way to the determinant", how, ("trace", "jacobian"))
 
@@ -82,12 +84,14 @@ def density(
     flow: Flow, *, limits: tuple[float, float] = (-4.0, 4.0), points: int = 80, samples: Tensor | None = None
 ) -> Density:
     """Evaluate p on a square grid of the plane; memory is that of points^2 samples."""
-    if not limits[0] < limits[1]:
-        raise InvalidInput(f"limits = {limits}; give an interval")
+    limits, points = require_window(limits, "limits"), require_whole(points, "points", least=2)
+    if samples is not None and require_rows(samples, "samples").shape[1] != 2:
+        raise InvalidInput(f"samples {tuple(samples.shape)}; the density is drawn over the plane, give (n, 2)")
+    require_flow(flow)
     like = next(iter(flow.parameters()), torch.zeros(()))
     axis = torch.linspace(*limits, points, dtype=torch.float64)
     grid = torch.cartesian_prod(axis, axis).flip(1).to(like.dtype)
     with torch.no_grad():
         values = log_density(flow, grid).exp().reshape(points, points)
-    dots = None if samples is None else samples.double().numpy()
+    dots = None if samples is None else samples.detach().cpu().double().numpy()
     return Density(axis.numpy(), axis.numpy(), values.double().numpy(), dots)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
-from lemmata.given import require_tensor
+from lemmata.flows.required import require_matrix, require_rows
+from lemmata.given import require_number, require_tensor
 
 
 def root(S: Tensor) -> Tensor:
@@ -32,9 +33,21 @@ class GaussianTransport(nn.Module):
 
     def __init__(self, m0: Tensor, S0: Tensor, m1: Tensor, S1: Tensor):
         super().__init__()
-        for name, S in (("S0", require_tensor(S0, "S0")), ("S1", require_tensor(S1, "S1"))):
-            if S.ndim != 2 or not torch.equal(S, S.mT) or not bool((torch.linalg.eigvalsh(S) > 0).all()):
+        for name, S in (("S0", require_matrix(S0, "S0")), ("S1", require_matrix(S1, "S1"))):
+            if (
+                S.shape[0] != S.shape[1]
+                or not S.numel()
+                or not torch.equal(S, S.mT)
+                or not bool((torch.linalg.eigvalsh(S) > 0).all())
+            ):
                 raise InvalidInput(f"{name} is not symmetric and positive definite; give a covariance (d, d)")
+        for name, mean in (("m0", require_tensor(m0, "m0")), ("m1", require_tensor(m1, "m1"))):
+            if mean.shape != S0.shape[:1] or S1.shape != S0.shape or not bool(mean.isfinite().all()):
+                raise InvalidInput(
+                    f"{name} {tuple(mean.shape)} with covariances {tuple(S0.shape)} and {tuple(S1.shape)}; give finite "
+                    f"means (d,) and covariances (d, d)"
+                )
+        S1 = S1.to(S0)
         half = root(S0)
         middle = root(half @ S1 @ half)
         inverse = torch.linalg.inv(half)
@@ -45,11 +58,22 @@ class GaussianTransport(nn.Module):
 
     def map(self, y: Tensor) -> Tensor:
         """Give where particles y (n, d) end."""
-        return self.m1 + (y - self.m0) @ self.A.mT  # type: ignore[operator]
+        return self.m1 + (self._rows(y) - self.m0) @ self.A.mT  # type: ignore[operator]
+
+    def _rows(self, y: Tensor) -> Tensor:
+        d = len(self.get_buffer("m0"))
+        if require_rows(y, "y").shape[1] != d or y.dtype != self.get_buffer("A").dtype:
+            raise InvalidInput(
+                f"y is {tuple(y.shape)} in {y.dtype}; the Gaussians are of {d} numbers in {self.get_buffer('A').dtype}"
+            )
+        return y
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """Give v(t, y)."""
         m0, m1, A = self.get_buffer("m0"), self.get_buffer("m1"), self.get_buffer("A")
+        self._rows(y)
+        if not isinstance(t, Tensor) or t.numel() != 1:
+            require_number(t, "t")
         one, t = torch.eye(len(A)).to(A), torch.as_tensor(t).to(A)
         slope = torch.linalg.solve((1 - t) * one + t * A, A - one)
         return m1 - m0 + (y - (1 - t) * m0 - t * m1) @ slope.mT

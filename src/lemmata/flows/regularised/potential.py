@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.field import State, VectorField
+from lemmata.flows.field import State, VectorField, require_called_as_field
 from lemmata.flows.regularised.quantities import Rule
-from lemmata.given import require_model
+from lemmata.flows.required import generator_of, require_dtype, require_rows
+from lemmata.given import require_whole
 
 
 class Descent(VectorField):
@@ -35,7 +36,7 @@ class Descent(VectorField):
 
     def __init__(self, potential: nn.Module):
         super().__init__()
-        self.potential = require_model(potential)
+        self.potential = require_called_as_field(potential)
         self.names = [name for name, _ in potential.named_parameters()]
 
     def weights_at(self, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
@@ -50,7 +51,15 @@ class Descent(VectorField):
 
     def velocity(self, y: State, *weights: Tensor) -> State:
         """Give -grad_y Phi."""
-        return -vmap(grad(lambda row: self.value(row[None], *weights)[0]))(y)
+
+        def one(row: Tensor) -> Tensor:
+            found = self.value(row[None], *weights)
+            if not isinstance(found, Tensor) or found.shape != (1,):
+                given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+                raise InvalidInput(f"the potential gave {given} for one sample; it must give one number a sample, (n,)")
+            return found[0]
+
+        return -vmap(grad(one))(require_rows(y, "y"))
 
     def slopes(self, y: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         """Give d Phi/dt (n,) and grad_y Phi (n, width)."""
@@ -91,7 +100,9 @@ class SmoothPotential(nn.Module):
         self, width: int, *, hidden: int = 16, rank: int = 4, seed: int = 0, dtype: torch.dtype = torch.float32
     ):
         super().__init__()
-        draw = torch.Generator().manual_seed(seed)
+        for name, value in (("width", width), ("hidden", hidden), ("rank", rank)):
+            require_whole(value, name)
+        draw, dtype = generator_of(seed), require_dtype(dtype)
 
         def drawn(*shape: int, scale: float) -> nn.Parameter:
             return nn.Parameter((scale * torch.randn(*shape, generator=draw, dtype=torch.float64)).to(dtype))

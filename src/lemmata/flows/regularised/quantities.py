@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.func import jacfwd, vjp, vmap
 
 from lemmata.errors import InvalidInput
-from lemmata.given import require_tensor
+from lemmata.flows.required import generator_of, require_dtype, require_rows
+from lemmata.given import require_callable, require_tensor, require_whole
 
 Rule = Callable[[Tensor], Tensor]  # rows (n, width) -> velocities (n, width)
 Quantity = Callable[[Rule, Tensor], Tensor]
@@ -27,12 +28,12 @@ Quantity = Callable[[Rule, Tensor], Tensor]
 
 def kinetic(velocity: Rule, rows: Tensor) -> Tensor:
     """Give |f|^2 / 2 of each sample: (n,)."""
-    return velocity(rows).square().sum(1) / 2
+    return _moved(velocity, require_rows(rows, "rows")).square().sum(1) / 2
 
 
 def jacobians(velocity: Rule, rows: Tensor) -> Tensor:
     """Give df/dy of each sample: (n, width, width)."""
-    return vmap(jacfwd(lambda row: velocity(row[None])[0]))(rows)
+    return vmap(jacfwd(lambda row: _moved(velocity, row[None])[0]))(require_rows(rows, "rows"))
 
 
 def divergence(velocity: Rule, rows: Tensor) -> Tensor:
@@ -43,6 +44,15 @@ def divergence(velocity: Rule, rows: Tensor) -> Tensor:
 def roughness(velocity: Rule, rows: Tensor) -> Tensor:
     """Give |df/dy|_F^2 of each sample: (n,)."""
     return jacobians(velocity, rows).square().sum((1, 2))
+
+
+def _moved(velocity: Rule, rows: Tensor) -> Tensor:
+    """The velocities of the rows, of their shape."""
+    found = require_callable(velocity, "velocity")(rows)
+    if not isinstance(found, Tensor) or found.shape != rows.shape:
+        given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise InvalidInput(f"velocity gave {given} for states {tuple(rows.shape)}; it must give as many numbers")
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +74,17 @@ class Hutchinson:
     def __post_init__(self):
         if self.of not in ("divergence", "roughness"):
             raise InvalidInput(f"of = {self.of!r}; probes estimate 'divergence' or 'roughness'")
-        if require_tensor(self.probes, "probes").ndim != 3:
-            raise InvalidInput(f"probes {tuple(self.probes.shape)}; give (R, samples, width)")
+        probes = require_tensor(self.probes, "probes")
+        if probes.ndim != 3 or not len(probes) or not probes.is_floating_point():
+            raise InvalidInput(f"probes {tuple(probes.shape)} in {probes.dtype}; give floating (R, samples, width)")
 
     @staticmethod
     def signs(count: int, samples: int, width: int, *, seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Draw probes of random signs: (count, samples, width)."""
-        draw = torch.Generator().manual_seed(seed)
-        return torch.randint(2, (count, samples, width), generator=draw).to(dtype).mul_(2).sub_(1)
+        for name, value in (("count", count), ("samples", samples), ("width", width)):
+            require_whole(value, name)
+        draw = generator_of(seed)
+        return torch.randint(2, (count, samples, width), generator=draw).to(require_dtype(dtype)).mul_(2).sub_(1)
 
     def __call__(self, velocity: Rule, rows: Tensor) -> Tensor:
         """Give the mean over probes: (n,)."""

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.flows.flow import Flow
 from lemmata.flows.integrate import integrate
 from lemmata.flows.regularised.along import integrals
 from lemmata.flows.regularised.quantities import Rule, kinetic
+from lemmata.flows.required import require_rows
 
 DRAWN, POINTS = 24, 32  # paths, and points of each
 
@@ -47,6 +49,8 @@ class Transport:
 
     def plot(self) -> Figure:
         """Draw paths in the plane of the first two coordinates, and the energy of each against its least."""
+        if self.paths.shape[2] < 2:
+            raise InvalidInput("states of one number have no plane to be drawn in; look at energy and length")
         every = -(-len(self.paths) // POINTS)
         shown = torch.cat([self.paths[:-1:every], self.paths[-1:]])[:, :DRAWN].double().numpy()
         holes = np.full((1, shown.shape[1], shown.shape[2]), np.nan)  # between one path and the next
@@ -82,7 +86,9 @@ def speed(velocity: Rule, rows: Tensor) -> Tensor:
 
 
 def transport(flow: Flow, x: Tensor) -> Transport:
-    """Measure what the flow costs from x (n, width), two columns at least. Nothing is random. Cost: two passes."""
+    """Measure what the flow costs from x (n, width). Nothing is random. Cost: two passes."""
+    if not require_rows(x, "x").numel():
+        raise InvalidInput(f"x is {tuple(x.shape)}; give at least one sample")
     with torch.no_grad():
         final, costs = integrals(flow, x, [kinetic, speed])
         paths = integrate(flow.field, x, steps=flow.grid.steps, T=flow.grid.T, method=flow.method).states
