@@ -130,6 +130,8 @@ def laptop(tmp_path_factory):
 
 
 CLAIMS = {claim.name: Outcome.REPRODUCED for claim in chen.study.claims}
+CLAIMS |= dict.fromkeys(("gradient-dopri5", "half-adams"), Outcome.INCONCLUSIVE)  # five seeds, corrected over 17 claims
+CLAIMS |= {"half-dopri5": Outcome.CONTRADICTED}
 
 
 @pytest.mark.slow

@@ -26,7 +26,8 @@ Readings of ours. "Roughly half" is nearer to a half than to one, and no less th
 tenth. The state is "recovered" to three digits. The power of the tolerance is that of methods that hold the local error
 of order 5 below it (error: 1, evaluations: -1/5); the paper gives none.
 
-What came of the way back. That it takes half is no property of the equations. Adaptive solvers hold each number's
+What came of the way back. Adams' method took 0.88 of the forward evaluations (0.81 to 0.95), Dormand and Prince's 1.6
+times as many: fewer at best, and not half. That it takes half is no property of the equations. Adaptive solvers hold each number's
 error below tolerance (1 + |number|), and the adjoint of a mean loss is far below one: the solver hardly looks at it.
 Multiply the loss by 10^4, which changes no direction of descent, and the way back takes more than the way forward.
 
