@@ -125,7 +125,7 @@ def way_back(table) -> Figure:
     axis = Axis(label="evaluations, back over forwards", limits=(0.0, 2.6))
     return Figure(
         name="way-back",
-        title="The way back takes half only where the solver hardly sees the adjoint",
+        title="The way back costs more where the solver sees the adjoint",
         caption="Left: the loss multiplied by a number, which changes no direction of descent; tolerance 0.001. Right: "
         "by tolerance, the loss as it is. Every seed, mean, and 95 % interval.",
         panels=[
