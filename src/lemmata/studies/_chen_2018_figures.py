@@ -3,6 +3,7 @@
 import numpy as np
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
+from lemmata.figures.figure import Role
 
 SOLVERS = {"adams": "Adams (VODE)", "dopri5": "Dormand-Prince", "bosh3": "Bogacki-Shampine, order 3"}
 WAYS = {"adjoint": "adjoint equation", "solver": "through the solver", "checkpoint": "checkpoints"}
@@ -56,10 +57,10 @@ def bytes_held(table) -> Figure:
     for solver, title in (("rk4", "RK4, fixed steps"), ("dopri5", "Dormand-Prince, tolerance 1e-3 to 1e-11")):
         series = []
         for way, rows in table[table.solver == solver].groupby("way"):
-            role = {"role": "control"} if way == "checkpoint" else {}
+            role: Role = "control" if way == "checkpoint" else "measured"
             for k, curve in enumerate(rows.held if solver == "dopri5" else rows.held[:1]):
                 label = WAYS[way] if solver == "rk4" else f"{WAYS[way]}, seed {k}"
-                series.append(Series(label=label, x=curve.x, y=curve.y, **role))
+                series.append(Series(label=label, x=curve.x, y=curve.y, role=role))
         drawn = series if solver == "rk4" else [s for s in series if s.label.endswith("seed 0")]
         panels.append(
             Panel(

@@ -148,4 +148,6 @@ for source, place, options, longer in (
         quoted="similar; read as: test errors equal to 0.03",
         within=SIMILAR,
         note="error with two iterations a step less that of serial training",
-    ).control("a coarse network of two steps of 2 and more, never corrected", iterations=0, m=16, **longer)
+    ).control(
+        "a coarse network of two steps of 2 and more, never corrected", settings={"iterations": 0, "m": 16, **longer}
+    )
