@@ -53,3 +53,15 @@ def test_shapes_and_missing_adjoints_are_refused():
         _ = operator.T
     with pytest.raises(InvalidInput, match="cannot be symmetric"):
         LinearOperator(lambda V: V, (3, 4), symmetric=True)
+
+
+def test_a_matrix_is_symmetric_to_the_rounding_of_its_entries():
+    X = torch.randn(50, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    gram = X.mT @ X
+    gram = gram.triu() + gram.triu(1).mT
+    assert LinearOperator.of(gram).symmetric
+    gram[3, 5] *= 1 + 4 * torch.finfo(torch.float64).eps
+    assert LinearOperator.of(gram).symmetric
+    gram[3, 5] += 1e-9 * gram.abs().max()
+    assert not LinearOperator.of(gram).symmetric
+    assert not LinearOperator.of(torch.full((2, 2), torch.nan)).symmetric

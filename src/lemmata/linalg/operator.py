@@ -46,12 +46,14 @@ class LinearOperator:
 
     @classmethod
     def of(cls, matrix: Tensor) -> "LinearOperator":
-        """Wrap a dense matrix (m, n); it is symmetric if it equals its transpose.
+        """Wrap a dense matrix (m, n); it is symmetric if it equals its transpose to the rounding of an inner product.
+
+        Processors that sum in blocks give X^T X with last digits that differ across the diagonal.
 
         >>> LinearOperator.of(torch.eye(2)).symmetric
         True
         """
-        symmetric = matrix.shape[0] == matrix.shape[1] and torch.equal(matrix, matrix.T)
+        symmetric = matrix.shape[0] == matrix.shape[1] and _equals_transpose(matrix)
         return cls(
             lambda V: matrix @ V,
             (matrix.shape[0], matrix.shape[1]),
@@ -145,3 +147,10 @@ class LinearOperator:
         return ScipyOperator(  # type: ignore[call-arg]
             self.shape, matvec=through(self.apply), matmat=through(self.apply), rmatvec=rmatvec, dtype=dtype
         )
+
+
+def _equals_transpose(matrix: Tensor) -> bool:
+    if not (matrix.is_floating_point() and matrix.numel()):
+        return torch.equal(matrix, matrix.T)
+    rounding = len(matrix) * torch.finfo(matrix.dtype).eps * matrix.abs().max()
+    return bool((matrix - matrix.T).abs().max() <= rounding)

@@ -324,5 +324,5 @@ def test_two_logits_count_as_one_number():
     """Their mean leverage cannot exceed 1/2: of the difference one sample decides all."""
     net = nn.Linear(3, 2).double()
     with pytest.warns(FarFromRetraining, match=r"leverage (0\.9|1\.0)"):
-        found = left_out_by_influence((net, "cross_entropy", (drawn(2, 3), torch.tensor([0, 1]))), damping=1e-9)
+        found = left_out_by_influence((net, "cross_entropy", (drawn(2, 3), torch.tensor([0, 1]))), damping=1e-7)
     assert 0.45 < found.largest_leverage < 0.5 + 1e-6
