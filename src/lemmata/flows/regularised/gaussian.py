@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lemmata.errors import InvalidInput
 from lemmata.flows.required import require_matrix, require_rows
 from lemmata.given import require_number, require_tensor
+from lemmata.linalg import LinearOperator
 
 
 def root(S: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ class GaussianTransport(nn.Module):
             if (
                 S.shape[0] != S.shape[1]
                 or not S.numel()
-                or not torch.equal(S, S.mT)
+                or not LinearOperator.of(S).symmetric
                 or not bool((torch.linalg.eigvalsh(S) > 0).all())
             ):
                 raise InvalidInput(f"{name} is not symmetric and positive definite; give a covariance (d, d)")
