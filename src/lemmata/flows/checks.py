@@ -23,7 +23,8 @@ from lemmata import linalg
 from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
 from lemmata.flows.field import State, VectorField
-from lemmata.given import require_model, require_number, require_seed, require_tensor
+from lemmata.flows.required import generator_of, require_dtype
+from lemmata.given import require_model, require_number, require_tensor, require_whole
 
 STATE = "y"
 SPACINGS = tuple(2.0 ** -(4 + k) for k in range(4))
@@ -106,7 +107,8 @@ def check_derivative(
     >>> check_derivative(layer, y).wrong
     ('y', 'weight', 'bias')
     """
-    draw = _generator(seed)
+    require_whole(directions, "directions")
+    draw = generator_of(seed)
     checks, unused = {}, []
     for name, (f, x) in _functions(layer, y, t, dtype).items():
         u = _like(f(x), draw)
@@ -161,7 +163,8 @@ def check_adjoint(
     """
     if forward not in (None, "torch", "differences"):
         raise InvalidInput(f"forward = {forward!r}; give 'torch', 'differences' or None")
-    draw = _generator(seed)
+    require_whole(trials, "trials")
+    draw = generator_of(seed)
     functions = _functions(layer, y, t, dtype)
     how = forward or ("torch" if all(map(_forward_mode, functions.values())) else "differences")
     product = _by_torch if how == "torch" else _by_differences
@@ -181,7 +184,7 @@ def _functions(
     layer: nn.Module, y: State, t: float | None, dtype: torch.dtype | None
 ) -> dict[str, tuple[Function, Tensor]]:
     """The layer's values as functions of the state, and of each weight, with the points at which they are taken."""
-    own = copy.deepcopy(require_model(layer)).to(dtype)
+    own = copy.deepcopy(require_model(layer)).to(None if dtype is None else require_dtype(dtype))
     parts = [require_tensor(part, "y").detach().clone() for part in (y if isinstance(y, tuple) else (y,))]
     if dtype is not None:
         parts = [part.to(dtype) for part in parts]
@@ -200,6 +203,14 @@ def _functions(
         shape = own.get_parameter(name).shape
         return lambda x: _flat(functional_call(own, {name: x.reshape(shape)}, (*before, state)))
 
+    try:
+        by_state(_flat(state))
+    except (TypeError, RuntimeError, IndexError) as failed:
+        took = "y" if t is None else "t, y"
+        raise InvalidInput(
+            f"{type(own).__name__} cannot be called as layer({took}) on this y, {tuple(parts[0].shape)}: {failed}; "
+            f"give a y that it takes, and t for a module f(t, y) and no other"
+        ) from failed
     found: dict[str, tuple[Function, Tensor]] = {STATE: (by_state, _flat(state))}
     for name, weight in own.named_parameters():
         if weight.requires_grad:
@@ -253,8 +264,3 @@ def _idle(f: Function, x: Tensor, gradient: Tensor, draw: torch.Generator) -> bo
 
 def _like(x: Tensor, draw: torch.Generator) -> Tensor:
     return torch.randn(x.shape, generator=draw, dtype=torch.float64, device=draw.device).to(x)
-
-
-def _generator(seed: int | torch.Generator) -> torch.Generator:
-    checked = require_seed(seed)
-    return checked if isinstance(checked, torch.Generator) else torch.Generator().manual_seed(checked)

@@ -18,6 +18,7 @@ import numpy as np
 from lemmata.errors import InvalidInput
 from lemmata.flows.methods.method import Method
 from lemmata.flows.methods.order import order_of
+from lemmata.flows.required import require_list
 
 Number = int | float | Fraction
 Square = tuple[tuple[Fraction, ...], ...]
@@ -27,6 +28,7 @@ class RungeKutta(Method):
     """A method given by its tableau: rows of A may stop at their last entry that is not zero."""
 
     def __init__(self, name: str, A: Sequence[Sequence[Number]], b: Sequence[Number]):
+        A, b = [exact(row, name) for row in require_list(A, "A", "[[], [0.5]]")], exact(b, name)
         stages = len(b)
         if len(A) != stages or any(len(row) > stages for row in A):
             raise InvalidInput(
@@ -60,6 +62,14 @@ class RungeKutta(Method):
         """Give R(z), a quotient of the polynomials `numerator` and `denominator` (lowest powers first)."""
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             return _polynomial(self.numerator, z) / _polynomial(self.denominator, z)
+
+
+def exact(row: object, name: str) -> list[Fraction]:
+    """Give a row of numbers as fractions."""
+    try:
+        return [Fraction(number) for number in require_list(row, name, "[0, 0.5]")]
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        raise InvalidInput(f"{name}: {row!r} holds what is no finite number; give numbers or Fractions") from None
 
 
 def stability_polynomials(A: Square, b: Sequence[Fraction]) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
