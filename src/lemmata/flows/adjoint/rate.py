@@ -8,11 +8,9 @@ its adjoint differ by the factor (-1)^p, so
 - p odd: already the states that are reconstructed differ in h^(p+1) a step, and the gradients in h^p.
 - p even: the states agree to one order more. The adjoints do if the leading error of the method on the Hamiltonian
   system is itself the lift of an error in y, that is Hamiltonian, which is the case if and only if
-
-      e(u o v) + e(v o u) = 0    for all trees u, v with p + 1 nodes together,
-
-  u o v being u with v grafted to its root (Hairer, Lubich and Wanner, 2006, Geometric Numerical Integration, section
-  IX.9.2). Then the gradients differ in h^(p+1), as for Heun's method; else in h^p.
+  e(u o v) + e(v o u) = 0 for all trees u, v with p + 1 nodes together, u o v being u with v grafted to its root
+  (Hairer, Lubich and Wanner, 2006, Geometric Numerical Integration, section IX.9.2). Then the gradients differ in
+  h^(p+1), as for Heun's method; else in h^p.
 - A splitting that is its own adjoint, as Verlet's, is symplectic and reversible: there is no difference.
 """
 
