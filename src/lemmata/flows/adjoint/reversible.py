@@ -18,7 +18,7 @@ from lemmata.flows.adjoint.chain import Chain, Gradients, Parts, norm
 from lemmata.flows.adjoint.way import Passed, Recomputing
 from lemmata.flows.field import VectorField
 from lemmata.flows.methods import METHODS, Method
-from lemmata.given import require_number
+from lemmata.given import require_flag, require_number
 
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 
@@ -52,7 +52,7 @@ class Reversible(Recomputing):
     def __init__(self, tolerance: float | None = None, *, closed_form: bool = True):
         if tolerance is not None and not require_number(tolerance, "tolerance") > 0:
             raise InvalidInput(f"tolerance = {tolerance}; give a number above 0, or None")
-        self.tolerance, self.closed_form = tolerance, closed_form
+        self.tolerance, self.closed_form = tolerance, require_flag(closed_form, "closed_form")
 
     def __repr__(self) -> str:
         return f"Reversible(tolerance={self.tolerance})"

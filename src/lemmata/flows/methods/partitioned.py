@@ -18,6 +18,8 @@ from lemmata.errors import InvalidInput
 from lemmata.flows.field import State, Velocity
 from lemmata.flows.methods.method import Method
 from lemmata.flows.methods.order import Matrix, order_of
+from lemmata.flows.methods.tableau import exact
+from lemmata.flows.required import require_list
 from lemmata.flows.state import moved
 
 Move = tuple[Literal["q", "p"], Fraction]
@@ -34,8 +36,11 @@ class Splitting(Method):
     nodes = (0.5,)
 
     def __init__(self, name: str, moves: Sequence[Move]):
-        self.name, self.moves = name, tuple(moves)
-        self.stages = max(sum(which == part for which, _ in moves) for part in "qp")
+        self.name, self.moves = (
+            name,
+            tuple(_move(move, name) for move in require_list(moves, "moves", "[('q', 1), ('p', 1)]")),
+        )
+        self.stages = max(sum(which == part for which, _ in self.moves) for part in "qp")
         (b_q, A_q), (b_p, A_p) = self.tableau("q"), self.tableau("p")
         self.order = min(order_of(b_q, A_q, A_p, most=2), order_of(b_p, A_p, A_q, most=2))
         if self.order == 0:
@@ -82,6 +87,12 @@ class Splitting(Method):
         """Give the larger modulus of the two eigenvalues: for the three here 1 on z = i y, |y| <= 2, else above 1."""
         modulus = np.abs(self.stability_function(z))
         return np.maximum(modulus, 1 / modulus)
+
+
+def _move(move: object, name: str) -> Move:
+    if isinstance(move, tuple) and len(move) == 2 and move[0] in ("q", "p"):
+        return move[0], exact([move[1]], name)[0]
+    raise InvalidInput(f"{name}: a move {move!r}; give which of 'q' and 'p' is moved, and by which part of h: ('q', 1)")
 
 
 def trace(moves: Sequence[Move]) -> list[float]:
