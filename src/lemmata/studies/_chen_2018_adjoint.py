@@ -58,6 +58,7 @@ class Contracting(nn.Module):
         free = torch.randn(width, width, generator=draw, dtype=torch.float64)
         self.B = nn.Parameter((free - free.T) / 2)
         self.m = nn.Parameter(torch.randn(width, generator=draw, dtype=torch.float64))
+        self.R: Tensor
         self.register_buffer("R", rate * (torch.arange(width) < width - slow).double())
 
     def forward(self, t: Any, y: Tensor) -> Tensor:
