@@ -79,7 +79,7 @@ forward.trial(propagate)
 forward.figure(figures.stretches)
 
 for name, words, real in (
-    ("explodes", "with positive real parts features that were close part", 2.0),
+    ("explodes", "with positive real parts features that were close move apart", 2.0),
     ("vanishes", "with negative real parts they run together", -2.0),
 ):
     claim = forward.claim(
