@@ -150,7 +150,9 @@ class LinearOperator:
 
 
 def _equals_transpose(matrix: Tensor) -> bool:
-    if not (matrix.is_floating_point() and matrix.numel()):
-        return torch.equal(matrix, matrix.T)
+    if torch.equal(matrix, matrix.T):
+        return True
+    if not matrix.is_floating_point():
+        return False
     rounding = len(matrix) * torch.finfo(matrix.dtype).eps * matrix.abs().max()
     return bool((matrix - matrix.T).abs().max() <= rounding)
