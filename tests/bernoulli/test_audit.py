@@ -221,7 +221,7 @@ def test_audits_refuse():
         n, alpha, looks = 10, 0.1, np.array([10])
 
         def start(self, selected, n0):
-            raise NotImplementedError
+            raise AssertionError("it is refused before it starts")
 
     with pytest.raises(InvalidInput, match="simulate it"):
         false_certificate_probability(Silent(), 0.5)

@@ -123,8 +123,9 @@ def fit_rate(
     resamples = whole(resamples, "resamples")
     n, e = _windowed(*_checked(steps, error), window, floor)
     logs = np.log(e)
-    residuals = {kind: _residual(_axis(n, kind), logs) for kind in ("power", "geometric")}
-    own: Model = model if model != "auto" else min(residuals, key=lambda kind: residuals[kind])  # type: ignore
+    kinds: tuple[Model, ...] = ("power", "geometric")
+    residuals: dict[Model, float] = {kind: _residual(_axis(n, kind), logs) for kind in kinds}
+    own: Model = model if model != "auto" else min(residuals, key=lambda kind: residuals[kind])
     other: Model = "geometric" if own == "power" else "power"
     axis = _axis(n, own)
     slopes = _slopes(axis, logs)
