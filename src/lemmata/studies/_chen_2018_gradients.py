@@ -15,6 +15,7 @@ from torchdiffeq import odeint, odeint_adjoint
 
 from lemmata import flows
 from lemmata.studies._chen_2018_adjoint import TIGHT, Contracting, Network, Solver, adjoint, relative, solved, through
+from lemmata.studies._counted import Counted
 from lemmata.study import Config, Curve, Measurements
 from lemmata.training.streams import derived
 
@@ -142,19 +143,6 @@ def _depth_and_bytes(config: Memory, level: float, field: nn.Module, y: Tensor) 
     solver = odeint_adjoint if config.way == "adjoint" else odeint
     size = held(lambda z: solver(counted, z, times, rtol=level, atol=level, method="dopri5"), y, field)
     return counted.count, size
-
-
-class Counted(nn.Module):
-    """Counts how often it is asked."""
-
-    def __init__(self, net: nn.Module):
-        super().__init__()
-        self.net, self.count = net, 0
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        """Give y'."""
-        self.count += 1
-        return self.net(t, y)
 
 
 class Kept:

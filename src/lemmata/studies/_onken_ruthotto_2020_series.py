@@ -20,6 +20,7 @@ from torchdiffeq import odeint, odeint_adjoint
 
 from lemmata import flows
 from lemmata.linalg import check_gradient
+from lemmata.studies._counted import Counted
 from lemmata.study import Config, Curve, Measurements
 
 A = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]], dtype=torch.float64).T
@@ -97,19 +98,6 @@ def misfit(net: Members, approach: Approach, steps: int) -> Tensor:
         y = flow(y)
         total = total + (y[:, 0] - wanted).square().sum(1)
     return total / POINTS
-
-
-class Counted(nn.Module):
-    """Counts how often it is asked."""
-
-    def __init__(self, net: nn.Module):
-        super().__init__()
-        self.net, self.count = net, 0
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        """Give y'."""
-        self.count += 1
-        return self.net(t, y)
 
 
 def gradients(configs: Sequence[Gradient]) -> list[Measurements]:
