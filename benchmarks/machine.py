@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,7 +29,7 @@ def peak(size: int = 3000, dtype: torch.dtype = torch.float32) -> float:
     return 2 * size**3 / min(times[1:])
 
 
-def facts() -> dict[str, object]:
+def facts() -> dict[str, Any]:
     """What the figures depend on, and the load when the measurement began."""
     names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
     return {

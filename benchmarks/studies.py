@@ -16,6 +16,11 @@ What is run is a sample. Blocks with equally many members stand for one another:
 to `blocks` are run, spread over the plan, but only one where it takes more than `ENOUGH` seconds; of a stack some
 networks are run alone, or of a block up to `members` members. What was not run counts as the mean of what was. A row
 says how many blocks were run, and in these how many members or networks alone, of how many.
+
+The limit beside a row is the time that the products and convolutions of the declared run would take at the machine's
+peak in float32, in units of the declared run: 0.3 says that 70 % of it is not arithmetic of that kind at full speed.
+Factorisations, eigenvalues and what is done element by element are not counted. Where the limit is near 1 no stack can
+be faster than its networks one after the other, for these need the same products.
 """
 
 import argparse
@@ -30,6 +35,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
 
 import machine
 from lemmata import laboratory
@@ -42,6 +48,7 @@ from turns import RESULTS, merge, show
 ENOUGH = 4.0  # seconds of a call that need not be run twice
 SIDES = ("as declared", "one network at a time")
 TOTAL = "all studies"
+LIMIT = "products and convolutions of the declared run at the peak of float32"
 Block = Sequence[Any]  # the configurations of one call
 Trials = Callable[[Block], object]
 
@@ -64,10 +71,11 @@ def forget() -> None:
 
 @dataclass
 class Cost:
-    """Seconds of a study on both sides, and how many blocks, members and networks of stacks were run, of how many."""
+    """Seconds and flops of a study; how many blocks, members and networks of stacks were run, of how many."""
 
     together: float = 0.0
     alone: float = 0.0
+    flops: float = 0.0  # of the declared side
     run: Counter[str] = field(default_factory=Counter)
     all: Counter[str] = field(default_factory=Counter)
 
@@ -80,6 +88,7 @@ class Cost:
             found.append(self._block(function, block, members))
         together, alone = (mean(side) * len(blocks) for side in zip(*found, strict=True))
         self.together, self.alone = self.together + together, self.alone + alone
+        self.flops += flops(function, blocks[0]) * len(blocks)
         self.run["blocks"] += len(found)
         self.all["blocks"] += len(blocks)
 
@@ -109,6 +118,14 @@ def seconds(function: Trials, configs: Block) -> float:
     return machine.clock() - start
 
 
+def flops(function: Trials, configs: Block) -> int:
+    """Floating-point operations of products and convolutions in one call of a trial function."""
+    forget()
+    with FlopCounterMode(display=False) as counter:
+        function(configs)
+    return counter.get_total_flops()
+
+
 def cost(study: Study, *, blocks: int, members: int) -> Cost:
     """What the laptop scale of a study costs on both sides."""
     found = Cost()
@@ -129,11 +146,12 @@ def _kind(trial: Trial) -> tuple[str, int]:
     return trial.experiment, len(trial.members)
 
 
-def measured(name: str, study: Study, *, blocks: int, members: int) -> dict[str, Any]:
-    """The row of one study."""
+def measured(name: str, study: Study, *, blocks: int, members: int, peak: float) -> dict[str, Any]:
+    """The row of one study, on a machine with a peak of so many flops a second."""
     found = cost(laboratory.covered(study, "laptop"), blocks=blocks, members=members)
     return {
-        "work": name, "unit": "the study as declared", "limit": None, "limit is": "", "ours at most": None,
+        "work": name, "unit": "the study as declared", "limit": found.flops / peak / found.together, "limit is": LIMIT,
+        "ours at most": None, "flops": found.flops,
         **{f"{what} run, of": [found.run[what], found.all[what]] for what in ("blocks", "members", "networks")},
         "sides": {
             SIDES[0]: {"median": 1.0, "seconds": found.together},
@@ -145,8 +163,9 @@ def measured(name: str, study: Study, *, blocks: int, members: int) -> dict[str,
 def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The row of all studies."""
     together, alone = (sum(row["sides"][side]["seconds"] for row in rows) for side in SIDES)
+    limit = sum(row["limit"] * row["sides"][SIDES[0]]["seconds"] for row in rows) / together
     return {
-        "work": TOTAL, "unit": "the studies as declared", "limit": None, "limit is": "", "ours at most": None,
+        "work": TOTAL, "unit": "the studies as declared", "limit": limit, "limit is": LIMIT, "ours at most": None,
         "studies": len(rows),
         "sides": {
             SIDES[0]: {"median": 1.0, "seconds": together},
@@ -169,7 +188,8 @@ def main() -> None:
         if chosen.only and name not in chosen.only:
             continue
         Console().print(name)
-        row = measured(name, study, blocks=chosen.blocks, members=chosen.members)
+        peak = 1e9 * facts["matmul peak, GFLOP/s"]
+        row = measured(name, study, blocks=chosen.blocks, members=chosen.members, peak=peak)
         merge(path, row, facts)
         rows = [
             row for row in json.loads(path.read_text())["rows"] if SIDES[1] in row["sides"] and row["work"] != TOTAL
