@@ -4,7 +4,7 @@ import pytest
 
 from lemmata import laboratory
 from lemmata.studies import e_2017
-from lemmata.studies._e_2017_limits import Limit, approached
+from lemmata.studies._e_2017_limits import Limit, _problem, approached, least
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
@@ -18,6 +18,19 @@ def test_distances_halve_with_the_step():
 def test_the_best_control_has_the_least_value():
     best, other = (approached([Limit.build({"detuned": d})])[0].scalars["spread"] for d in (1.0, 1.5))
     assert best < other
+
+
+def test_the_limit_of_the_least_objective_is_what_depth_tends_to():
+    """Riccati's recursion, extrapolated: the first order gone, what is left is of order 1/200^2."""
+    coarse, fine = (_problem(3, 5, steps, 1.0).value() for steps in (200, 400))
+    assert least(_problem(3, 5, 1, 1.0)) == pytest.approx(2 * fine - coarse, rel=1e-4)
+    assert abs(fine - coarse) > 1e-3 * fine
+
+
+def test_a_costate_of_the_wrong_sign_is_right_at_the_end_alone():
+    right, wrong = (approached([Limit.build({"layers": 64, "sign": sign})])[0].scalars for sign in (1, -1))
+    assert wrong["gradient_error"] > 0.1 > right["gradient_error"]
+    assert wrong["spread"] == right["spread"]
 
 
 @pytest.mark.slow
