@@ -42,7 +42,7 @@ from lemmata import laboratory
 from lemmata.plan import make
 from lemmata.plan.trial import Trial
 from lemmata.study.study import Study
-from one_at_a_time import one_at_a_time
+from one_at_a_time import GOLDEN, one_at_a_time
 from turns import RESULTS, merge, show
 
 ENOUGH = 4.0  # seconds of a call that need not be run twice
@@ -54,10 +54,9 @@ Trials = Callable[[Block], object]
 
 
 def spread(things: Sequence[Any], count: int) -> Sequence[Any]:
-    """Some of them, evenly spread from the first to the last."""
-    if len(things) <= count:
-        return things
-    return [things[round(i * (len(things) - 1) / max(count - 1, 1))] for i in range(count)]
+    """Some of them: from the middle on, spread over all however many are taken."""
+    places = (int(len(things) * ((0.5 + k * GOLDEN) % 1)) for k in range(2 * len(things)))
+    return [things[i] for i in dict.fromkeys(places)][:count]
 
 
 def forget() -> None:
@@ -88,7 +87,7 @@ class Cost:
             found.append(self._block(function, block, members))
         together, alone = (mean(side) * len(blocks) for side in zip(*found, strict=True))
         self.together, self.alone = self.together + together, self.alone + alone
-        self.flops += flops(function, blocks[0]) * len(blocks)
+        self.flops += flops(function, *spread(blocks, 1)) * len(blocks)
         self.run["blocks"] += len(found)
         self.all["blocks"] += len(blocks)
 
