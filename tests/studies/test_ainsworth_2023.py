@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lemmata import laboratory
 from lemmata.errors import InvalidInput
 from lemmata.landscape import permutation
 from lemmata.studies import _ainsworth_2023_merging as merging
@@ -14,7 +13,6 @@ from lemmata.studies._ainsworth_2023_merging import Many, Merging, merge, merge_
 from lemmata.studies._disjoint_parts import apart
 from lemmata.studies._rebasin_networks import seed_of, trained
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {"n": 100, "n_test": 50, "measured": 60, "pool": 4, "width": 12, "presented": 300, "points": 5, "depth": 2}
 
@@ -119,17 +117,7 @@ CLAIMS = {claim.name: Outcome.REPRODUCED for claim in ainsworth.study.claims if 
 CLAIMS["passes"] = Outcome.CONTRADICTED
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(ainsworth.study, scale="laptop", store=tmp_path_factory.mktemp("ainsworth"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_outcomes_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is CLAIMS[name], verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("ainsworth-2023").assert_outcome(name, CLAIMS[name])

@@ -3,13 +3,10 @@
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.studies import _ba_caruana_2014_bottleneck as factoring
 from lemmata.studies._ba_caruana_2014_bottleneck import Factored
 from lemmata.studies._ba_caruana_2014_learners import Classroom, Learner, accuracy, teach
-from lemmata.studies.ba_caruana_2014 import study
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {"labelled": 100, "test": 50, "hidden": 12, "width": 8, "steps": 20, "convolutional_steps": 4}
 
@@ -188,17 +185,13 @@ REPRODUCED = [
     "not-only-decisions", "better-teacher", "ensemble-adds", "offset-harmless", "output-means", "mimic-stays-behind",
     "equal-parameters", "bottleneck-parameters", "bottleneck-seconds", "bottleneck-per-flop", "bottleneck-per-update",
 ]  # fmt: skip
-NOT_TESTABLE = ["timit-labels", "timit-mimic", "timit-large-mimic"]
+OTHER = dict.fromkeys(("timit-labels", "timit-mimic", "timit-large-mimic"), Outcome.NOT_TESTABLE)
+OTHER["mimic-reaches-cnn"] = Outcome.CONTRADICTED
 
 
 @pytest.mark.slow
-def test_laptop_scale(tmp_path):
+def test_laptop_scale(laptop):
     """Every claim by name, and every control. That students reach the CNN is refuted, as Urban and others found."""
-    found = laboratory.run(study, scale="laptop", store=tmp_path)
-    verdicts = {verdict.claim.name: verdict for verdict in found.verdicts}
-    assert set(verdicts) == {*REPRODUCED, *NOT_TESTABLE, "mimic-reaches-cnn"}
-    for name in REPRODUCED:
-        assert verdicts[name].outcome is Outcome.REPRODUCED, verdicts[name].reason
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdicts[name].controls), name
-    assert verdicts["mimic-reaches-cnn"].outcome is Outcome.CONTRADICTED
-    assert all(verdicts[name].outcome is Outcome.NOT_TESTABLE for name in NOT_TESTABLE)
+    found = laptop("ba-caruana-2014")
+    assert set(found.verdicts) == {*REPRODUCED, *OTHER}
+    found.assert_outcomes(OTHER)

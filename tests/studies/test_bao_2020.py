@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lemmata import Objective, curvature, data, laboratory
+from lemmata import Objective, curvature, data
 from lemmata.studies import _bao_2020_conditioning as conditioning
 from lemmata.studies import _bao_2020_descent as descent
 from lemmata.studies import _bao_2020_optimum as closed
@@ -16,7 +16,6 @@ from lemmata.studies import bao_2020 as bao
 from lemmata.studies._bao_2020_descent import Terms
 from lemmata.studies._bao_2020_training import Autoencoder, Speed
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 E = torch.tensor([4.0, 2.5, 1.5, 1.0, 0.3], dtype=torch.float64)
 R = torch.tensor([0.1, 0.4, 0.7], dtype=torch.float64)
@@ -283,17 +282,7 @@ def test_exact_claims_hold_at_smoke_scale(smoke):
         assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(bao.study, scale="laptop", store=tmp_path_factory.mktemp("bao-laptop"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [claim.name for claim in bao.study.claims])
 def test_verdicts_at_laptop_scale(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("bao-2020").assert_outcome(name)

@@ -7,12 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata import laboratory
 from lemmata.studies import _bartlett_2020_benign_regression as regression
-from lemmata.studies import bartlett_2020_benign as benign
 from lemmata.studies._bartlett_2020_benign_regression import Interpolation, effective_ranks
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def literal(values: np.ndarray, z: np.ndarray, signal: float, ridge: float) -> tuple[float, float]:
@@ -105,9 +102,5 @@ def test_smoke_run(smoke):
 
 
 @pytest.mark.slow
-def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(tmp_path):
-    finished = laboratory.run(benign.study, scale="laptop", store=tmp_path / "store")
-    assert {v.claim.name: v.outcome for v in finished.verdicts if v.outcome is not Outcome.REPRODUCED} == {}
-    for verdict in finished.verdicts:
-        assert verdict.controls
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(laptop):
+    laptop("bartlett-2020-benign").assert_outcomes()

@@ -6,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata import laboratory
 from lemmata.studies import _belkin_2019_curves as curves
 from lemmata.studies import _belkin_2019_features as features
 from lemmata.studies._belkin_2019_curves import OverFeatures
@@ -14,7 +13,6 @@ from lemmata.studies._belkin_2019_nested import nested_fits
 from lemmata.studies._belkin_2019_samples import OverSamples, coefficients, run_over_samples
 from lemmata.studies.belkin_2019 import study
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 DTYPES = (torch.float64, torch.complex128)
 
@@ -195,10 +193,7 @@ def test_smoke_run_is_never_contradicted(smoke):
 
 
 @pytest.mark.slow
-def test_laptop_scale_reproduces_everything_and_refutes_every_control(tmp_path):
-    found = laboratory.run(study, scale="laptop", store=tmp_path / "store")
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, (verdict.claim.name, verdict.reason)
-        assert verdict.controls, verdict.claim.name
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_laptop_scale_reproduces_everything_and_refutes_every_control(laptop):
+    found = laptop("belkin-2019")
     assert len(found.verdicts) == 16
+    found.assert_outcomes()

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from lemmata import laboratory
 from lemmata.studies import _choromanska_2015_critical as critical
 from lemmata.studies import _choromanska_2015_descent as descent
 from lemmata.studies import _choromanska_2015_homotopy as homotopy
@@ -18,7 +17,6 @@ from lemmata.studies import _choromanska_2015_networks as networks
 from lemmata.studies import _choromanska_2015_theory as theory
 from lemmata.studies import choromanska_2015 as choromanska
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 # ---- theory ----------------------------------------------------------------------------------------------------------
 
@@ -247,17 +245,7 @@ def test_smoke_scale_of_all_experiments_refutes_nothing(smoke):
     assert Outcome.CONTRADICTED not in {verdict.outcome for verdict in smoke("choromanska-2015").verdicts.values()}
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(choromanska.study, scale="laptop", store=tmp_path_factory.mktemp("choromanska"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_reproduced_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("choromanska-2015").assert_outcome(name)

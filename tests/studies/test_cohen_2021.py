@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.objective import Objective
 from lemmata.plan import make
 from lemmata.studies import cohen_2021 as cohen
 from lemmata.studies._cohen_2021_training import Descent, _long_run, examples, loss, network, run
-from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {"n": 60, "network.width": 8, "time": 8.0, "measurements": 8}
@@ -124,9 +122,5 @@ def test_paper_scale_trains_on_five_thousand_images():
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(cohen.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        expected = Outcome.REPRODUCED
-        assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    laptop("cohen-2021").assert_outcomes()

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from lemmata import laboratory
 from lemmata.landscape import critical
 from lemmata.studies import _dauphin_2014_escape as escape
 from lemmata.studies import _dauphin_2014_network as network
@@ -19,7 +18,6 @@ from lemmata.studies import _dauphin_2014_points as points
 from lemmata.studies import _dauphin_2014_surfaces as surfaces
 from lemmata.studies import dauphin_2014 as dauphin
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 # ---- steps -----------------------------------------------------------------------------------------------------------
 
@@ -243,17 +241,7 @@ CLAIMS = {claim.name: Outcome.REPRODUCED for claim in dauphin.study.claims}
 CLAIMS |= dict.fromkeys(("index-rises-reached", "spectrum-shifts-reached"), Outcome.INCONCLUSIVE)
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(dauphin.study, scale="laptop", store=tmp_path_factory.mktemp("dauphin"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_outcomes_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is CLAIMS[name], verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("dauphin-2014").assert_outcome(name, CLAIMS[name])

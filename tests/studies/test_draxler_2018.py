@@ -3,12 +3,8 @@
 import numpy as np
 import pytest
 
-from lemmata import laboratory
-from lemmata.studies import draxler_2018 as draxler
 from lemmata.studies._draxler_2018_bands import Relaxed, relaxed
 from lemmata.studies._mode_paths import Pairs
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {
     "n": 60, "n_test": 40, "pool": 4, "ends.width": 8, "ends.batch": 20, "ends.epochs": 5, "band.epochs": 2,
@@ -54,8 +50,5 @@ def test_all_ends_are_trained_to_the_same_loss():
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(draxler.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    laptop("draxler-2018").assert_outcomes()

@@ -11,7 +11,6 @@ from lemmata.studies import du_2019 as du
 from lemmata.studies._du_2019_descent import Descent, measure, problem
 from lemmata.studies._two_layer_first_layer import FirstLayers, descend
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {"n": 12, "d": 10, "width": 30, "steps": 15}
 
@@ -95,9 +94,7 @@ def test_equal_points_make_the_gram_singular():
 
 @pytest.mark.parametrize("name", ["gram-is-definite", "reaches-zero", "linear-rate", "distance-falls"])
 def test_reproduced_at_smoke_scale_with_every_control_refuted(smoke, name):
-    verdict = smoke("du-2019").verdicts[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    smoke("du-2019").assert_outcome(name)
 
 
 def test_nothing_is_contradicted(smoke):

@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lemmata import laboratory, nets
+from lemmata import nets
 from lemmata.landscape import permutation
 from lemmata.studies import _entezari_2021_annealing as annealing
 from lemmata.studies import _rebasin_networks as rebasin
 from lemmata.studies import entezari_2021 as entezari
 from lemmata.studies._entezari_2021_barriers import Barrier, measure
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {"n": 60, "n_test": 40, "measured": 60, "pool": 4, "width": 10, "presented": 300, "points": 5, "swaps": 20}
 
@@ -109,15 +108,7 @@ CLAIMS["annealing-finds-little"] = Outcome.CONTRADICTED
 CLAIMS |= dict.fromkeys(("copies-follow-width", "annealing-treats-both-alike"), Outcome.INCONCLUSIVE)  # of six pairs
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(entezari.study, scale="laptop", store=tmp_path_factory.mktemp("entezari-laptop"))
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_outcomes_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is CLAIMS[name], verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("entezari-2021").assert_outcome(name, CLAIMS[name])

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.figures import static
 from lemmata.studies import _frankle_carbin_2019_tickets as tickets
 from lemmata.studies import frankle_carbin_2019 as frankle
 from lemmata.studies._frankle_carbin_2019_shares import Shares, shares_left
 from lemmata.studies._frankle_carbin_2019_tickets import Digits, ticket_networks
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {"n": 180, "validation": 30, "epochs": 1, "every": 2}
 
@@ -78,17 +75,7 @@ def test_figures_draw_what_is_measured_on_mnist(smoke):
         assert "<svg" in str(static.render(figure(table)))
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(frankle.study, scale="laptop", store=tmp_path_factory.mktemp("frankle-carbin"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_reproduced_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("frankle-carbin-2019").assert_outcome(name)

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.landscape import critical
 from lemmata.objective import Objective
 from lemmata.studies import _frye_2021_search as searches
 from lemmata.studies import frye_2021 as frye
 from lemmata.studies._frye_2021_search import Search
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def test_data_have_the_second_moment_asked_for():
@@ -90,19 +88,8 @@ CLAIMS = [claim.name for claim in frye.study.claims]
 DIRECTION = {"mostly-flat"}
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(frye.study, scale="laptop", store=tmp_path_factory.mktemp("frye-laptop"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_verdicts_at_laptop_scale_with_every_control_refuted(laptop, name: str):
     """That most end points are gradient-flat holds in direction only: a fifth, not half (see the study's head)."""
-    verdict = laptop[name]
-    expected = Outcome.DIRECTION_ONLY if name in DIRECTION else Outcome.REPRODUCED
-    assert verdict.outcome is expected, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("frye-2021").assert_outcome(name, Outcome.DIRECTION_ONLY if name in DIRECTION else Outcome.REPRODUCED)

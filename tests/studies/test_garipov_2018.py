@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.landscape import paths
-from lemmata.studies import garipov_2018 as garipov
 from lemmata.studies._garipov_2018_curves import Joined, astray, joined
 from lemmata.studies._mode_paths import Pairs, rise
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {
     "n": 60, "n_test": 40, "pool": 4, "ends.width": 8, "ends.batch": 20, "ends.epochs": 3, "curve.epochs": 3,
@@ -77,8 +74,5 @@ def test_no_claim_is_contradicted_at_smoke_scale(smoke):
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(garipov.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    laptop("garipov-2018").assert_outcomes()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from lemmata import laboratory, propagation
+from lemmata import propagation
 from lemmata.figures import static
 from lemmata.studies import _glorot_2010_figures as figures
 from lemmata.studies import _glorot_2010_initial as initial
@@ -24,7 +24,6 @@ from lemmata.studies._glorot_2010_networks import network, weight_variances
 from lemmata.studies._glorot_2010_training import Training
 from lemmata.training import SGD
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 MODULES = {"tanh": nn.Tanh(), "softsign": nn.Softsign(), "sigmoid": nn.Sigmoid()}
 
@@ -270,13 +269,10 @@ def test_nor_is_any_about_digits(smoke):
 
 
 @pytest.mark.slow
-def test_at_laptop_scale_every_claim_is_reproduced_and_every_control_refuted(tmp_path):
-    found = laboratory.run(glorot.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        if verdict.claim.name.startswith("cifar"):
-            continue
-        assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-        assert verdict.controls
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+def test_at_laptop_scale_every_claim_is_reproduced_and_every_control_refuted(laptop):
+    found = laptop("glorot-2010")
+    for name in found.verdicts:
+        if not name.startswith("cifar"):
+            found.assert_outcome(name)
     for figure in glorot.study.experiments["shapeset"].figures:
         assert "<svg" in static.render(figure(found.tables["shapeset"]))

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import data, laboratory
+from lemmata import data
 from lemmata.studies import _greydanus_2024_training as training
 from lemmata.studies._greydanus_2024_published import PARAMETERS, PUBLISHED
 from lemmata.studies._greydanus_2024_training import Classifier, published
-from lemmata.studies.greydanus_2024 import study
 from lemmata.training import Adam, train
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def test_networks_have_the_published_number_of_parameters():
@@ -111,12 +109,8 @@ EXPECTED = [
 
 
 @pytest.mark.slow
-def test_laptop_scale(tmp_path):
+def test_laptop_scale(laptop):
     """Every claim by name, and every control."""
-    found = laboratory.run(study, scale="laptop", store=tmp_path)
-    verdicts = {verdict.claim.name: verdict for verdict in found.verdicts if verdict.claim.experiment != "recurrent"}
-    assert set(verdicts) == {*EXPECTED, "human"}
-    for name in EXPECTED:
-        assert verdicts[name].outcome is Outcome.REPRODUCED, verdicts[name].reason
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdicts[name].controls), name
-    assert verdicts["human"].outcome is Outcome.NOT_TESTABLE
+    found = laptop("greydanus-2024")
+    assert set(found.verdicts) == {*EXPECTED, "human"}
+    found.assert_outcomes({"human": Outcome.NOT_TESTABLE})

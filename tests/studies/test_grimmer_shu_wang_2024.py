@@ -5,12 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from lemmata import laboratory
 from lemmata.descent import schedules
 from lemmata.studies import _grimmer_shu_wang_2024_worst as parts
-from lemmata.studies import grimmer_shu_wang_2024 as study
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def steps(**fields) -> np.ndarray:
@@ -77,17 +74,14 @@ SLOPES = {"gap-exponent", "gradient-exponent", "any-length"}  # three lengths do
 
 
 def test_every_claim_that_short_runs_can_show_is_reproduced_with_its_controls_refuted(smoke):
-    for name, verdict in smoke("grimmer-shu-wang-2024").verdicts.items():
+    found = smoke("grimmer-shu-wang-2024")
+    for name, verdict in found.verdicts.items():
         if name in SLOPES:
             assert verdict.outcome in (Outcome.REPRODUCED, Outcome.INCONCLUSIVE), f"{name}: {verdict.reason}"
-            continue
-        assert verdict.outcome is Outcome.REPRODUCED, f"{name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), name
+        else:
+            found.assert_outcome(name)
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(study.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    laptop("grimmer-shu-wang-2024").assert_outcomes()

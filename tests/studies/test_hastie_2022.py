@@ -7,16 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.errors import InvalidInput
 from lemmata.studies import _hastie_2022_minimum as minimum
 from lemmata.studies import _hastie_2022_regression as regression
-from lemmata.studies import hastie_2022 as hastie
 from lemmata.studies._hastie_2022_minimum import SecondDescent
 from lemmata.studies._hastie_2022_regression import ConditionalRisk, Regression
 from lemmata.studies._theory_curve import near_theory
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 SMALL: dict[str, Any] = {"n": 30, "directions": 3, "draws": 2}
 
@@ -145,9 +142,5 @@ def test_smoke_run(smoke):
 
 
 @pytest.mark.slow
-def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(tmp_path):
-    finished = laboratory.run(hastie.study, scale="laptop", store=tmp_path / "store")
-    assert {v.claim.name: v.outcome for v in finished.verdicts if v.outcome is not Outcome.REPRODUCED} == {}
-    for verdict in finished.verdicts:
-        assert verdict.controls
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(laptop):
+    laptop("hastie-2022").assert_outcomes()

@@ -10,7 +10,6 @@ from lemmata.studies import _jacot_2018_circle as circle
 from lemmata.studies import _jacot_2018_digits as digits
 from lemmata.studies import _jacot_2018_networks as networks
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def as_module(drawn: networks.Networks, i: int) -> torch.nn.Module:
@@ -99,8 +98,7 @@ def test_principal_components_are_those_of_the_limit():
 
 
 def test_at_smoke_scale_nothing_is_contradicted(smoke):
-    verdicts = smoke("jacot-2018").verdicts
-    assert Outcome.CONTRADICTED not in {verdict.outcome for verdict in verdicts.values()}
+    found = smoke("jacot-2018")
+    assert Outcome.CONTRADICTED not in {verdict.outcome for verdict in found.verdicts.values()}
     for name in ("stays", "largest-first"):
-        assert verdicts[name].outcome is Outcome.REPRODUCED, verdicts[name].reason
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdicts[name].controls)
+        found.assert_outcome(name)

@@ -20,8 +20,6 @@ from lemmata.studies._lee_2020_precision_spectra import (
     sizes,
     textbook,
 )
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def test_the_textbook_recursion_is_the_kernel():
@@ -120,6 +118,4 @@ def test_near_duplicates_differ_by_the_noise():
     ],
 )
 def test_reproduced_at_smoke_scale_with_every_control_refuted(smoke, name):
-    verdict = smoke("lee-2020-precision").verdicts[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    smoke("lee-2020-precision").assert_outcome(name)

@@ -3,13 +3,10 @@
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.studies import _mei_montanari_2022_features as features
 from lemmata.studies import _mei_montanari_2022_theory as theory
-from lemmata.studies import mei_montanari_2022 as mei
 from lemmata.studies._mei_montanari_2022_features import FeatureRisk, RandomFeatures
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def coupled_fixed_points(psi1: float, psi2: float, lam: float, zeta2: float, *, signal: float, noise: float) -> float:
@@ -137,9 +134,5 @@ def test_smoke_run(smoke):
 
 
 @pytest.mark.slow
-def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(tmp_path):
-    finished = laboratory.run(mei.study, scale="laptop", store=tmp_path / "store")
-    assert {v.claim.name: v.outcome for v in finished.verdicts if v.outcome is not Outcome.REPRODUCED} == {}
-    for verdict in finished.verdicts:
-        assert verdict.controls
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(laptop):
+    laptop("mei-montanari-2022").assert_outcomes()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lemmata import laboratory, nets
+from lemmata import nets
 from lemmata.data import mnist1d
 from lemmata.studies import _nakkiran_2020_curves as curves
 from lemmata.studies import _nakkiran_2020_training as training
@@ -15,7 +15,6 @@ from lemmata.studies._nakkiran_2020_curves import SIZES, WIDTHS, OverEpochs, Ove
 from lemmata.studies._nakkiran_2020_training import CURVES, History
 from lemmata.studies.nakkiran_2020 import study
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 # ---- training --------------------------------------------------------------------------------------------------------
 
@@ -179,12 +178,8 @@ OTHER = {
 
 
 @pytest.mark.slow
-def test_laptop_scale_has_the_verdicts_that_are_documented(tmp_path):
+def test_laptop_scale_has_the_verdicts_that_are_documented(laptop):
     """All reproduced but three: perceptrons have no second descent in time; five seeds leave two claims open."""
-    found = laboratory.run(study, scale="laptop", store=tmp_path / "store")
+    found = laptop("nakkiran-2020")
     assert len(found.verdicts) == 14
-    for verdict in found.verdicts:
-        name = verdict.claim.name
-        assert verdict.outcome is OTHER.get(name, Outcome.REPRODUCED), (name, verdict.reason)
-        assert verdict.controls, name
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), name
+    found.assert_outcomes(OTHER)

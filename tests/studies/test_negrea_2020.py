@@ -13,7 +13,6 @@ from lemmata.studies import _noise_classifier as classifier
 from lemmata.studies._negrea_2020_regression import Regression
 from lemmata.studies._noise_classifier import NoiseClassifier
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 # ---- the classifier --------------------------------------------------------------------------------------------------
 
@@ -150,9 +149,7 @@ SURE = [
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SURE)
 def test_reproduced_at_smoke_scale_with_every_control_refuted(smoke, name: str):
-    verdict = smoke("negrea-2020").verdicts[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    smoke("negrea-2020").assert_outcome(name)
 
 
 @pytest.mark.slow

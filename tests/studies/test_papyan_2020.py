@@ -6,14 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata import laboratory
 from lemmata.errors import InvalidInput
 from lemmata.studies import _papyan_2020_training as training
-from lemmata.studies import papyan_2020 as papyan
 from lemmata.studies._papyan_2020_collapse import collapse
 from lemmata.studies._papyan_2020_training import Training
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 # ---- the measures ----------------------------------------------------------------------------------------------------
 
@@ -137,8 +133,5 @@ def test_members_do_not_see_each_other():
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(papyan.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    laptop("papyan-2020").assert_outcomes()

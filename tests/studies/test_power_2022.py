@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.plan import make
 from lemmata.studies import _power_2022_training as training
 from lemmata.studies import power_2022 as power
 from lemmata.studies._power_2022_training import Table
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 @pytest.mark.parametrize("operation", ["sum", "first"])
@@ -100,8 +97,5 @@ def test_paper_scale_is_a_transformer_modulo_97():
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(power.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    laptop("power-2022").assert_outcomes()

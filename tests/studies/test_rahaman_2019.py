@@ -7,13 +7,9 @@ import pytest
 import torch
 from scipy.signal import get_window
 
-from lemmata import laboratory
 from lemmata.studies import _rahaman_2019_training as training
-from lemmata.studies import rahaman_2019 as rahaman
 from lemmata.studies._rahaman_2019_training import Sinusoids
 from lemmata.training.ensemble import Ensemble
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY: dict[str, Any] = {"n": 32, "count": 3, "width": 8, "depth": 2, "steps": 20}
 
@@ -130,8 +126,5 @@ def test_members_do_not_see_each_other():
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(rahaman.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    laptop("rahaman-2019").assert_outcomes()

@@ -11,8 +11,6 @@ from lemmata.studies import _ruthotto_linear_choice as choice
 from lemmata.studies import _ruthotto_linear_classification as classification
 from lemmata.studies import _ruthotto_linear_iterations as iterations
 from lemmata.studies import _ruthotto_linear_rates as rates
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def test_members_of_a_block_do_not_see_each_other():
@@ -119,9 +117,7 @@ REPRODUCED = [
 
 @pytest.mark.parametrize("name", REPRODUCED)
 def test_reproduced_at_smoke_scale_with_every_control_refuted(smoke, name):
-    verdict = smoke("ruthotto-linear").verdicts[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    smoke("ruthotto-linear").assert_outcome(name)
 
 
 def test_every_axis_has_a_label(smoke):

@@ -3,12 +3,9 @@
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.landscape.teacher_student import descend, orthonormal
 from lemmata.studies import safran_shamir_2018 as safran
 from lemmata.studies._safran_shamir_2018_descents import Onset, Students, measure, shares
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 CLAIMS = [claim.name for claim in safran.study.claims]
 
@@ -35,17 +32,7 @@ def test_onset_is_a_curve_of_shares():
     assert found.scalars["unfinished"] == 0
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(safran.study, scale="laptop", store=tmp_path_factory.mktemp("safran-laptop"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_reproduced_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("safran-shamir-2018").assert_outcome(name)

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
 
-from lemmata import laboratory
 from lemmata.studies import _deep_linear as deep_linear
 from lemmata.studies import _saxe_2014_networks as networks
 from lemmata.studies import _saxe_2014_theory as theory
@@ -17,7 +16,6 @@ from lemmata.studies import saxe_2014 as saxe
 from lemmata.studies._saxe_2014_initialisations import Initialisation, learning_times
 from lemmata.studies._saxe_2014_networks import DeepNetwork, Network
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 # ---- the solutions ---------------------------------------------------------------------------------------------------
 
@@ -189,17 +187,7 @@ def test_smoke_scale_of_all_experiments_refutes_nothing(smoke):
     assert Outcome.CONTRADICTED not in {verdict.outcome for verdict in smoke("saxe-2014").verdicts.values()}
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(saxe.study, scale="laptop", store=tmp_path_factory.mktemp("saxe"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_reproduced_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("saxe-2014").assert_outcome(name)

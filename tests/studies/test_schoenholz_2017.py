@@ -6,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata import laboratory
 from lemmata.errors import InvalidInput
 from lemmata.propagation import edge_of_chaos, mean_field
 from lemmata.studies import _schoenholz_2017_gradients as gradients
@@ -17,7 +16,6 @@ from lemmata.studies._schoenholz_2017_gradients import Gradients
 from lemmata.studies._schoenholz_2017_random import Decay, Dropped, Ensemble, Maps, Pair
 from lemmata.studies._schoenholz_2017_training import Depths
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 # ---- layers drawn without weights ------------------------------------------------------------------------------------
 
@@ -199,10 +197,5 @@ def test_maps_and_growth_are_reproduced_at_smoke_scale(smoke):
 
 
 @pytest.mark.slow
-def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(tmp_path):
-    found = laboratory.run(schoenholz_2017.study, scale="laptop", store=tmp_path)
-    assert len(found.verdicts) == len(schoenholz_2017.study.claims)
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, (verdict.claim.name, verdict.reason)
-        assert verdict.controls
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(laptop):
+    laptop("schoenholz-2017").assert_outcomes()

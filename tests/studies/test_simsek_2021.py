@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy.integrate import dblquad, solve_ivp
 
-from lemmata import laboratory
 from lemmata.landscape import symmetry
 from lemmata.studies import _simsek_2021_counts as counts
 from lemmata.studies import _simsek_2021_flow as flows
@@ -16,7 +15,6 @@ from lemmata.studies import _simsek_2021_splits as splits
 from lemmata.studies import _simsek_2021_students as students
 from lemmata.studies import simsek_2021 as simsek
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 # ---- the mathematics -------------------------------------------------------------------------------------------------
 
@@ -137,17 +135,7 @@ def test_smoke_scale_refutes_nothing(smoke):
     assert Outcome.CONTRADICTED not in set(outcomes.values())
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(simsek.study, scale="laptop", store=tmp_path_factory.mktemp("simsek-laptop"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_reproduced_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("simsek-2021").assert_outcome(name)

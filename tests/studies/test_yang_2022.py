@@ -8,12 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata import laboratory
 from lemmata.studies import _yang_2022_training as parts
-from lemmata.studies import yang_2022
 from lemmata.studies._yang_2022_training import Coordinates, Transfer
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def written_out(config: Coordinates):
@@ -124,10 +121,5 @@ def test_no_claim_is_contradicted_at_smoke_scale(smoke):
 
 
 @pytest.mark.slow
-def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(tmp_path):
-    found = laboratory.run(yang_2022.study, scale="laptop", store=tmp_path)
-    assert len(found.verdicts) == len(yang_2022.study.claims)
-    for verdict in found.verdicts:
-        assert verdict.outcome is Outcome.REPRODUCED, (verdict.claim.name, verdict.reason)
-        assert verdict.controls
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(laptop):
+    laptop("yang-2022").assert_outcomes()

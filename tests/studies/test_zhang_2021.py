@@ -126,7 +126,7 @@ def test_paper_scale_covers_what_laptop_scale_does_not():
 
 
 NOT_REPRODUCED = {
-    "kernel-test-error": Outcome.DIRECTION_ONLY,  # 4,000 digits cannot suffice
+    "kernel-test-error": Outcome.DIRECTION_ONLY,  # 2,000 digits cannot suffice
     "inception-fits-random-labels": Outcome.NOT_TESTABLE,
 }
 
