@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import cross_entropy, dropout
+from torch.nn.functional import cross_entropy
 
 from lemmata.bounds.bound import Bound, require_delta
 from lemmata.bounds.holdout import holdout_bound
@@ -113,10 +113,15 @@ def _epoch(  # noqa: PLR0917
     total = 0.0
     order = torch.randperm(len(part), generator=generator, device=generator.device).to(part.x.device)
     for rows in order.split(batch):
-        found = network(dropout(part.x[rows], dropped))
+        found = network(_dropped(part.x[rows], dropped))
         loss = cross_entropy(as_logits(found.reshape(len(rows), -1)), part.y[rows])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         total += loss.item() * len(rows)
     return total / len(part)
+
+
+def _dropped(x: Tensor, share: float) -> Tensor:
+    """Set a share of the entries to 0 and scale the others up; by uniform numbers, as Bernoulli ones cost thrice."""
+    return x * (torch.rand_like(x) >= share) / (1 - share) if share else x
