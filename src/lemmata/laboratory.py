@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from lemmata.catalogue import entries
 from lemmata.engines.base import Outcome
 from lemmata.engines.base import run as run_trials
-from lemmata.errors import LemmataError, UnknownName
+from lemmata.errors import InvalidInput, LemmataError, UnknownName
 from lemmata.plan import Plan
 from lemmata.plan import make as make_plan
 from lemmata.records import Store
 from lemmata.records.table import table
+from lemmata.study.experiment import SCALES
 from lemmata.study.registry import load, load_from
 from lemmata.study.study import Study
 from lemmata.verdicts import Verdict, judge, schedule, undecided
@@ -112,6 +113,40 @@ def recall(
         if plan.trials or not undecided(recalled.verdicts):
             break
     return recalled
+
+
+def recorded_scale(
+    study: Study,
+    *,
+    only: Collection[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    seeds: int | None = None,
+    store: Store | str | Path | None = None,
+    data_dir: str | Path | None = None,
+) -> str:
+    """The scale to report where none is named: the largest that is recorded whole, or has a record of its own.
+
+    A record that a smaller scale wants too is not a larger one's own: three seeds of a smoke run do not make a report
+    of twenty. Raises `InvalidInput` where nothing is recorded at any scale.
+    """
+    place = open_store(store)
+    recorded = place.members()
+    smaller: set[str] = set()
+    found = ""
+    for scale in sorted(study.restricted(only or study.experiments).scales, key=SCALES.index):
+        asked = covered(study, scale, only)
+        plan = _plan(asked, place, scale=scale, overrides=overrides, seeds=seeds, data_dir=data_dir)
+        held = {member.key for member in plan.wanted if recorded.holds(member)}
+        if held and (len(held) == len(plan.wanted) or not held <= smaller):
+            found = scale
+        smaller |= held
+    if not found:
+        damaged = "".join(f"; {problem}" for problem in place.problems)
+        raise InvalidInput(
+            f"nothing of {study.name!r} is recorded in {str(place.path)!r}: run it first (`lemmata run`, with "
+            f"--scale smoke in seconds), or name another store{damaged}"
+        )
+    return found
 
 
 def covered(study: Study, scale: str, only: Collection[str] = ()) -> Study:

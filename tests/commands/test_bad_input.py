@@ -83,6 +83,7 @@ def test_a_trial_that_raises_is_reported_and_the_others_are_kept(workplace, lemm
 
 def test_a_place_that_cannot_be_written(workplace, lemmata):
     (workplace / "file").write_text("in the way")
+    lemmata("run", "coin.py", "--scale", "smoke")
     for tokens in (("new", "mine", "--folder", "file"), ("report", "coin.py", "--output", "file/coin.html")):
         status, _, err = lemmata(*tokens)
         assert status == 2

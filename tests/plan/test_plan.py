@@ -181,7 +181,10 @@ def test_a_forecast_prefers_like_trials(coin):
     same = [trial for trial in plan.trials if trial.members[0].config.bias == 0.2]
     assert [len(trial.members) for trial in same] == [3]
     told = forecast(plan, store)
-    assert told == Forecast(28 * 2.0, 28 * 2.0, 28 * 2.0, known=True)
+    assert told == Forecast(28 * 2.0, 28 * 2.0, 28 * 2.0, guessed=True)
+    assert str(told) == "about 56 s (56 s to 56 s), guessed in part from other settings"
+    alike = make(coin, overrides={"bias": 0.2}, recorded=store.members())
+    assert forecast(alike, store) == Forecast(3 * 2.0, 3 * 2.0, 3 * 2.0)
     mixed = Recorded({**known(slow[:2]).known, **known([members[5]], seconds=4.0).known})
     store = type("Store", (), {"members": lambda self: mixed})()
     told = forecast(make(coin, recorded=mixed), store)
@@ -191,7 +194,11 @@ def test_a_forecast_prefers_like_trials(coin):
 
 def test_a_forecast_without_a_past_says_so(coin):
     empty = type("Store", (), {"members": lambda self: Recorded({})})()
-    assert str(forecast(make(coin), empty)) == "unknown: nothing like it is recorded yet"
+    told = forecast(make(coin), empty)
+    assert told.untimed == ("main",)
+    assert str(told).startswith("none, since nothing of main was ever timed in this store")
+    part = Forecast(60.0, 50.0, 70.0, untimed=("main",))
+    assert str(part) == "about 1 min (50 s to 1 min 10 s), and more: nothing of main was ever timed in this store"
     assert duration(119.7) == "2 min"
 
 

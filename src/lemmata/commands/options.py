@@ -8,9 +8,13 @@ from cyclopts import Parameter
 
 from lemmata.errors import InvalidInput
 
+DEFAULT_SCALE = "laptop"
 Scale = Annotated[
     Literal["smoke", "laptop", "paper"],
-    Parameter(help="smoke: seconds; laptop: two minutes on two cores; paper: the paper's own setting."),
+    Parameter(
+        help="smoke: seconds; laptop: two minutes on two cores; paper: the paper's own setting. Default: laptop; for "
+        "`report STUDY` the largest that has records."
+    ),
 ]
 Overrides = Annotated[
     str,
@@ -33,7 +37,7 @@ Topic = Annotated[str | None, Parameter(help="With --all: those of one topic onl
 class Selection:
     """Which part of a study is meant, with how many seeds, and where its records and data are."""
 
-    scale: Scale = "laptop"
+    scale: Scale | None = None
     only: Annotated[tuple[str, ...], Parameter(help="Only this experiment (may be repeated).", negative="")] = ()
     seeds: Annotated[int | None, Parameter(help="How many seeds; default: what the study declares.")] = None
     until_decided: Annotated[
@@ -43,11 +47,16 @@ class Selection:
     store: StorePath = None
     data_dir: DataDir = None
 
+    @property
+    def asked(self) -> str:
+        """The scale named, or the default."""
+        return self.scale or DEFAULT_SCALE
+
     def chosen(self, study, overrides: tuple[str, ...]) -> dict[str, Any]:
         """The options as `lemmata.laboratory.run` and `recall` take them, the overrides read and checked."""
         from lemmata.study.overrides import read
 
-        return {**vars(self), "overrides": read(study, overrides)}
+        return {**vars(self), "scale": self.asked, "overrides": read(study, overrides)}
 
 
 EVERYTHING = Selection()
@@ -84,4 +93,4 @@ def default_path(study: str, scale: str, ending: str, folder: Path | None = None
     >>> default_path("coin", "laptop", "html").name, default_path("coin", "smoke", "pdf").name
     ('coin.html', 'coin-smoke.pdf')
     """
-    return (folder or Path("lemmata-reports")) / f"{study}{'' if scale == 'laptop' else f'-{scale}'}.{ending}"
+    return (folder or Path("lemmata-reports")) / f"{study}{'' if scale == DEFAULT_SCALE else f'-{scale}'}.{ending}"

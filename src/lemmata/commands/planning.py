@@ -24,11 +24,11 @@ def plan(
     from lemmata.study import overrides as reading
     from lemmata.study.registry import load
 
-    loaded, place = covered(load(study), selection.scale, selection.only), open_store(selection.store)
+    loaded, place = covered(load(study), selection.asked, selection.only), open_store(selection.store)
     recorded = place.members()
     made = make(
         loaded,
-        scale=selection.scale,
+        scale=selection.asked,
         overrides=reading.read(loaded, overrides),
         seeds=selection.seeds,
         recorded=recorded,

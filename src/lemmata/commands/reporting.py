@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from lemmata.commands.options import EVERYTHING, All, Overrides, Selection, Topic, default_path, one_or_all
+from lemmata.commands.recalling import recalled
 from lemmata.errors import InvalidInput
 
 
@@ -24,14 +25,13 @@ def report(
         Parameter(help="The report (default: lemmata-reports/STUDY.html or .pdf; with --all, index.html, or a .md)."),
     ] = None,
 ) -> None:
-    """Write the report of what is recorded; nothing is run.
+    """Write the report of what is recorded, at the largest scale that has records unless --scale is given; run nothing.
 
     Parameters
     ----------
     study
         A name from `lemmata list`, or the path of a study file.
     """
-    from lemmata import laboratory
     from lemmata.study.registry import load
 
     named = one_or_all(study, every=every, topic=topic, overrides=overrides, only=selection.only)
@@ -41,10 +41,10 @@ def report(
         Console().print(f"report: {_of_all(selection, topic, output)}", soft_wrap=True)
         return
     loaded = load(named)
-    recalled = laboratory.recall(loaded, **selection.chosen(loaded, overrides))
-    path = output or default_path(loaded.name, selection.scale, "pdf" if pdf else "html")
+    found = recalled(loaded, **{**selection.chosen(loaded, overrides), "scale": selection.scale})
+    path = output or default_path(loaded.name, found.plan.scale, "pdf" if pdf else "html")
     command = shlex.join(["lemmata", *sys.argv[1:]])
-    Console().print(f"report: {recalled.report(path, command=command)}", soft_wrap=True)
+    Console().print(f"report, {found.plan.scale} scale: {found.report(path, command=command)}", soft_wrap=True)
 
 
 def _of_all(selection: Selection, topic: str | None, output: Path | None) -> Path:
@@ -52,16 +52,17 @@ def _of_all(selection: Selection, topic: str | None, output: Path | None) -> Pat
     from lemmata import laboratory
     from lemmata.report.overview import Line, write
 
-    path = output or default_path("index", selection.scale, "html")
+    path = output or default_path("index", selection.asked, "html")
     broken: dict[str, str] = {}
     lines = []
-    for name, study in laboratory.declaring(selection.scale, broken, folder=Path.cwd(), topic=topic):
-        recalled = laboratory.recall(study, **selection.chosen(study, ()))
-        if recalled.plan.cached:
-            own = default_path(name, selection.scale, "html", path.parent)
+    store = laboratory.open_store(selection.store)  # once, for all its records are read where it is opened
+    for name, study in laboratory.declaring(selection.asked, broken, folder=Path.cwd(), topic=topic):
+        found = laboratory.recall(study, **{**selection.chosen(study, ()), "store": store})
+        if found.plan.cached:
+            own = default_path(name, selection.asked, "html", path.parent)
             page = own.name if own.exists() else ""
-            scale = f"{selection.scale}, in part" if recalled.plan.trials else selection.scale
-            lines.append(Line(recalled.study, scale, recalled.verdicts, page=page, absent=recalled.plan.missing))
+            scale = f"{selection.asked}, in part" if found.plan.trials else selection.asked
+            lines.append(Line(found.study, scale, found.verdicts, page=page, absent=found.plan.missing))
         else:
             lines.append(Line(study, "not run", ()))
     for name, error in broken.items():

@@ -62,7 +62,7 @@ def run(
     if finished.outcome.interrupted and not any(len(table) for table in finished.tables.values()):
         raise KeyboardInterrupt  # stopped before the first record: there is nothing to judge
     console.print(verdict_table(finished))
-    path = output or default_path(loaded.name, selection.scale, "html")
+    path = output or default_path(loaded.name, selection.asked, "html")
     write_reports(finished, path, pdf=pdf, console=console)
     tell_failures(finished, console)
     if finished.outcome.interrupted:

@@ -29,9 +29,9 @@ def run_all(
     lines: list[Line] = []
     broken: dict[str, str] = {}
     interrupted = False
-    for name, study in laboratory.declaring(selection.scale, broken, folder=Path.cwd(), topic=topic):
+    for name, study in laboratory.declaring(selection.asked, broken, folder=Path.cwd(), topic=topic):
         console.rule(name, align="left")
-        path = default_path(name, selection.scale, "html", folder)
+        path = default_path(name, selection.asked, "html", folder)
         try:
             finished = _run(study, selection, console, engine=engine, workers=workers)
             write_reports(finished, path, pdf=pdf, console=console)
@@ -42,7 +42,7 @@ def run_all(
             broken[name] = f"{type(error).__name__}: {error}"
             continue
         absent = finished.plan.missing
-        lines.append(Line(finished.study, selection.scale, finished.verdicts, page=path.name, absent=absent))
+        lines.append(Line(finished.study, selection.asked, finished.verdicts, page=path.name, absent=absent))
         tell_failures(finished, console)
         if finished.outcome.failed:
             broken[name] = f"{len(finished.outcome.failed)} trials failed"
@@ -50,7 +50,7 @@ def run_all(
             interrupted = True
             break
     console.print(overview_table(lines))
-    page = write(lines, default_path("index", selection.scale, "html", folder))
+    page = write(lines, default_path("index", selection.asked, "html", folder))
     console.print(f"all in {(time.perf_counter() - start) / 60:.1f} minutes; overview: {page}", soft_wrap=True)
     for name, error in broken.items():
         console.print(f"{name}: {error}", style="red", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a plan will cost, from what like trials cost before; unknown where there are none."""
+"""What a plan will cost, from what like trials cost before; of what was never timed it says so."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,25 +20,33 @@ class HasMembers(Protocol):
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds of computing, one trial after the other, with a range. `known` is False where something has no past.
+    """Seconds of computing, one trial after the other, with a range.
 
-    >>> print(Forecast(75.0, 60.0, 120.0, known=True))
+    `untimed` are the experiments of which nothing was ever timed, which the seconds leave out; `guessed` says that
+    some seconds are those of other settings.
+
+    >>> print(Forecast(75.0, 60.0, 120.0))
     about 1 min 15 s (1 min to 2 min)
+    >>> print(Forecast(0.0, 0.0, 0.0, untimed=("main",)))
+    none, since nothing of main was ever timed in this store; a run times it, at --scale smoke for a first guess
     """
 
     seconds: float
     low: float
     high: float
-    known: bool
+    untimed: tuple[str, ...] = ()
+    guessed: bool = False
 
     def __str__(self) -> str:
-        if not self.known:
-            return "unknown: nothing like it is recorded yet"
+        never = f"nothing of {', '.join(self.untimed)} was ever timed in this store"
+        if self.untimed and self.high == 0:
+            return f"none, since {never}; a run times it, at --scale smoke for a first guess"
         if self.high == 0:
             return "nothing to run"
-        if self.high < 1:
-            return "under 1 s"
-        return f"about {duration(self.seconds)} ({duration(self.low)} to {duration(self.high)})"
+        told = f"about {duration(self.seconds)} ({duration(self.low)} to {duration(self.high)})"
+        told = "under 1 s" if self.high < 1 else told
+        told += ", guessed in part from other settings" if self.guessed else ""
+        return f"{told}, and more: {never}" if self.untimed else told
 
 
 def forecast(plan: Plan, store: HasMembers) -> Forecast:
@@ -52,18 +60,22 @@ def forecast(plan: Plan, store: HasMembers) -> Forecast:
     0.0
     """
     if not plan.trials:
-        return Forecast(0.0, 0.0, 0.0, known=True)
+        return Forecast(0.0, 0.0, 0.0)
     past = _costs(plan, store.members())
     seconds = low = high = 0.0
-    known = True
+    untimed: dict[str, None] = {}
+    guessed = False
     for trial in plan.trials:
-        costs = _like(plan, trial, past)
-        known = known and bool(costs)
-        if costs:
-            seconds += median(costs) * len(trial.members)
-            low += min(costs) * len(trial.members)
-            high += max(costs) * len(trial.members)
-    return Forecast(seconds, low, high, known)
+        same, others = _like(plan, trial, past)
+        costs = same or others
+        if not costs:
+            untimed[trial.experiment] = None
+            continue
+        guessed = guessed or not same
+        seconds += median(costs) * len(trial.members)
+        low += min(costs) * len(trial.members)
+        high += max(costs) * len(trial.members)
+    return Forecast(seconds, low, high, tuple(untimed), guessed)
 
 
 def duration(seconds: float) -> str:
@@ -92,8 +104,9 @@ def _costs(plan: Plan, recorded: Recorded) -> Mapping[str, dict[bytes, list[floa
     return costs
 
 
-def _like(plan: Plan, trial: Trial, past: Mapping[str, dict[bytes, list[float]]]) -> list[float]:
+def _like(plan: Plan, trial: Trial, past: Mapping[str, dict[bytes, list[float]]]) -> tuple[list[float], list[float]]:
+    """The costs of its setting, and of all settings of its experiment."""
     groups = past.get(trial.experiment, {})
     vectorised = plan.study.experiments[trial.experiment].vectorised
-    same = groups.get(group_of(trial.members[0].plain, vectorised))
-    return same or [cost for costs in groups.values() for cost in costs]
+    same = groups.get(group_of(trial.members[0].plain, vectorised), [])
+    return same, [cost for costs in groups.values() for cost in costs]
