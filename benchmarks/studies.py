@@ -162,9 +162,10 @@ def measured(name: str, study: Study, *, blocks: int, members: int, peak: float)
 def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The row of all studies."""
     together, alone = (sum(row["sides"][side]["seconds"] for row in rows) for side in SIDES)
-    limit = sum(row["limit"] * row["sides"][SIDES[0]]["seconds"] for row in rows) / together
+    limits = [row["limit"] and row["limit"] * row["sides"][SIDES[0]]["seconds"] for row in rows]
     return {
-        "work": TOTAL, "unit": "the studies as declared", "limit": limit, "limit is": LIMIT, "ours at most": None,
+        "work": TOTAL, "unit": "the studies as declared",
+        "limit": None if None in limits else sum(limits) / together, "limit is": LIMIT, "ours at most": None,
         "studies": len(rows),
         "sides": {
             SIDES[0]: {"median": 1.0, "seconds": together},
