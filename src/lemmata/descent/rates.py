@@ -16,11 +16,11 @@ Cost: that of the runs, and of the exact worst cases that have no closed form, o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -202,13 +202,18 @@ def proven(guarantee: Guarantee | None, run: Run) -> np.ndarray:
         return found
     unit = _unit(guarantee.of, guarantee.given, run)
     steps = range(1, run.n + 1)
-    if guarantee.given == "level" and len(signature(guarantee.bound).parameters) > 1:
+    if guarantee.given == "level" and _knows_starts(guarantee.bound):
         gaps = run.value[:, 0] - run.problem.minimum.low
         starts = np.where(np.isfinite(unit), gaps / unit, 0.5)  # where this run starts says more than the worst start
-        found[:, 1:] = [[guarantee.bound(k, start) for k in steps] for start in starts.tolist()]  # type: ignore
+        found[:, 1:] = [[guarantee.bound(k, start) for k in steps] for start in starts.tolist()]
     else:
         found[:, 1:] = [guarantee.bound(k) for k in steps]
     return found * unit[:, None]
+
+
+def _knows_starts(bound: Callable[..., float]) -> TypeGuard[Callable[[int, float], float]]:
+    """Whether a bound takes, besides the number of steps, where the run started: (f_0 - f*)/(L R^2)."""
+    return len(signature(bound).parameters) > 1
 
 
 def _unit(of: Measure, given: Given, run: Run) -> np.ndarray:
