@@ -18,7 +18,7 @@ from lemmata.estimate import NotConverged
 from lemmata.flows.field import State, VectorField, as_field
 from lemmata.flows.integrate import grid_of
 from lemmata.flows.required import require_list
-from lemmata.flows.state import finite, known, require_state
+from lemmata.flows.state import finite, require_state
 from lemmata.flows.trajectory import Trajectory
 from lemmata.given import require_number, require_whole
 
@@ -65,7 +65,7 @@ def integrate_adaptive(
     own = as_field(field)
     grid = grid_of(own, T, require_whole(points, "points", least=2) - 1)
     require_state(y0, own)
-    if known(finite(y0)) is False:
+    if finite(y0) is False:
         raise InvalidInput("y0 holds a NaN or an infinite number; give finite states")
     counted = _Counted(own)
     options: dict[str, Any] = {
@@ -84,7 +84,7 @@ def integrate_adaptive(
             f"{method} ({failed})", best=counted.last, residual=math.inf, tolerance=rtol,
             remedy="raise rtol and atol, name the times at which weights jump, or integrate by an implicit method",
         ) from failed  # fmt: skip
-    if known(finite(states)) is False:
+    if finite(states) is False:
         raise InvalidInput(f"{method} met states that are not finite before t = {grid.T:.4g}; take a shorter T")
     return Trajectory(grid.times, states, counted.count)
 

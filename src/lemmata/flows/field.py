@@ -188,6 +188,20 @@ def _name(field: VectorField) -> str:
     return type(field.module if isinstance(field, ModuleField) else field).__name__
 
 
+def stacked(field: VectorField, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
+    """Give each weight at the times (N,), stacked: (N, *shape), or (1, *shape) where all times share one.
+
+    Shared are weights that the field gave as a view which repeats one along the first axis. They are asked for again at
+    one time, so that their gradient is summed where it arises, and never held N times.
+    """
+    stacks = field.weights_at(times, inside)
+    tied = [len(stack) > 1 and stack.stride(0) == 0 for stack in stacks]
+    if not any(tied):
+        return stacks
+    single = field.weights_at(times[:1], inside[:1])
+    return tuple(one if shared else stack for one, stack, shared in zip(single, stacks, tied, strict=True))
+
+
 def hold(field: VectorField, times: Tensor, inside: Tensor) -> list[Velocity]:
     """Hold the field at each of the times; one product a weight, taken apart by `unbind`, whose backward is linear."""
     stacks = field.weights_at(times, inside)

@@ -8,9 +8,10 @@ from torch import nn
 from lemmata.errors import InvalidInput
 from lemmata.flows.adjoint import Way, way_of
 from lemmata.flows.field import Partitioned, State, as_field
-from lemmata.flows.integrate import grid_of
+from lemmata.flows.integrate import grid_of, require_finite_way
 from lemmata.flows.methods import Method, method_of
 from lemmata.flows.state import require_state
+from lemmata.given import require_flag
 
 
 class Flow(nn.Module):
@@ -32,6 +33,10 @@ class Flow(nn.Module):
     for a method that does not suit the field or the way back; the backward pass raises `NotReversible` where rounding
     errors grew too much on the way.
 
+    States that are not finite are refused, with the number of the layer after which the first was. That is one look at
+    y(T) a pass, for which a GPU is waited for; ``check=False`` leaves it out. Under `torch.vmap`, where members may
+    fail one by one, nobody looks.
+
     >>> import torch
     >>> from lemmata import flows
     >>> layers = flows.Hamiltonian(4, flows.PiecewiseConstant(100, T=5.0), dtype=torch.float64)
@@ -51,12 +56,14 @@ class Flow(nn.Module):
         T: float | None = None,
         method: str | Method = "rk4",
         backward: str | Way = "store",
+        check: bool = True,
     ):
         super().__init__()
         self.field = as_field(field)
         self.method = method_of(method)
         self.grid = grid_of(self.field, T, steps)
         self.way = way_of(backward)
+        self.check = require_flag(check, "check")
         self.method.suit(self.field)
         self.way.suit(self.field, self.method)
 
@@ -71,6 +78,8 @@ class Flow(nn.Module):
         start = self.start(y)
         require_state(start, self.field, "y")
         state = self.way.flow(self.field, start, self.grid, self.method)
+        if self.check:
+            require_finite_way(self.field, start, state, self.grid, self.method)
         return state[0] if isinstance(state, tuple) and not isinstance(y, tuple) else state
 
 

@@ -1,7 +1,8 @@
 """Integrate a field over time by a one-step method.
 
 `integrate` looks at its states when it is done and says after which step the first was not finite. `march` gives one
-state at a time and looks at each if it is asked to; within vmap, where nobody can look, neither does.
+state at a time and looks at each if it is asked to; `require_finite_way` looks at the end of a way, which is enough.
+Within vmap, where nobody can look, none of them does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from lemmata.estimate import NotConverged
 from lemmata.flows.field import State, VectorField, Velocity, as_field, hold
 from lemmata.flows.grid import Grid
 from lemmata.flows.methods import Method, method_of
-from lemmata.flows.state import finite, known, require_state
+from lemmata.flows.state import finite, require_state
 from lemmata.flows.trajectory import Trajectory
 
 
@@ -55,8 +56,26 @@ def march(field: VectorField, y: State, grid: Grid, method: Method, *, check: bo
 
 def require_finite(y: State, n: int, grid: Grid, method: Method) -> None:
     """Refuse the state after step n if its numbers can be looked at and are not all finite."""
-    if known(finite(y)) is False:
+    if finite(y) is False:
         raise InvalidInput(_not_finite(n, grid, method))
+
+
+def require_finite_way(field: VectorField, y: State, end: State, grid: Grid, method: Method) -> None:
+    """Refuse a way from y whose end is not finite, and name the first layer after which the state was not.
+
+    What is not finite stays so, as steps add to the state: so the end alone is looked at, and only where it is not
+    finite are the steps taken again, without derivatives, to find the layer.
+    """
+    if finite(end) is not False:
+        return
+    with torch.no_grad():
+        require_finite(y, 0, grid, method)
+        for _ in march(field, y, grid, method, check=True):
+            pass
+    raise InvalidInput(
+        f"the state after {grid.steps} steps of {method.name} with h = {grid.h:.4g} was not finite, and was when the "
+        f"steps were taken again; does the field draw random numbers, or change as it is used?"
+    )
 
 
 def _not_finite(n: int, grid: Grid, method: Method) -> str:
@@ -95,7 +114,7 @@ def integrate(
         if isinstance(y0, tuple)
         else torch.stack(states)
     )
-    if known(finite(whole)) is False:
-        first = next(n for n, y in enumerate(states) if not known(finite(y)))
+    if finite(whole) is False:
+        first = next(n for n, y in enumerate(states) if not finite(y))
         raise InvalidInput(_not_finite(first, grid, chosen))
     return Trajectory(grid.times, whole, chosen.stages * grid.steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -83,8 +84,14 @@ def require_state(y: State, field: VectorField, name: str = "y0") -> None:
         raise InvalidInput(f"{name} is {described(y)}; q and p are of one shape and dtype")
 
 
-def finite(y: State) -> Tensor:
-    """Whether all numbers of a state are finite: a truth value as a tensor, so that it can be asked under vmap."""
-    if isinstance(y, tuple):
-        return torch.stack([finite(part) for part in y]).all()
-    return torch.isfinite(y).all()
+def finite(y: State) -> bool | None:
+    """Whether all numbers of a state are finite; None where nobody can look, under vmap.
+
+    A sum that is finite has no other terms, and costs a tenth of looking at each number; one that is not may have
+    overflowed, and each is looked at.
+    """
+    parts = y if isinstance(y, tuple) else (y,)
+    try:
+        return all(math.isfinite(part.detach().sum().item()) or bool(part.isfinite().all()) for part in parts)
+    except RuntimeError:
+        return None

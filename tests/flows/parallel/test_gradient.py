@@ -191,3 +191,53 @@ def test_bad_input():
     found = gradient(flow, _loss, start())
     with pytest.raises(InvalidInput, match="exact has"):
         found.error({})
+
+
+def test_weights_that_changed_since_the_pass_went_forwards_are_noticed():
+    """Without a word the gradient would be that of no network: the states of one, linearised with another's weights."""
+    flow = flows.Flow(rough(), steps=32, method="heun")
+    layers = LayerParallel(flow, scheme=Multigrid(m=4), iterations=4)
+    value = _loss(layers(start()))
+    with torch.no_grad():
+        flow.field.coefficients["K"].mul_(1.5)
+    with pytest.raises(InvalidInput, match=r"coefficients\.K changed in place since this pass"):
+        value.backward()
+    value = _loss(layers(start()))
+    flow.field.coefficients["b"] = nn.Parameter(torch.zeros_like(flow.field.coefficients["b"]))
+    with pytest.raises(InvalidInput, match=r"coefficients\.b changed in place"):
+        value.backward()
+    _loss(layers(start())).backward()
+
+
+def test_what_is_frozen_between_forwards_and_backwards_still_has_its_gradient():
+    flow = flows.Flow(rough(), steps=32, method="heun")
+    layers = LayerParallel(flow, scheme=Multigrid(m=4), iterations=4)
+    exact = serial_gradient(flow, _loss, start())
+    value, K = _loss(layers(start())), flow.field.coefficients["K"]
+    flow.field.coefficients["b"].requires_grad_(False)
+    (found,) = torch.autograd.grad(value, [K])
+    assert found == pytest.approx(exact["coefficients.K"], abs=1e-10)
+
+
+@pytest.mark.parametrize("steps", [32, 128])
+def test_the_gradient_by_weights_that_all_layers_share_is_held_once(steps):
+    """As many numbers as the weight has, whatever the depth, and the gradient of backpropagation."""
+    from lemmata.flows.parallel.span import Span
+
+    flow = flows.Flow(Linear(rotation(-0.3 + 1j)), steps=steps, T=1.0, method="rk4")
+    y0 = torch.randn(5, 2, dtype=F64, generator=torch.Generator().manual_seed(0))
+
+    def loss(y):
+        return y.sin().sum()
+
+    found = gradient(flow, loss, y0, scheme=Multigrid(m=4), tol=1e-14, iterations=steps)
+    assert found.error(serial_gradient(flow, loss, y0)) < 1e-12
+    span = Span.whole(flow.field, flow.grid, flow.method, 4)
+    span.load(pair=False, graph=True)
+    span.forwards(y0.expand(steps // 4, 5, 2))
+    span.linearise()
+    span.backwards(torch.ones(steps // 4, 5, 2, dtype=F64))
+    assert span.adjoint is not None
+    (by_A,) = span.adjoint.cotangents(4, [b.flip(0) for b in reversed(span._backwards[:-1])])
+    assert by_A.shape == (1, 2, 2)
+    assert span.adjoint._graph(0, 4)[2][0].untyped_storage().nbytes() == 4 * 8

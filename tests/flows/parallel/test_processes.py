@@ -15,14 +15,12 @@ from lemmata.errors import InvalidInput
 from lemmata.flows.parallel import (
     LayerParallel,
     Multigrid,
-    OnRay,
     Processes,
-    RayMissing,
     WorkerLost,
     forecast,
     gradient,
     mgrit,
-)  # fmt: skip
+)
 
 SCHEME = Multigrid(m=4)
 
@@ -160,9 +158,23 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def test_without_ray_it_says_what_to_install():
-    try:
-        import ray  # noqa: F401
-    except ImportError:
-        with pytest.raises(RayMissing, match="pip install ray"):
-            OnRay(_flow(), scheme=SCHEME)
+def test_what_is_frozen_later_is_frozen_in_the_workers_too(team):
+    """Gradients of K alone, then of b alone, then of both, from a team that was made when both were trained."""
+    flow, trained = team.flow, dict(team.flow.field.named_parameters())
+    for names in (["coefficients.K"], ["coefficients.b"], list(trained)):
+        for name, p in trained.items():
+            p.requires_grad_(name in names)
+        mine, theirs = (
+            gradient(flow, _loss, start(), scheme=SCHEME, tol=None, iterations=1, team=own) for own in (team, None)
+        )  # fmt: skip
+        assert set(mine.parameters) == set(names)
+        for name, g in theirs.parameters.items():
+            assert mine.parameters[name] == pytest.approx(g, abs=1e-12)
+
+
+def test_a_field_with_other_weights_than_the_team_was_made_with_is_refused():
+    flow = _flow()
+    with Processes(flow, scheme=SCHEME, processes=2) as team:
+        flow.field.register_parameter("late", torch.nn.Parameter(torch.ones(3)))
+        with pytest.raises(InvalidInput, match="weights late are of other names, shapes or dtypes"):
+            mgrit(flow.field, start(), steps=24, method="heun", scheme=SCHEME, team=team)

@@ -151,3 +151,18 @@ def test_bad_input():
             regularised.log_determinant(images, torch.zeros(3, 2, 4, 4), how=how)
     with pytest.raises(InvalidInput, match="limits"):
         regularised.density(flow, limits=(1.0, 1.0))
+
+
+def test_what_never_moved_has_no_excess_and_loops_have_an_infinite_one():
+    """A turn of a whole circle about the origin: what starts there rests, all else comes back to where it was."""
+
+    class Turning(nn.Module):
+        def forward(self, t, y):
+            return 2 * math.pi * torch.stack([-y[:, 1], y[:, 0]], 1)
+
+    x = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=F64)
+    found = regularised.transport(flows.Flow(Turning(), steps=400, T=1.0), x)
+    assert found.excess[0] == 0
+    assert found.excess[1] > 1e12  # (2 pi)^2 over the square of RK4's error of 1e-8
+    still = regularised.Transport(torch.tensor([0.0, 2.0]), torch.ones(2), torch.zeros(2), torch.zeros(2, 2, 2), 1.0)
+    assert still.excess.tolist() == [0.0, math.inf]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.func import vjp
 
-from lemmata.flows.field import State, VectorField, Velocity
+from lemmata.flows.field import State, VectorField, Velocity, stacked
 from lemmata.flows.grid import Grid
 from lemmata.flows.methods import Method
 
@@ -24,14 +24,8 @@ Level = tuple[int | None, ...]
 
 
 def stacked_weights(field: VectorField, grid: Grid, nodes: tuple[float, ...]) -> Parts:
-    """Give the weights at all nodes of all steps, each once if the steps share it (its stack is an expanded view)."""
-    times, inside = grid.nodes(nodes)
-    stacks = field.weights_at(times, inside)
-    tied = [len(stack) > 1 and stack.stride(0) == 0 for stack in stacks]
-    if not any(tied):
-        return stacks
-    single = field.weights_at(times[:1], inside[:1])
-    return tuple(one if shared else stack for one, stack, shared in zip(single, stacks, tied, strict=True))
+    """Give the weights at all nodes of all steps, each once if the steps share it."""
+    return stacked(field, *grid.nodes(nodes))
 
 
 @dataclass(frozen=True, eq=False)

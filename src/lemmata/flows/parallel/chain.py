@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from lemmata.flows.field import State, VectorField, Velocity
+from lemmata.flows.field import State, VectorField, Velocity, stacked
 from lemmata.flows.grid import Grid
 from lemmata.flows.methods import Method
 
@@ -55,7 +55,8 @@ class Chain(ABC):
 class Steps(Chain):
     """`steps` steps of a method over `every` fine steps each, from the fine step `first` on.
 
-    `graph` keeps how the weights came about, for `pull`.
+    `graph` keeps how the weights came about, for `pull`. `weights` are (steps, nodes, *shape), or (1, *shape) where all
+    steps share one.
     """
 
     def __init__(
@@ -66,16 +67,20 @@ class Steps(Chain):
         begin, h = grid.times[first : first + steps * every : every], grid.h * every
         at = begin[:, None] + h * torch.tensor(method.nodes, dtype=torch.float64)
         inside = (begin + h / 2)[:, None].expand_as(at)
+        self.trained = [p for p in field.parameters() if p.requires_grad]
         with torch.set_grad_enabled(graph):
-            stacks = field.weights_at(at.reshape(-1), inside.reshape(-1))
-            self.stacks = tuple(stack.unflatten(0, at.shape) for stack in stacks)
+            stacks = stacked(field, at.reshape(-1), inside.reshape(-1))
+            self.tied = [len(stack) == 1 < at.numel() for stack in stacks]
+            self.stacks = tuple(
+                stack if tied else stack.unflatten(0, at.shape) for stack, tied in zip(stacks, self.tied, strict=True)
+            )
         self.weights = tuple(stack.detach() for stack in self.stacks)
         self.phi = step(field, method, h, pair)
-        self._each: list[tuple[Tensor, ...]] | None = None
+        self.phis = vmap(self.phi, in_dims=(0, *(None if tied else 0 for tied in self.tied)))
 
     def weights_of(self, at: int | slice) -> tuple[Tensor, ...]:
-        """The weights of a step, or of several, stacked."""
-        return tuple(weight[at] for weight in self.weights)
+        """The weights of a step, or of several, stacked, and those that all share."""
+        return tuple(weight if tied else weight[at] for weight, tied in zip(self.weights, self.tied, strict=True))
 
     def one(self, j: int, x: Tensor) -> Tensor:
         """Take the j-th step from x."""
@@ -83,23 +88,29 @@ class Steps(Chain):
         return self.phi(x, *self.weights_of(j))
 
     def _relax(self, i: int, m: int, x: Tensor) -> Tensor:
-        return vmap(self.phi)(x, *self.weights_of(slice(i, None, m)))
+        return self.phis(x, *self.weights_of(slice(i, None, m)))
 
     def pull(self, cotangents: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
-        """Give the gradient of the field's parameters from that of the weights (steps, nodes, *shape)."""
-        parameters = [p for p in self.field.parameters() if p.requires_grad]
+        """Give the gradient of the parameters that were trained when the steps were made, from that of the weights.
+
+        Those that were frozen since have None.
+        """
+        wanted = [p for p in self.trained if p.requires_grad]
         moved = [(w, c) for w, c in zip(self.stacks, cotangents, strict=True) if w.requires_grad]
-        if not (parameters and moved):
-            return (None,) * len(parameters)
+        if not (wanted and moved):
+            return (None,) * len(self.trained)
         weights, back = zip(*moved, strict=True)
-        return torch.autograd.grad(weights, parameters, back, allow_unused=True)
+        found = iter(torch.autograd.grad(weights, wanted, back, allow_unused=True))
+        return tuple(next(found) if p.requires_grad else None for p in self.trained)
 
 
 def step(field: VectorField, method: Method, h: float, pair: bool) -> Callable[..., Tensor]:
-    """Give one step as a pure function of a packed state and of weights (nodes, *shape)."""
+    """Give one step as a pure function of a packed state and of weights (nodes, *shape) or (1, *shape)."""
+    count = len(method.nodes)
 
     def phi(x: Tensor, *weights: Tensor) -> Tensor:
-        nodes = zip(*(weight.unbind(0) for weight in weights), strict=True) if weights else [()] * len(method.nodes)
+        at_nodes = (weight.expand(count, *weight.shape[1:]).unbind(0) for weight in weights)
+        nodes = zip(*at_nodes, strict=True) if weights else [()] * count
         f = [Velocity(field, tuple(held)) for held in nodes]
         return packed(method.step(f, unpacked(x, pair), h))
 
@@ -128,7 +139,7 @@ class Transposed(Chain):
         return torch.autograd.grad(end, start, x.flip(0), retain_graph=True)[0].flip(0)
 
     def cotangents(self, m: int, end: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Give the gradient of the weights (steps, nodes, *shape).
+        """Give the gradient of the weights, in their shapes.
 
         `end[i]` (steps / m, ...) are the adjoint states at the ends of the i-th steps of all chunks, in time's order.
         """
@@ -140,14 +151,16 @@ class Transposed(Chain):
             moved = [k for k, weight in enumerate(weights) if weight.requires_grad]
             found = torch.autograd.grad(out, [weights[k] for k in moved], end[i], retain_graph=True, allow_unused=True)
             for k, part in zip(moved, found, strict=True):
-                if part is not None:
+                if part is not None and self.forward.tied[k]:
+                    whole[k].add_(part)
+                elif part is not None:
                     whole[k][i::m] = part
         return whole
 
     def _graph(self, i: int, m: int) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Linearise the i-th step of every chunk of m, or with m = 0 the i-th step alone."""
         if (i, m) not in self._graphs:
-            at, phi = (slice(i, None, m), vmap(self.forward.phi)) if m else (i, self.forward.phi)
+            at, phi = (slice(i, None, m), self.forward.phis) if m else (i, self.forward.phi)
             start = self.points[at].detach().requires_grad_()
             weights = tuple(
                 part.detach().requires_grad_(stack.requires_grad)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.field import Partitioned, State
+from lemmata.flows.field import Partitioned, State, VectorField
 from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.parallel.chain import packed
 from lemmata.flows.parallel.scheme import Multigrid, Stop, scheme_of
@@ -116,7 +116,8 @@ class LayerParallel(nn.Module):
     few of them give inexact gradients, which is often enough for training. With `warm` each solve starts from the
     states of the last one, if of the same shape: for full batches, where the solve and the training then converge
     together. `forward_solution` and `adjoint_solution` are those of the last pass. The parameters are the flow's.
-    With a `team` of processes a pass must go backwards before the next one goes forwards.
+    With a `team` of processes a pass must go backwards before the next one goes forwards, and always before weights are
+    changed in place: backwards it is linearised at those that it had.
 
     >>> from lemmata import flows
     >>> flow = flows.Flow(flows.Plain(2, flows.PiecewiseConstant(16)), steps=16)
@@ -166,6 +167,7 @@ class _Solve(torch.autograd.Function):
         guess = module.guess(module.forward_solution, state)
         module.forward_solution = layers.forwards(state, module.ahead, guess=guess, graph=any(ctx.needs_input_grad))
         ctx.module, ctx.layers, ctx.ticket = module, layers, getattr(module._team, "ticket", None)
+        ctx.versions = _versions(flow.field)
         return parts(module.forward_solution.final)
 
     @staticmethod
@@ -176,10 +178,22 @@ class _Solve(torch.autograd.Function):
             raise InvalidInput(
                 "the team has gone forwards again since; go backwards first, or take a team for each pass"
             )
+        changed = [name for name, version in _versions(module.flow.field).items() if version != ctx.versions.get(name)]
+        if changed:
+            raise InvalidInput(
+                f"{', '.join(changed)} changed in place since this pass went forwards, and its gradient would be of "
+                f"neither; go backwards before the optimiser's step"
+            )
         state = joined([part.contiguous() for part in end])
         guess = module.guess(module.adjoint_solution, state)
         module.adjoint_solution = layers.backwards(state, module.back, guess=guess)
         return None, None, *parts(module.adjoint_solution.final), *layers.fine.gradient()
+
+
+def _versions(field: VectorField) -> dict[str, tuple[int, int]]:
+    """Which tensors a field's weights are, and how often each was written to; inference tensors do not count."""
+    tensors = (*field.named_parameters(), *field.named_buffers())
+    return {name: (id(tensor), 0 if tensor.is_inference() else tensor._version) for name, tensor in tensors}
 
 
 def started(flow: Flow, y: State) -> tuple[State, bool]:

@@ -17,7 +17,7 @@ from lemmata.flows.parallel.chain import Steps, packed, unpacked
 from lemmata.flows.parallel.scheme import Multigrid
 from lemmata.flows.parallel.solution import Solution
 from lemmata.flows.parallel.span import Span
-from lemmata.flows.state import require_state
+from lemmata.flows.state import finite, require_state
 from lemmata.given import require_whole
 
 
@@ -46,7 +46,7 @@ def parareal(
     require_state(y0, own)
     require_whole(iterations, "iterations", least=0)
     count, pair = scheme.sizes(steps)[1], isinstance(y0, tuple)
-    if not bool(torch.isfinite(packed(y0)).all()):
+    if finite(y0) is False:
         raise InvalidInput("y0 holds a NaN or an infinite number; give finite states")
     with torch.no_grad():
         span = Span.whole(own, grid, fine_method, m)

@@ -81,7 +81,7 @@ class Layers:
         """Solve for the states."""
         self.pair = isinstance(y0, tuple)
         start = packed(y0).detach()
-        if not bool(finite(start)):
+        if finite(start) is False:
             raise InvalidInput("y0 holds a NaN or an infinite number; give finite states")
         self.fine.load(pair=self.pair, graph=graph)
         self.coarse = [

@@ -32,8 +32,13 @@ class Span:
         """All chunks."""
         return cls(field, grid, method, m, first=0, chunks=grid.steps // m)
 
-    def load(self, *, pair: bool, graph: bool) -> None:
-        """Take the weights that the field has now; with `graph` gradients can be pulled back to it."""
+    def load(self, *, pair: bool, graph: bool, trained: Sequence[bool] | None = None) -> None:
+        """Take the weights that the field has now; with `graph` gradients can be pulled back to it.
+
+        A span whose field is a copy of another is told which parameters that one has `trained`.
+        """
+        for parameter, own in zip(self.field.parameters(), trained or (), strict=trained is not None):
+            parameter.requires_grad_(own)
         first, steps = self.first * self.m, self.chunks * self.m
         self.steps = Steps(
             self.field, self.grid, self.method, first=first, every=1, steps=steps, pair=pair, graph=graph

@@ -31,8 +31,8 @@ class Team(ABC):
     """`processes` workers for the layers of one flow, coarsened as `scheme` says; a context manager.
 
     It takes the place of the finest level in `mgrit`, `gradient` and `LayerParallel`, as `team=`. The field is copied
-    to the workers; each solve brings its weights up to date. `spans` holds each worker's first chunk and number of
-    chunks, `messages` counts what went to and fro.
+    to the workers; each solve brings its weights up to date, and which of them are trained. `spans` holds each worker's
+    first chunk and number of chunks, `messages` counts what went to and fro.
     """
 
     def __init__(self, flow: Flow, *, scheme: Multigrid | None = None, processes: int = 2):
@@ -43,6 +43,7 @@ class Team(ABC):
             raise InvalidInput(f"{processes} processes share {chunks} chunks of layers; take at most {chunks}")
         edges = [chunks * p // processes for p in range(processes + 1)]
         self.spans = [(a, b - a) for a, b in pairwise(edges)]
+        self._kinds = kinds_of(flow.field)
         self.ticket = 0
         self.messages = 0
         self._counts = [(0, 0)] * processes
@@ -57,10 +58,18 @@ class Team(ABC):
             )
 
     def load(self, *, pair: bool, graph: bool) -> None:
-        """Take the weights that the field has now."""
+        """Take the weights that the field has now; refuses a field whose weights are others than it was made with."""
+        now = kinds_of(self.flow.field)
+        if now != self._kinds:
+            changed = sorted({name for name, *_ in set(now) ^ set(self._kinds)})
+            raise InvalidInput(
+                f"the field's weights {', '.join(changed)} are of other names, shapes or dtypes than those that the "
+                f"team was made with; make another team"
+            )
         self.ticket += 1
         self._bring_weights()
-        self._ask("load", [{"pair": pair, "graph": graph}] * len(self.spans))
+        trained = [p.requires_grad for p in self.flow.field.parameters()]
+        self._ask("load", [{"pair": pair, "graph": graph, "trained": trained}] * len(self.spans))
 
     def forwards(self, C: Tensor) -> Tensor:
         """Relax from the chunks' starts: their ends."""
@@ -116,3 +125,9 @@ class Team(ABC):
     @abstractmethod
     def _ask(self, what: str, options: Sequence[dict[str, Any]]) -> list[Any]:
         """Let each worker do something else; give what they answer, and count."""
+
+
+def kinds_of(field: VectorField) -> list[tuple[str, torch.Size, torch.dtype]]:
+    """Name, shape and dtype of all parameters and buffers."""
+    tensors = (*field.named_parameters(), *field.named_buffers())
+    return [(name, tensor.shape, tensor.dtype) for name, tensor in tensors]

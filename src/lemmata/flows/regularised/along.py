@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lemmata.errors import InvalidInput
 from lemmata.flows.field import Partitioned, State, VectorField, like
 from lemmata.flows.flow import Flow, require_flow
-from lemmata.flows.integrate import march
+from lemmata.flows.integrate import march, require_finite_way
 from lemmata.flows.regularised.quantities import Quantity
 from lemmata.flows.required import require_kind, require_list, require_rows
 from lemmata.given import require_callable, require_model, require_number, require_tensor
@@ -75,9 +75,11 @@ def integrals(flow: Flow, x: Tensor, quantities: Sequence[Quantity]) -> tuple[Te
     """
     field = Extended(require_flow(flow).field, quantities)
     require_rows(x, "x")
-    state = torch.cat([x, x.new_zeros(len(x), len(field.quantities))], 1)
-    for moved in march(field, state, flow.grid, flow.method):
+    state = start = torch.cat([x, x.new_zeros(len(x), len(field.quantities))], 1)
+    for moved in march(field, start, flow.grid, flow.method):
         state = moved
+    if flow.check:
+        require_finite_way(field, start, state, flow.grid, flow.method)
     return state[:, : x.shape[1]], state[:, x.shape[1] :]
 
 

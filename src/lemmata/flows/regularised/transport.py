@@ -44,8 +44,12 @@ class Transport:
 
     @property
     def excess(self) -> Tensor:
-        """T int |f|^2 dt / |D|^2 - 1 of each sample: 0 for straight paths of constant speed, infinite for loops."""
-        return 2 * self.T * self.energy / self.displacement.square() - 1
+        """T int |f|^2 dt / |D|^2 - 1 of each sample: 0 for straight paths of constant speed, infinite for loops.
+
+        A sample that never moved spent no more than its ends explain, which is nothing: 0.
+        """
+        spent, least = 2 * self.T * self.energy, self.displacement.square()
+        return torch.where(spent > 0, spent / least - 1, torch.zeros_like(spent))
 
     def plot(self) -> Figure:
         """Draw paths in the plane of the first two coordinates, and the energy of each against its least."""
