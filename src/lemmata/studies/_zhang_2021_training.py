@@ -19,6 +19,7 @@ from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool, whiten
 from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements, Section
+from lemmata.training.epochs import Epochs
 
 STREAMS = Streams("split", "labels", "inputs", "weights", "batches")
 
@@ -60,7 +61,20 @@ class Randomisation(Config):
 
 
 def train_on_randomised(configs: Sequence[Randomisation]) -> list[Measurements]:
-    """Train all members at once; each is measured where its own training ends."""
+    """Train all members at once, those that are stopped early apart from the others; each is measured where it ends."""
+    early = [config.regulariser == "early stopping" for config in configs]
+    found: dict[int, Measurements] = {}
+    for watched in (False, True):
+        own = [i for i, stops in enumerate(early) if stops is watched]
+        if own:
+            found |= zip(
+                own, _trained([configs[i] for i in own], CHECKS if watched else training.last_epoch), strict=True
+            )
+    return [found[i] for i in range(len(configs))]
+
+
+def _trained(configs: Sequence[Randomisation], at: Epochs) -> list[Measurements]:
+    """Train in one call; the test and validation examples are looked at where a network ends, and `at` some epochs."""
     setting = configs[0]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     whole = prepared(setting)
@@ -69,8 +83,8 @@ def train_on_randomised(configs: Sequence[Randomisation]) -> list[Measurements]:
     del samples
     decay = [config.training.weight_decay * (config.regulariser == "weight decay") for config in configs]
     rule = training.SGD(lr=setting.training.step_size, momentum=setting.training.momentum, weight_decay=decay)
-    checked = training.Probe(x_test[:, : setting.n_test], y_test[:, : setting.n_test], metric="error", at=CHECKS)
-    watched = training.Probe(x_test[:, setting.n_test :], y_test[:, setting.n_test :], metric="error", at=CHECKS)
+    checked = training.Probe(x_test[:, : setting.n_test], y_test[:, : setting.n_test], metric="error", at=at)
+    watched = training.Probe(x_test[:, setting.n_test :], y_test[:, setting.n_test :], metric="error", at=at)
     result = training.train(
         [network(config, whole).to(device) for config in configs], x, y, optimiser=rule,
         batch_size=setting.training.batch, epochs=setting.training.epochs,
