@@ -13,7 +13,7 @@ from lemmata.errors import InvalidInput
 from lemmata.report import picture
 from lemmata.report.badges import BADGES, CONTROL_BADGES
 from lemmata.report.equations import Equations
-from lemmata.report.numbers import number, with_interval
+from lemmata.report.numbers import number, range_of, region, with_interval
 from lemmata.report.strip import Scale, strip
 from lemmata.study.kinds import Component
 from lemmata.verdicts import Outcome
@@ -36,6 +36,8 @@ def test_numbers_have_a_minus_sign_and_words():
     assert with_interval(-5.0, -7.25, -2.75) == "−5.0 [−7.2, −2.8]"
     assert with_interval(1.0, 1.0, 1.0) == "1"
     assert with_interval(2.0, math.nan, math.nan) == "2"
+    assert with_interval(-1e-4, -0.12, 0.13) == "0.00 [−0.12, 0.13]"
+    assert region(-1.5, -1.25) == range_of(-1.5, -1.25) == "−1.50 to −1.25"
 
 
 def test_scales_keep_order_and_hold_everything():

@@ -23,8 +23,8 @@ def test_a_verdict_prints_paper_margin_ours_and_reason(bench):
     verdict = bench(ratio, lambda c: {"y": 5 + NOISE[c.seed]})["y"]
     assert verdict.paper == "≤ 3.5"
     assert verdict.margin == "2 to 10"
-    assert verdict.short == "5 [4.804, 5.196]"
-    assert verdict.ours == "5 [4.804, 5.196] (4.8, 4.9, 5, 5.1, 5.2)"
+    assert verdict.short == "5.00 [4.80, 5.20]"
+    assert verdict.ours == "5.00 [4.80, 5.20] (4.8, 4.9, 5, 5.1, 5.2)"
     assert verdict.reason == (
         "y: the mean over 5 seeds is 5 (95 % interval 4.804 to 5.196), inside the claimed range, 2 to 10 (p < 0.001)"
     )
@@ -50,7 +50,7 @@ def test_several_components_are_named():
         weigh(kinds.Component("peak", np.array([]), low=9, high=11, dropped=3)),
         weigh(kinds.Component("rise", np.zeros(6), high=0.5, exact=True, seeds=(0, 0, 1, 1, 2, 2))),
     ]
-    assert wording.ours(parts, seeds=False) == "bump 0.4 [0.1516, 0.6484]; peak no number; rise 0"
+    assert wording.ours(parts, seeds=False) == "bump 0.40 [0.15, 0.65]; peak no number; rise 0"
     claim = Study("s", question="?", config=Config).claim("c", where="T", kind=kinds.exact(of="rise"))
     assert wording.margin(claim, parts) == "bump at least 0.1; peak 9 to 11; rise at most 0.5"
     found = combine(parts, seeds=(0, 1, 2), diverged=())
@@ -64,7 +64,7 @@ def test_controls_are_told(bench):
 
     verdict = bench(declare, lambda c: {"y": (5 if c.setting == "own" and c.width == 10 else 0) + NOISE[c.seed]})["y"]
     assert verdict.reason.endswith("; both controls are refuted")
-    assert verdict.controls[0].ours == "0 [-0.1963, 0.1963] (-0.2, -0.1, 0, 0.1, 0.2)"
+    assert verdict.controls[0].ours == "0.00 [-0.20, 0.20] (-0.2, -0.1, 0, 0.1, 0.2)"
     void = bench(declare, lambda c: {"y": 5 + NOISE[c.seed]})["y"]
     assert void.reason.startswith("the claim also holds where it must fail, in the control 'none': y: the mean")
 

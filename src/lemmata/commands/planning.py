@@ -49,4 +49,4 @@ def plan(
     console.print(table)
     for missing in made.missing:
         console.print(f"not runnable here: {missing}", style="yellow", markup=False, soft_wrap=True)
-    console.print(f"forecast, for one process: {forecast(made, place)}", markup=False)
+    console.print(f"forecast, for one process: {forecast(made, place)}", markup=False, soft_wrap=True)

@@ -2,6 +2,8 @@
 
 import math
 
+from lemmata.verdicts.wording import decimals
+
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -30,27 +32,26 @@ def with_interval(mean: float, low: float, high: float) -> str:
     >>> with_interval(0.166123, 0.1581, 0.1742)
     '0.1661 [0.1581, 0.1742]'
     """
-    half = (high - low) / 2
-    if not math.isfinite(half) or half <= 0:
+    if not low < high or math.isinf(high - low):
         return number(mean)
-    decimals = max(0, 1 - math.floor(math.log10(half)))
-    if decimals > 6 or abs(mean) >= 1e6:
+    places = decimals(mean, low, high)
+    if places is None:
         return f"{number(mean)} [{number(low)}, {number(high)}]"
-    mean_text, *ends = (f"{value:.{decimals}f}".replace("-", "−") for value in (mean, low, high))
-    return f"{mean_text} [{', '.join(ends)}]"
+    middle, *ends = (f"{value:z.{places}f}".replace("-", "−") for value in (mean, low, high))
+    return f"{middle} [{', '.join(ends)}]"
 
 
 def region(low: float, high: float) -> str:
     """A region in symbols.
 
-    >>> region(0.1, 0.2), region(2, math.inf), region(-math.inf, math.inf)
-    ('0.1 to 0.2', 'at least 2', 'any value')
+    >>> region(0.1, 0.25), region(2, math.inf), region(-math.inf, math.inf)
+    ('0.10 to 0.25', 'at least 2', 'any value')
     """
     if low == high:
         return f"exactly {number(low)}"
     if math.isinf(low):
         return "any value" if math.isinf(high) else f"at most {number(high)}"
-    return f"at least {number(low)}" if math.isinf(high) else f"{number(low)} to {number(high)}"
+    return f"at least {number(low)}" if math.isinf(high) else " to ".join(alike(low, high))
 
 
 def range_of(low: float, high: float) -> str:
@@ -59,7 +60,22 @@ def range_of(low: float, high: float) -> str:
     >>> range_of(0, 0), range_of(1e-9, 2e-7)
     ('0', '1 × 10⁻⁹ to 2 × 10⁻⁷')
     """
-    return number(low) if low == high else f"{number(low)} to {number(high)}"
+    return number(low) if low == high else " to ".join(alike(low, high))
+
+
+def alike(low: float, high: float) -> tuple[str, str]:
+    """Two numbers with as many decimals; each as it is where one is 0, a power of ten, or a hundred times the other.
+
+    >>> alike(0.9, 1.25), alike(2, 2.5), alike(0, 0.05), alike(0.08404, 1703.2)
+    (('0.90', '1.25'), ('2.0', '2.5'), ('0', '0.05'), ('0.08404', '1703.2'))
+    """
+    texts = number(low), number(high)
+    small, large = sorted((abs(low), abs(high)))
+    if not 0 < large < 100 * small or "×" in "".join(texts):
+        return texts
+    places = max(len(text.partition(".")[2]) for text in texts)
+    first, second = (f"{value:.{places}f}".replace("-", "−") for value in (low, high))
+    return first, second
 
 
 def duration(seconds: float) -> str:

@@ -107,9 +107,26 @@ def measured(judged: Judged) -> str:
         low, high = number(judged.low), number(judged.high)
         return low if low == high else f"{low} to {high}"
     centre = f"median {centre_of(judged)}" if judged.method == "sign" else centre_of(judged)
-    if not math.isfinite(judged.high - judged.low):
+    if not judged.low < judged.high or math.isinf(judged.high - judged.low):  # no interval, or one of no width
         return centre
-    return f"{centre} [{number(judged.low)}, {number(judged.high)}]"
+    places = decimals(judged.mean, judged.low, judged.high)
+    if places is None:
+        return f"{centre} [{number(judged.low)}, {number(judged.high)}]"
+    middle, low, high = (f"{x:z.{places}f}" for x in (judged.mean, judged.low, judged.high))
+    return f"{'median ' if judged.method == 'sign' else ''}{middle} [{low}, {high}]"
+
+
+def decimals(mean: float, low: float, high: float) -> int | None:
+    """The decimals that show two digits of an interval's half width; None where a point without end would be worse.
+
+    >>> decimals(0.166, 0.158, 0.174), decimals(5.6, 2.3, 8.9), decimals(1.0, 1.0, 1.0)
+    (4, 1, None)
+    """
+    half = (high - low) / 2
+    if not math.isfinite(half) or half <= 0 or abs(mean) >= 1e6:
+        return None
+    places = max(0, 1 - math.floor(math.log10(half)))
+    return places if places <= 6 else None
 
 
 def centre_of(judged: Judged) -> str:
