@@ -9,17 +9,19 @@ one in large ones, for as many epochs. What is measured:
                  Directions are filter-normalised; not normalised, they are as long as the large-batch weights for both
     moved        by how much that rise changes, relatively, when the weights in front of each normalisation shrink to a
                  fifth and the function stays the same
-    explained    the share of the variance of the path of training that its two first principal components hold
+    explained    the share of the variance of the path of training that its two first principal components hold; with
+                 random directions, the share of its squared distances from the end
     walk         the same of a random walk of as many steps, in as many dimensions
 
-Pairs that differ in what is measured only are trained once.
+Pairs that differ in what is measured only are trained once, all networks of one batch together. Of two networks that
+were both trained in small batches the test errors are measured alone.
 """
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +29,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lemmata import data, training
-from lemmata.landscape import between, line, random_directions, trajectory
+from lemmata.landscape import Trajectory, between, line, random_directions, trajectory
 from lemmata.nets.initialisations import initialise
 from lemmata.objective import Objective
 from lemmata.studies._li_2018_depth import STREAMS, at_end, images
@@ -36,6 +38,7 @@ from lemmata.study import Config, Curve, Measurements
 SHRUNK = 0.2
 CHECKPOINTS = 60
 DIRECTIONS = 8
+DRAWN = 250  # images that the loss on the plane of the path is drawn for
 VGG9 = (64, 0, 128, 0, 256, 256, 0, 512, 512, 0)  # channels; 0 is a 2x2 max-pooling
 
 
@@ -75,8 +78,26 @@ class Trained:
     diverged: bool
 
 
+class Run(NamedTuple):
+    """One network to be trained: its batch (``"small"`` or ``"large"``), its pair, and which order of the data.
+
+    Seed and weight decay are those of its pair.
+    """
+
+    size: str
+    pair: int
+    order: int
+    seed: int
+    decayed: bool
+
+    @property
+    def watched(self) -> bool:
+        """Whether the path of training is kept: not of a second network in small batches."""
+        return self.size == "large" or self.order == 0
+
+
 def compare_batches(configs: Sequence[Batch]) -> list[Measurements]:
-    """Train every pair that is asked for once, small batches and large ones, and measure each member."""
+    """Train every network that is asked for once, and measure each member."""
     setting = configs[0]
     pairs = sorted({(c.seed, c.decayed) for c in configs})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -85,17 +106,23 @@ def compare_batches(configs: Sequence[Batch]) -> list[Measurements]:
     x, x_test = (torch.stack([_inputs(t, setting) for t in ts]).to(device)
                  for ts in ([p.x for p in parts], [p.x_test for p in parts]))  # fmt: skip
     y, y_test = (torch.stack(ts).to(device) for ts in ([p.y for p in parts], [p.y_test for p in parts]))  # type: ignore[arg-type]
-    tests = training.Probe(x_test, y_test, metric="error", at=at_end)
-    first = _train(setting, pairs, (x, y), tests, order=0)
-    others = {
-        against: _train(setting, pairs, (x, y), tests, order=1, size=getattr(setting, against))
-        for against in sorted({c.against for c in configs})
-    }
     places = [pairs.index((c.seed, c.decayed)) for c in configs]
+    others = sorted({(c.against, i) for i, c in zip(places, configs, strict=True)})
+    runs = [*(Run("small", i, 0, *pair) for i, pair in enumerate(pairs)),
+            *(Run(size, i, 1, *pairs[i]) for size, i in others)]  # fmt: skip
+    trained: dict[Run, Trained] = {}
+    for size in ("small", "large"):
+        if own := [run for run in runs if run.size == size]:
+            at = [run.pair for run in own]
+            tests = training.Probe(x_test[at], y_test[at], metric="error", at=at_end)
+            trained |= dict(zip(own, _train(setting, own, (x[at], y[at]), tests), strict=True))
     samples = [(x[i, : setting.samples], y[i, : setting.samples]) for i in range(len(pairs))]
-    views = {(i, c.against): View(first[i], others[c.against][i], samples[i], c.seed)
-             for i, c in zip(places, configs, strict=True)}  # fmt: skip
-    return [_measured(config, views[i, config.against]) for i, config in zip(places, configs, strict=True)]
+    views = {
+        (against, i): View(trained[Run("small", i, 0, *pairs[i])], trained[Run(against, i, 1, *pairs[i])], samples[i],
+                           pairs[i][0])
+        for against, i in others
+    }  # fmt: skip
+    return [_measured(config, views[config.against, i]) for i, config in zip(places, configs, strict=True)]
 
 
 def network(config: Batch, channels: int, side: int, seed: int) -> nn.Module:
@@ -153,35 +180,36 @@ def _inputs(x: Tensor | None, config: Batch) -> Tensor:
     return made if config.network == "vgg9" else made[:, :1]
 
 
-def _train(
-    setting: Batch, pairs: list[tuple[int, bool]], sample: Sample, tests: training.Probe, *, order: int, size: int = 0
-) -> list[Trained]:
-    """Train one network for each pair in batches of `size`, or small ones; `order` tells orders of the data apart."""
+def _train(setting: Batch, runs: list[Run], sample: Sample, tests: training.Probe) -> list[Trained]:
+    """Train the networks of all runs, which are of one batch, at once."""
     x, y = sample
-    models = [network(setting, x.shape[2], x.shape[3], STREAMS.seed(seed, "weights")).to(x.device) for seed, _ in pairs]
+    models = [network(setting, x.shape[2], x.shape[3], STREAMS.seed(run.seed, "weights")).to(x.device) for run in runs]
     states: list[Mapping[str, Tensor]] = []
+    watched = [i for i, run in enumerate(runs) if run.watched]
 
     def keep(live: Mapping[str, Tensor]) -> Tensor:
-        states.append({name: tensor.detach().cpu().clone() for name, tensor in live.items()})
-        return torch.zeros(len(next(iter(live.values()))))
+        count = len(next(iter(live.values())))
+        if count == len(runs):  # after a divergence there are fewer
+            states.append({name: tensor.detach()[watched].cpu() for name, tensor in live.items()})
+        return torch.zeros(count)
 
     def at(epochs: int) -> list[int]:
         return sorted({round(epoch) for epoch in np.linspace(0, epochs, min(epochs, CHECKPOINTS) + 1)})
 
-    decay = [setting.weight_decay * decayed for _, decayed in pairs]
+    decay = [setting.weight_decay * run.decayed for run in runs]
     rule = training.SGD(lr=setting.step_size, momentum=0.9, nesterov=True, weight_decay=decay)
     result = training.train(
-        models, x, y, optimiser=rule, epochs=setting.epochs, batch_size=size or setting.small, train_at=at_end,
-        seeds=[STREAMS.seed(seed, "batches") + order for seed, _ in pairs], schedule=training.cosine(),
-        probes={"test_error": tests, "kept": training.WeightProbe(keep, at=at)},
+        models, x, y, optimiser=rule, epochs=setting.epochs, batch_size=getattr(setting, runs[0].size),
+        train_at=at_end, seeds=[STREAMS.seed(run.seed, "batches") + run.order for run in runs],
+        schedule=training.cosine(), probes={"test_error": tests, "kept": training.WeightProbe(keep, at=at)},
     )  # fmt: skip
-    whole = [s for s in states if len(next(iter(s.values()))) == len(pairs)]  # after a divergence there are fewer
     return [
         Trained(
             result.model(i).to(x.device), float(result.final["test_error"][i]),
-            [{name: tensor[i] for name, tensor in s.items()} for s in whole], bool(result.diverged[i]),
+            [{name: t[watched.index(i)] for name, t in s.items()} for s in states] if run.watched else [],
+            bool(result.diverged[i]),
         )
-        for i in range(len(pairs))
+        for i, run in enumerate(runs)
     ]  # fmt: skip
 
 
@@ -208,22 +236,27 @@ class View:
 
 def _measured(config: Batch, view: View) -> Measurements:
     small, large = view.small, view.large
+    errors: dict[str, Any] = {"error_small": small.error, "error_large": large.error}
     if small.diverged or large.diverged:
-        return Measurements.of(status="diverged", error_small=small.error, error_large=large.error)
+        return Measurements.of(status="diverged", **errors)
+    errors["gap"] = large.error - small.error
+    if config.against == "small":
+        return Measurements.of(**errors)
     x, loss = view.once(_interpolation)
     filters = config.normalization == "filter"
     before, again, seen = (view.once(_rise, 0, factor, filters) for factor in (1.0, SHRUNK, config.shrink))
     other = view.once(_rise, 1, 1.0, filters)
-    paths = [view.once(_path, side, config.plane) for side in (0, 1)]
+    shares = [view.once(_share, side, config.plane) for side in (0, 1)]
+    drawn = view.once(_path)
     return Measurements.of(
-        error_small=small.error, error_large=large.error, gap=large.error - small.error,
+        **errors,
         norm_small=_length(view.ends[0]), norm_large=view.length,
         apparent=float((loss[30] - loss[40]) - (loss[10] - loss[0])), interpolation=Curve(x, loss),
         rise_small=seen[1], rise_large=other[1], normalised=other[1] - seen[1], moved=abs(again[1] / before[1] - 1.0),
         line_small=Curve(seen[0], seen[2]), line_large=Curve(other[0], other[2]),
-        explained_small=paths[0][0], explained_large=paths[1][0],
+        explained_small=shares[0], explained_large=shares[1],
         walk=view.once(_walk, config.steps == "walk", len(small.states)),
-        path=paths[0][1], path_axes=paths[0][2], path_surface=paths[0][3],
+        path=drawn.path, path_axes=np.stack([drawn.surface.x, drawn.surface.y]), path_surface=drawn.surface.loss,
     )  # fmt: skip
 
 
@@ -255,16 +288,23 @@ def _rise(view: View, side: int, factor: float, filters: bool) -> tuple[np.ndarr
     return x, float((loss[2] + loss[6]) / 2 - loss[4]), loss
 
 
-def _path(view: View, side: int, plane: str) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """The share of variance on the plane, the path on it, the plane's axes, and the loss over it."""
-    end, directions = view.ends[side], None
-    if plane == "random":
-        directions = random_directions(end, 2, normalization=None, seed=STREAMS.seed(view.seed, "directions"))
-    drawn = side == 0 and directions is None
-    states = (view.small, view.large)[side].states
-    found = trajectory(end, states, directions=directions, points=15 if drawn else 5, adaptive=False)
-    axes = np.stack([found.surface.x, found.surface.y])
-    return float(found.explained[:2].sum()), found.path, axes, found.surface.loss
+def _share(view: View, side: int, plane: str) -> float:
+    """The share of the path of training that two directions hold: its principal components, or random ones."""
+    end, states = view.ends[side], (view.small, view.large)[side].states
+    path = torch.stack([end.vector({name: state[name] for name in end.names}) for state in states]).double()
+    if plane == "principal":
+        return explained(path)
+    generator = torch.Generator().manual_seed(STREAMS.seed(view.seed, "directions"))
+    basis = torch.linalg.qr(torch.randn(path.shape[1], 2, generator=generator, dtype=torch.float64)).Q
+    steps = path - path[-1]
+    return float((steps @ basis.to(steps.device)).square().sum() / steps.square().sum())
+
+
+def _path(view: View) -> Trajectory:
+    """The path of training in small batches on its plane, with the loss of some images over it."""
+    x, y = view.sample
+    end = Objective(view.small.model, loss="cross_entropy", data=(x[:DRAWN], y[:DRAWN]))
+    return trajectory(end, view.small.states, points=11, adaptive=False)
 
 
 def _walk(view: View, walk: bool, points: int) -> float:

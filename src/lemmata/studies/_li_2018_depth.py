@@ -37,9 +37,9 @@ class Depth(Config):
     batch: int = Field(default=100, ge=1)
     step_size: float = Field(default=0.1, gt=0, description="at first; it falls like half a cosine")
     weight_decay: float = Field(default=5e-4, ge=0)
-    images: int = Field(default=200, ge=1, description="training images that the loss is drawn for")
-    planes: int = Field(default=3, ge=1, description="random planes that convexity is averaged over")
-    points: int = Field(default=13, ge=3, description="of each surface, along an axis")
+    images: int = Field(default=100, ge=1, description="training images that the loss is drawn for")
+    planes: int = Field(default=2, ge=1, description="random planes that convexity is averaged over")
+    points: int = Field(default=11, ge=3, description="of each surface, along an axis")
     span: float = Field(default=1.0, gt=0, description="half the width of the plane")
 
 

@@ -15,8 +15,8 @@ convex.
 Experiments.
 
     depth              residual and plain networks of 32 and 8 layers on 1,000 digits, 8x8 pixels, trained alike; the
-                       loss over three planes of two filter-normalised directions, [-1, 1] squared, at all of 13 x 13
-                       points
+                       loss of 100 of them over two planes of two filter-normalised directions, [-1, 1] squared, at all
+                       of 11 x 11 points (first 200 images, three planes and 13 x 13 points, with the same verdicts)
     batch              perceptrons with batch normalisation, 256-64-64-64-10, batches of 16 against all 1,000 digits, 60
                        epochs. Weight decay 0, or 0.016: the sum of the step sizes times the weight decay is that of
                        the paper's small-batch training (3.1). Sharpness on the line through both solutions, and along
@@ -137,8 +137,8 @@ batch = study.experiment(
             "epochs": 300, "weight_decay": 5e-4,
         },
     },
-    vectorised=("seed", "against", "normalization", "shrink", "plane", "steps"),
-    block=50,
+    vectorised=("seed", "decayed", "against", "normalization", "shrink", "plane", "steps"),
+    block=100,
     data=lambda config: config.data,
 )  # fmt: skip
 batch.trial(compare_batches)
