@@ -8,6 +8,7 @@ import torch
 
 from lemmata import flows, laboratory
 from lemmata.figures import static
+from lemmata.studies import _haber_ruthotto_2017_networks as networks
 from lemmata.studies import _haber_ruthotto_2017_objective as objective
 from lemmata.studies import _haber_ruthotto_2017_propagation as propagation
 from lemmata.studies import _haber_ruthotto_2017_training as training
@@ -61,14 +62,41 @@ def test_the_grid_is_many_networks_of_the_library():
 def test_the_two_field_network_is_the_papers_recursion():
     """Written out: z <- z - h tanh(K^T y + b), y <- y + h tanh(K z + b); to 1e-5 in float32."""
     config = training.Deep.build({**TINY, "T": 3.0})
-    model = training.network(config, 2)
-    x, _ = training.samples(config, 4, 9)
+    model = networks.network(config)
+    x, _ = networks.samples(config, 4, 9)
     y = model[0](x)
     z, h = torch.zeros_like(y), config.T / config.layers
     for K, b in zip(*model[1].field.coefficients.values(), strict=True):
         z = z - h * torch.tanh(y @ K + b)
         y = y + h * torch.tanh(z @ K.T + b)
     torch.testing.assert_close(model[1](model[0](x)), y, rtol=0, atol=1e-5)
+
+
+def test_antisymmetric_weights_have_the_real_part_that_is_added():
+    """Where sigma' = 1, at 0 with no bias: to the rounding of float32."""
+    for real in (0.0, 3.0):
+        model = networks.network(training.Deep.build({**TINY, "kind": "antisymmetric", "real": real}))
+        found = flows.spectrum(model[1], torch.zeros(1, 8), every=5).values[0]
+        np.testing.assert_allclose(found.real, real, atol=1e-5)
+        assert np.abs(found.imag).max() > 0.5
+
+
+@pytest.mark.parametrize(("kind", "real"), [("plain", 0.0), ("antisymmetric", 2.0), ("verlet", 0.0)])
+def test_the_networks_of_all_seeds_are_each_what_it_is_alone(kind: str, real: float):
+    """Outputs to the rounding of float32, weights written back exactly, and the growth by the library's instrument."""
+    configs = [training.Deep.build({**TINY, "kind": kind, "real": real, "law": "peaks", "seed": s}) for s in (1, 2)]
+    models = [networks.network(config) for config in configs]
+    x = torch.stack([networks.samples(config, 20, 9)[0] for config in configs])
+    together = training.Networks(configs[0], models)
+    alone = torch.stack([model(own) for model, own in zip(models, x, strict=True)])
+    torch.testing.assert_close(together(x), alone, rtol=1e-4, atol=1e-4)
+    others = [networks.network(config) for config in configs[::-1]]
+    together.into(others)
+    torch.testing.assert_close(torch.stack([other(own) for other, own in zip(others, x, strict=True)]), alone)
+    for config, model, found in zip(configs, models, training.initial(configs), strict=True):
+        start, draw = model[0](networks.samples(config, config.n_test, 10)[0][:4]), networks.stream(config, 11)
+        growth = flows.perturbation_growth(model[1], start, directions=1, seed=draw)
+        assert found.scalars["stretch"] == pytest.approx(growth.stretch[-1].mean(), abs=1e-4)
 
 
 def test_members_do_not_see_each_other():
@@ -78,6 +106,15 @@ def test_members_do_not_see_each_other():
     assert together[1].scalars["stretch"] == pytest.approx(alone[0].scalars["stretch"], abs=1e-4)
     assert together[1].scalars["accuracy"] == pytest.approx(alone[0].scalars["accuracy"], abs=0.05)
     assert together[0].scalars["stretch"] != together[1].scalars["stretch"]
+
+
+def test_samples_end_beyond_the_line_that_the_classifier_draws():
+    """The share on the right side at the last layer is the accuracy of the network that `learn` gives."""
+    config = training.Deep.build({**TINY, "law": "swiss roll", "n_test": 40, "kind": "plain"})
+    (found,), (tested,) = training.follow([config]), training.learn([config])
+    assert found.scalars["accuracy"] == pytest.approx(tested.scalars["accuracy"], abs=1e-9)
+    beyond, classes = found.arrays["points"][-1, :, 0], found.arrays["classes"]
+    assert np.mean((beyond > 0) == (classes == 1)) == pytest.approx(found.scalars["accuracy"])
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------

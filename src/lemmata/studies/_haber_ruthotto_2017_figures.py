@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from lemmata.figures import Axis, Field, Figure, Panel, Reference, Series
+from lemmata.figures import Animation, Axis, Field, Figure, Panel, Reference, Series, film
+from lemmata.flows import stability_region
+from lemmata.studies._haber_ruthotto_2017_networks import METHODS
 from lemmata.studies._haber_ruthotto_2017_objective import HIGH, LOW
 
-LAWS = ("circles", "swiss roll")
+LAWS = ("circles", "swiss roll", "peaks")
 KINDS = ("plain", "antisymmetric", "verlet")
 
 
@@ -84,18 +86,90 @@ def depths(table: Any) -> Figure:
     return Figure(name="depths", title="Enough layers, and no fewer", caption=caption, panels=[panel])
 
 
+def untangled(table: Any) -> Figure:
+    """Test samples of the swiss roll on their way through a trained two-field network: a figure that moves."""
+    row = table.sort_values("seed").iloc[0]
+    points, classes = row["points"], row["classes"]
+    (left, low), (right, high) = points.min((0, 1)), points.max((0, 1))
+    axes: dict[str, Any] = {
+        "x": Axis(label="beyond the classifier's line", limits=(1.05 * left, 1.05 * right)),
+        "y": Axis(label="across", limits=(low - 0.05 * (high - low), high + 0.05 * (high - low))),
+    }
+    line = Reference(label="the classifier's line", value=0.0, axis="x", role="theory")
+    frames = [
+        Panel(**axes, references=[line], series=[
+            Series(label=f"class {c}", x=at[classes == c, 0], y=at[classes == c, 1], style="points") for c in (0, 1)
+        ])
+        for at in points
+    ]  # fmt: skip
+    caption = (
+        f"{len(classes)} test samples in {row['layers']} layers of Verlet's method after {row['steps']} steps of Adam, "
+        f"test accuracy {row['accuracy']:.2f}: seen along the last classifier's direction and, across it, along that "
+        "in which the features of the last layer vary most."
+    )
+    moving = Animation(label="layer", values=list(range(len(points))), frames=frames)
+    return film("untangled", "A spiral untangled, layer by layer", caption, moving)
+
+
+def eigenvalues(table: Any) -> Figure:
+    """The eigenvalues of trained layers by forward Euler, at the edge of its disk: a figure that moves."""
+    rows = table[(table["law"] == "circles") & (table["seed"] == 0) & (table["real"] == 0)]
+    rows = rows[rows["T"] == rows["T"].min()].set_index("kind")
+    kinds = [kind for kind in KINDS if kind in rows.index and METHODS[kind] == "forward-euler"]
+    z = {kind: rows.loc[kind, "z"] for kind in kinds}
+    reach = 1.15 * max(float(np.abs(values).max()) for values in z.values())
+    region = stability_region("forward-euler", x=(-reach, reach), y=(-reach, reach), points=161)
+    apart = 0.1 * np.arange(1 + np.ceil(10 * np.abs(region.growth - 1).max()))
+    levels = [float(level) for level in np.unique(np.round([*(1 - apart), *(1 + apart)], 1))]
+    field = Field(
+        label="growth in a step", x=region.x, y=region.y, z=region.growth,
+        levels=levels, limits=(levels[0], levels[-1]),
+    )  # fmt: skip
+    layers = rows.loc[kinds[0], "z_layers"]
+    frames = [
+        Panel(
+            x=Axis(label="Re hλ", limits=(-reach, reach)), y=Axis(label="Im hλ", limits=(-reach, reach)), equal=True,
+            fields=[field],
+            series=[
+                Series(label=kind, x=z[kind][0, i].ravel(), y=z[kind][1, i].ravel(), style="points") for kind in kinds
+            ],
+        )
+        for i in range(len(layers))
+    ]  # fmt: skip
+    caption = (
+        "Networks of one seed after training on the circles, eigenvalues of their layers' Jacobians at test samples, "
+        "before the edge of forward Euler's disk (growth 1, the bent line). Plain layers leave it to the right, where "
+        "the equation itself is unstable; antisymmetric ones stand on the imaginary axis, a little outside by the "
+        "step's length alone."
+    )
+    moving = Animation(label="layer", values=[int(layer) for layer in layers], frames=frames)
+    return film("eigenvalues", "Eigenvalues of the layers at the edge of stability", caption, moving)
+
+
 def trained(table: Any) -> Figure:
     """Test accuracy and initial growth of the three kinds on the two laws, at a short and at a long step."""
     panels = []
     for T in sorted(set(table["T"]))[-2:]:
         rows = table[(table["T"] == T) & (table["layers"] == table["layers"].max())]
+        kinds = [(kind, rows[(rows["kind"] == kind) & (rows["real"] == 0)]) for kind in KINDS]
+        kinds.append(("antisymmetric + 3 I", rows[rows["real"] > 0]))
         series = [
-            Series.over_seeds(kind, rows[rows["kind"] == kind], x="law", y="accuracy", order=LAWS, style="points")
-            for kind in KINDS
-            if (rows["kind"] == kind).any()
+            Series.over_seeds(
+                label,
+                mine,
+                x="law",
+                y="accuracy",
+                order=LAWS,
+                style="points",
+                role="control" if "+" in label else "measured",
+            )
+            for label, mine in kinds
+            if len(mine)
         ]
         axis = Axis(label="test accuracy", limits=(0.0, 1.05))
-        panels.append(Panel(x=Axis(label="data", ticks=LAWS), y=axis, series=series, title=f"T = {T:g}"))
+        panels.append(
+            Panel(x=Axis(label="data", ticks=LAWS), y=axis, series=series, title=f"h = {T / table['layers'].max():g}")
+        )
     caption = (
         f"Networks of {table['layers'].max()} layers after as many steps of Adam: means over seeds, 95 % intervals."
     )
@@ -104,7 +178,7 @@ def trained(table: Any) -> Figure:
 
 def growth_before(table: Any) -> Figure:
     """The growth of perturbations at the initial weights beside the accuracy after training."""
-    rows = table[table["layers"] == table["layers"].max()]
+    rows = table[(table["layers"] == table["layers"].max()) & (table["real"] == 0)]
     series = [
         Series(
             label=kind,

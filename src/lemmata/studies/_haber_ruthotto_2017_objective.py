@@ -20,6 +20,7 @@ from lemmata.study import Config, Curve, Measurements
 TRUTH = 200  # layers
 LOW, HIGH = 0.2, 2.0
 DEPTHS = list(range(5, 46))
+TOGETHER = 512  # weights whose features stay in the cache
 
 
 class Weights(Config):
@@ -38,17 +39,18 @@ def fit(configs: Sequence[Weights]) -> list[Measurements]:
 
 
 def _fit(config: Weights) -> Measurements:
-    inputs = [_inputs(config, stream) for stream in (6, 7)]
+    inputs = torch.cat([_inputs(config, stream) for stream in (6, 7)], 1)
     one = matrix(torch.ones(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
     line = torch.linspace(LOW, HIGH, config.points, dtype=torch.float64)
     grid = matrix(*(values.reshape(-1) for values in torch.meshgrid(line, line, indexing="ij")))
+    data = flow(one, inputs, TRUTH, config.T)
     train, test = (
-        _objective(grid, y, flow(one, y, TRUTH, config.T), config).reshape(config.points, config.points) for y in inputs
-    )
+        torch.cat([_misfits(flow(part, inputs, config.layers, config.T), data) for part in grid.split(TOGETHER)])
+        .mT.reshape(2, config.points, config.points)
+    )  # fmt: skip
     best = int(train.argmin())
     a, b = line[best // config.points], line[best % config.points]
-    data = flow(one, inputs[0], TRUTH, config.T)
-    at_truth = [float((flow(one, inputs[0], N, config.T) - data).square().sum() / 2) for N in DEPTHS]
+    at_truth = [float(_misfits(flow(one, inputs, N, config.T), data)[0, 0]) for N in DEPTHS]
     return Measurements.of(
         a=a, b=b, distance=max(abs(float(a) - 1), abs(float(b) - 1)), log_gap=(train - test).abs().max().log10(),
         log_range=train.max().log10(), truth=Curve(np.array(DEPTHS), np.array(at_truth)), objective=train.float(),
@@ -64,15 +66,23 @@ def matrix(a: Tensor, b: Tensor) -> Tensor:
 
 
 def flow(K: Tensor, y: Tensor, layers: int, T: float) -> Tensor:
-    """The features (M, 3, n) after so many layers of forward Euler with each of the weights K (M, 3, 3)."""
-    y, h = y.expand(len(K), *y.shape).clone(), T / layers
+    """The features (M, 3, n) after so many layers of forward Euler with each of the weights K (M, 3, 3).
+
+    Sums of three terms over all weights at once, not M products of small matrices, and tanh x = 2 sigmoid(2 x) - 1,
+    which is right to 1e-16 and takes a third of the time of tanh in double precision.
+    """
+    k, h = 2 * K.permute(1, 2, 0)[:, :, None].contiguous(), T / layers
+    states = y[:, :, None].expand(*y.shape, len(K)).clone()
     for _ in range(layers):
-        y.add_((K @ y).tanh_(), alpha=h)
-    return y
+        doubled = [(row[0] * states[0]).addcmul_(row[1], states[1]).addcmul_(row[2], states[2]) for row in k]
+        for state, z in zip(states, doubled, strict=True):
+            state.add_(z.sigmoid_().sub_(0.5), alpha=2 * h)
+    return states.permute(2, 0, 1)
 
 
-def _objective(K: Tensor, y: Tensor, data: Tensor, config: Weights) -> Tensor:
-    return (flow(K, y, config.layers, config.T) - data).square_().sum((1, 2)) / 2
+def _misfits(outputs: Tensor, data: Tensor) -> Tensor:
+    """The objectives (M, 2) of the training and of the test inputs, which stand one after the other."""
+    return (outputs - data).square().unflatten(2, (2, -1)).sum((1, 3)) / 2
 
 
 def _inputs(config: Weights, stream: int) -> Tensor:

@@ -13,8 +13,9 @@ hundreds of layers on data in the plane.
 
 Setting. (1) K = r I + a quarter turn, r = 2, 0, -2, ten layers of h = 0.1, and the course's thousand layers with
 eigenvalues -0.001 +- 0.2 i. (2) The course's own: K(a, b) = -(a + b) I + a P + b P^T, T = 10, 20 inputs 0.1 N(0, 1),
-101 x 101 weights. (3) 128 layers of width 8 on circles and on the swiss roll, 200 samples, 50 steps of Adam; a
-layer's weights begin as those of the next. Verlet's edge of stability, h |K| = 2, is the textbook's.
+101 x 101 weights. (3) 128 layers of width 8 on circles, on the swiss roll and on the five classes of the peaks, 200
+samples, 50 steps of Adam; a layer's weights begin as those of the next. Verlet's edge of stability, h |K| = 2, is the
+textbook's.
 
 What is not in the paper: rates are compared with the limit of ln|1 + h lambda| / h, the real part, within the bias of
 forward Euler; no accuracy of the paper is quoted. The words as numbers: "fits" is a test accuracy of 0.95; "better" is
@@ -31,16 +32,21 @@ and 0.2 of the growth that define the two thresholds; the distances and gaps abo
 is 0.94, not 1: differences between features have decayed by e^-30, and what is fitted is the discretisation's error.
 A first run (seeds from 5,230,000) left the comparison on the swiss roll open with 6 seeds, and the control of the claim
 on growth, h = 1, passed, as the plain network's perturbations grow more there too; hence 12 seeds and a shorter time.
-The peaks, the paper's third data, were left out for time: 0.79 against 0.64 in that run. The verdicts are of streams
-that nothing was tried on (seeds count from 5,231,000).
+The claim on the peaks was read as that on the swiss roll is; two runs before it (seeds from 5,230,000 and 5,300,000)
+had 0.79 against 0.64 and 0.60. Real parts of 3 as a control came from the second: with 1 the circles were fitted nearly
+as well (0.94), since tanh bounds what grows. The verdicts are of streams that nothing was tried on (seeds count from
+5,231,000).
+
+One more network, of 32 layers and trained for longer (200 steps of 0.03), carries no claim: its features are drawn.
 
 Seeds are independent draws of inputs, weights, data for training and for testing, and perturbations.
 """
 
 from lemmata.studies import _haber_ruthotto_2017_figures as figures
+from lemmata.studies._haber_ruthotto_2017_networks import Deep, Initial
 from lemmata.studies._haber_ruthotto_2017_objective import Weights, fit
 from lemmata.studies._haber_ruthotto_2017_propagation import Forward, Verlet, propagate, threshold
-from lemmata.studies._haber_ruthotto_2017_training import Deep, learn
+from lemmata.studies._haber_ruthotto_2017_training import follow, initial, learn
 from lemmata.study import Paper, Study
 from lemmata.study.kinds import difference, reached, value
 
@@ -204,50 +210,78 @@ enough = objective.claim(
 )  # fmt: skip
 enough.control("twice the time", moves="the depth", to=30.0, T=20.0)
 
-# ---- deep networks trained -------------------------------------------------------------------------------------------
+# ---- deep networks ---------------------------------------------------------------------------------------------------
+
+begun = study.experiment(
+    "begun",
+    config=Initial,
+    sweep={"kind": ["plain", "antisymmetric", "verlet"], "law": ["swiss roll"]},
+    seeds={"smoke": 3, "laptop": 12, "paper": 12},
+    scales={"paper": {"layers": 1024}},
+    vectorised=("seed",),
+)
+begun.trial(initial)
+
+begun.claim(
+    "at initial weights perturbations grow less in the two-field network than in the plain one",
+    name="grows-less",
+    where="section on stable architectures",
+    kind=difference(of="stretch", over="kind", between=("plain", "verlet")),
+    select={"kind": ["plain", "verlet"], "T": 16.0},
+    quoted="stable (read as: by a factor e less)", within=(-INF, -1.0),
+).control("an eighth of the time, in which neither grows", T=2.0)  # fmt: skip
 
 deep = study.experiment(
     "deep",
     config=Deep,
     sweep=[
-        {"kind": ["plain", "verlet"], "law": ["circles", "swiss roll"]},
+        {"kind": ["plain", "verlet"], "law": ["circles", "swiss roll", "peaks"]},
         {"kind": ["antisymmetric"], "law": ["circles"]},
     ],
     seeds={"smoke": 3, "laptop": 12, "paper": 12},
     scales={
-        "smoke": {"layers": 16, "steps": 20, "n": 100, "n_test": 100},
+        "smoke": {"layers": 16, "steps": 10, "n": 50, "n_test": 100},
         "paper": {"layers": 1024, "steps": 300, "n": 1000, "n_test": 2000},
     },
     vectorised=("seed",),
 )
 deep.trial(learn)
+deep.figure(figures.eigenvalues)
 deep.figure(figures.trained)
 deep.figure(figures.growth_before)
 
 for kind, words in (("verlet", "the two-field network by Verlet's method"), ("antisymmetric", "antisymmetric weights")):
-    deep.claim(
+    fits = deep.claim(
         f"128 layers train: {words} fit the circles",
         name=f"fits-{kind}",
         where="numerical experiments, data in the plane",
         kind=value(of="accuracy"),
         select={"kind": kind, "law": "circles", "T": 16.0},
         quoted="trains at any depth (read as: test accuracy 0.95)", within=(0.95, INF),
+    )  # fmt: skip
+    fits.control("steps eight times as long, h = 1", T=128.0)
+    if kind == "antisymmetric":
+        fits.control("eigenvalues with positive real parts: 3 added to the diagonal", real=3.0)
+
+for name, law in (("beats-plain", "swiss roll"), ("beats-plain-on-peaks", "peaks")):
+    deep.claim(
+        f"on the {law} the two-field network beats the plain one",
+        name=name,
+        where="numerical experiments, data in the plane",
+        kind=difference(of="accuracy", over="kind", between=("plain", "verlet")),
+        select={"kind": ["plain", "verlet"], "law": law, "T": 16.0},
+        quoted="better (read as: by ten points of test accuracy)", within=(0.1, INF),
     ).control("steps eight times as long, h = 1", T=128.0)  # fmt: skip
 
-deep.claim(
-    "on the swiss roll the two-field network beats the plain one",
-    name="beats-plain",
-    where="numerical experiments, data in the plane",
-    kind=difference(of="accuracy", over="kind", between=("plain", "verlet")),
-    select={"kind": ["plain", "verlet"], "law": "swiss roll", "T": 16.0},
-    quoted="better (read as: by ten points of test accuracy)", within=(0.1, INF),
-).control("steps eight times as long, h = 1", T=128.0)  # fmt: skip
+# ---- what such a network does ----------------------------------------------------------------------------------------
 
-deep.claim(
-    "at initial weights perturbations grow less in it than in the plain network",
-    name="grows-less",
-    where="section on stable architectures",
-    kind=difference(of="stretch", over="kind", between=("plain", "verlet")),
-    select={"kind": ["plain", "verlet"], "law": "swiss roll", "T": 16.0},
-    quoted="stable (read as: by a factor e less)", within=(-INF, -1.0),
-).control("an eighth of the time, in which neither grows", T=2.0)  # fmt: skip
+shown = study.experiment(
+    "shown",
+    config=Deep,
+    sweep={"law": ["swiss roll"], "layers": [32], "T": [8.0], "steps": [200], "lr": [0.03], "n": [400]},
+    seeds={"smoke": 1, "laptop": 1, "paper": 1},
+    scales={"smoke": {"steps": [30], "n": [100]}},
+    vectorised=("seed",),
+)
+shown.trial(follow)
+shown.figure(figures.untangled)
