@@ -88,6 +88,8 @@ class _Closure:
         self.reached: dict[Path, set[int]] = {}
         self.outside: set[str] = set()
         self.followed: set[Chain] = set()
+        self.asked: set[tuple[Path, Import, Chain]] = set()
+        self.labels: dict[Path, str] = {}
         self.waiting: list[tuple[Source, Statement]] = []
 
     def digest(self) -> str:
@@ -97,18 +99,17 @@ class _Closure:
         lines = sorted(self.outside)
         for path in sorted(self.reached, key=self._label):
             lines.append(self._label(path))
-            for index, statement in enumerate(source(path).statements):
-                if index in self.reached[path]:
+            for statement in source(path).statements:
+                if statement.index in self.reached[path]:
                     lines.append(self._read(path, statement).digest)
         return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()
 
     def include(self, file: Source, statement: Statement) -> None:
         """Take a statement in, and later all it names."""
-        index = next(i for i, other in enumerate(file.statements) if other is statement)
         reached = self.reached.setdefault(file.path, set())
-        if index in reached:
+        if statement.index in reached:
             return
-        reached.add(index)
+        reached.add(statement.index)
         self.waiting.append((file, statement))
 
     def _take_in(self, file: Source, statement: Statement) -> None:
@@ -141,6 +142,9 @@ class _Closure:
         return statement.read(without_fields=(path, name) in self.config_classes)
 
     def _follow(self, file: Source, made: Import, rest: Chain) -> None:
+        if (file.path, made, rest) in self.asked:
+            return
+        self.asked.add((file.path, made, rest))
         target = self._absolute(file.path, made)
         if target and (target[0] in ("lemmata", self.own_package) or self._beside(target[0])):
             self._reach((*target, *rest))
@@ -206,6 +210,11 @@ class _Closure:
         return (self.home / f"{top}.py").is_file() or (self.home / top).is_dir()
 
     def _label(self, path: Path) -> str:
+        if path not in self.labels:
+            self.labels[path] = self._labelled(path)
+        return self.labels[path]
+
+    def _labelled(self, path: Path) -> str:
         if path == self.file:
             return "own"
         if path.is_relative_to(PACKAGE):

@@ -39,6 +39,7 @@ class Statement:
     """One statement at module level; `binds` are the names it makes or changes."""
 
     node: ast.stmt
+    index: int  # its place in the file
     first_line: int
     last_line: int
     binds: set[str]
@@ -59,10 +60,17 @@ class Source:
     path: Path
     statements: list[Statement]
     typing: list[Import]
+    _binding: dict[str, list[Statement]] = field(default_factory=dict)
+
+    def add(self, statement: Statement) -> None:
+        """Put a statement at the end."""
+        self.statements.append(statement)
+        for name in statement.binds:
+            self._binding.setdefault(name, []).append(statement)
 
     def binding(self, name: str) -> list[Statement]:
         """The statements that make or change a name."""
-        return [statement for statement in self.statements if name in statement.binds]
+        return self._binding.get(name, [])
 
 
 def source(path: Path) -> Source:
@@ -71,7 +79,7 @@ def source(path: Path) -> Source:
     return _parsed(path, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _parsed(path: Path, mtime: int, size: int) -> Source:
     tree = ast.parse(path.read_bytes(), filename=str(path))
     parsed = Source(path, [], [])
@@ -81,7 +89,8 @@ def _parsed(path: Path, mtime: int, size: int) -> Source:
         elif not _is_text(node) and not (isinstance(node, ast.If) and _condition(node) == "__name__"):
             lines = [node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))]
             binds, always = _effects(node)
-            parsed.statements.append(Statement(node, min(lines), node.end_lineno or node.lineno, binds, always))
+            index, last = len(parsed.statements), node.end_lineno or node.lineno
+            parsed.add(Statement(node, index, min(lines), last, binds, always))
     return parsed
 
 
