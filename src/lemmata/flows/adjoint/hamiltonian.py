@@ -7,16 +7,21 @@ drift of q is the same with the parts exchanged and the other sign. So with rows
                                        drift, backwards:  [g; x] = R K^T,   X = [c a; c (1 - a^2) g],   S <- S - X K
 
 where a = tanh(x + b), states and gradients move in the same two products of 2 n rows, and the third one is the gradient
-by K: X^T S for a kick, X^T R for a drift. All is done in place.
+by K: X^T S for a kick, X^T R for a drift. What a move adds is computed by itself and then added: a product that
+accumulates would round the state once for each hidden unit. Moves of one part by the same weights that follow each
+other are one, as two half kicks of Verlet's method are where all layers share their weights.
 
-Cost, for n samples, width d and h hidden units: 4 n d h operations a move forwards and 12 n d h backwards, where
-autograd takes 8 n d h and the memory for 2 n (d + h) numbers a move; here it is 4 n (d + h) numbers in all.
+Narrow layers are swept through by compiled code (`sweep.py`), others by products of all samples. Cost, for n samples,
+width d and h hidden units: 4 n d h operations a move forwards and 12 n d h backwards, where autograd takes 8 n d h and
+the memory for 2 n (d + h) numbers a move; here it is 4 n d numbers in all, and 2 n (d + h) more for wide layers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +31,9 @@ from lemmata.flows.layers.activation import ACTIVATIONS
 from lemmata.flows.layers.hamiltonian import Hamiltonian
 from lemmata.flows.layers.maps import Dense
 from lemmata.flows.methods import Splitting
+
+WIDEST = 128**2
+"""At most so many weights K have the layers that are swept through: beyond, products of all samples are as fast."""
 
 
 def suits(chain: Chain, state: Parts) -> bool:
@@ -43,37 +51,66 @@ def suits(chain: Chain, state: Parts) -> bool:
 def forward(chain: Chain, state: Parts, stacks: Parts) -> Parts:
     """Give (q, p) at T."""
     lined = Lines(chain, state, stacks)
-    q, p = (lined.flat(part).clone() for part in state)
-    a = q.new_empty(*q.shape[:2], chain.field.linear.rows)  # type: ignore[union-attr]
-    for kick, c, K, b, _ in lined.moves():
-        held, moved = (q, p) if kick else (p, q)
-        torch.baddbmm(b[:, None], held, K.mT, out=a)
-        _tanh(a)
-        moved.baddbmm_(a, K, alpha=-c if kick else c)
+    q, p = (lined.flat(part).clone(memory_format=torch.contiguous_format) for part in state)
+    if lined.narrow:
+        from lemmata.flows.adjoint import sweep  # numba takes half a second to load
+
+        sweep.forward(lined.moves, (q, p), lined.lined)
+    else:
+        a, step = q.new_empty(*q.shape[:2], lined.hidden), torch.empty_like(q)
+        for kick, c, n in lined.moves:
+            K, b = lined.rows(lined.lined, kick, n)
+            held, moved = (q, p) if kick else (p, q)
+            torch.baddbmm(b[:, None], held, K.mT, out=a)
+            _tanh(a)
+            moved.add_(torch.bmm(a, K, out=step), alpha=-c if kick else c)
     return q.reshape(state[0].shape), p.reshape(state[1].shape)
 
 
 def backward(chain: Chain, state: Parts, stacks: Parts, gradient: Parts, into: Gradients) -> tuple[Parts, Parts]:
     """Give (q, p) at 0 from (q, p) at T, and the gradient by it."""
     lined = Lines(chain, state, stacks)
-    (q, p), (g_q, g_p) = (tuple(map(lined.flat, parts)) for parts in (state, gradient))
-    S, R = torch.stack([q, -g_p], 1), torch.stack([g_q, p], 1)  # (members, 2, samples, width)
-    y = S.new_empty(*S.shape[:3], chain.field.linear.rows)  # type: ignore[union-attr]
-    flat_S, flat_R, X = (part.flatten(1, 2) for part in (S, R, y))
     by_weights = lined.buffers(into)
-    for kick, c, K, b, where in lined.moves(back=True):
+    parts = [lined.flat(part) for part in (*state, *gradient)]
+    if lined.narrow:
+        from lemmata.flows.adjoint import sweep
+
+        parts = [part.clone(memory_format=torch.contiguous_format) for part in parts]
+        sweep.backward(lined.moves, parts, lined.lined, by_weights)
+    else:
+        parts = _backward(lined, parts, by_weights)
+    lined.give(by_weights, into)
+    q, p, g_q, g_p = (part.reshape(state[0].shape) for part in parts)
+    return (q, p), (g_q, g_p)
+
+
+def _backward(lined: Lines, parts: Sequence[Tensor], by_weights: Sequence[Tensor | None]) -> list[Tensor]:
+    """The same by products of all samples."""
+    q, p, g_q, g_p = parts
+    S, R = torch.stack([q, -g_p], 1), torch.stack([g_q, p], 1)  # (members, 2, samples, width)
+    y = S.new_empty(*S.shape[:3], lined.hidden)
+    flat_S, flat_R, X = (part.flatten(1, 2) for part in (S, R, y))
+    step = torch.empty_like(flat_S)
+    for kick, c, n in reversed(lined.moves):
+        K, b = lined.rows(lined.lined, kick, n)
+        by_K, by_b = lined.rows(by_weights, kick, n)
         source, target, lead = (flat_S, flat_R, 0) if kick else (flat_R, flat_S, 1)
         torch.bmm(source, K.mT, out=X)
-        _pull(y, lead, b, c)
-        by_K, by_b = (lined.row(by_weights, where, i) for i in (0, 1))
+        _pull(y, lead, b.contiguous(), c)
         if by_K is not None:
             by_K.baddbmm_(X.mT, source)
         if by_b is not None:
             by_b.add_(y[:, lead].sum(1))
-        target.baddbmm_(X, K, alpha=1 if kick else -1)
-    lined.give(by_weights, into)
-    shape = state[0].shape
-    return (S[:, 0].reshape(shape), R[:, 1].reshape(shape)), (R[:, 0].reshape(shape), -S[:, 1].reshape(shape))
+        target.add_(torch.bmm(X, K, out=step), alpha=1 if kick else -1)
+    return [S[:, 0], R[:, 1], R[:, 0], -S[:, 1]]
+
+
+class Move(NamedTuple):
+    """Whether p is moved, by how much, and by the weights of which step."""
+
+    kick: bool
+    c: float
+    step: int
 
 
 class Lines:
@@ -88,6 +125,9 @@ class Lines:
         self.lined = [self._line(i, stack) for i, stack in enumerate(stacks)]
         for part in state:
             field.linear.check(self.lined[0], part, "Hamiltonian")  # type: ignore[union-attr]
+        *_, self.hidden, width = self.lined[0].shape
+        self.narrow = self.hidden * width <= WIDEST and _compiled(state[0])
+        self.moves = self._moves()
 
     def flat(self, part: Tensor) -> Tensor:
         """Give a part of a state as (members, samples, width)."""
@@ -102,19 +142,27 @@ class Lines:
         axes = len(self.sizes)
         return stack.expand(*self.sizes, *stack.shape[axes:]).reshape(self.members, *stack.shape[axes:])
 
-    def moves(self, *, back: bool = False) -> Iterator[tuple[bool, float, Tensor, Tensor, tuple[int, int]]]:
-        """Give each move of each step: whether of p, its length, K and b (members, ...), and where these stand."""
-        method, steps = self.chain.method, range(self.chain.steps)
-        moves = method.moves[::-1] if back else method.moves  # type: ignore[attr-defined]
-        for n in reversed(steps) if back else steps:
-            for which, part in moves:
-                first = len(self.lined) - 2 if which == "p" else 0
-                K, b = (self._at(stack, n) for stack in self.lined[first : first + 2])
-                yield which == "p", self.chain.grid.h * float(part), K, b.contiguous(), (n, first)
+    def _moves(self) -> list[Move]:
+        """Give the moves of all steps; two of one part by the same weights that follow each other are one."""
+        found: list[Move] = []
+        for n, (which, part) in product(range(self.chain.steps), self.chain.method.moves):  # type: ignore[attr-defined]
+            kick, c = which == "p", self.chain.grid.h * float(part)
+            step = n if any(stack.shape[1] > 1 for stack in self.pair(self.lined, kick)) else 0
+            if found and found[-1].kick == kick and found[-1].step == step:
+                c += found.pop().c
+            found.append(Move(kick, c, step))
+        return found
 
     @staticmethod
-    def _at(stack: Tensor, n: int) -> Tensor:
-        return stack[:, n if stack.shape[1] > 1 else 0]
+    def pair(stacks: Sequence[Any], kick: bool) -> Sequence[Any]:
+        """Give those of K and b by which a move goes: the last two for a kick."""
+        return stacks[-2:] if kick else stacks[:2]
+
+    def rows(self, stacks: Sequence[Any], kick: bool, step: int) -> list[Any]:
+        """Give the weights by which a move goes, (members, *shape), or the room for their gradients."""
+        return [
+            None if stack is None else stack[:, step if stack.shape[1] > 1 else 0] for stack in self.pair(stacks, kick)
+        ]
 
     def buffers(self, into: Gradients) -> list[Tensor | None]:
         """Give room for the gradients by the stacks as they are lined up; that of `into` itself where it fits."""
@@ -124,12 +172,6 @@ class Lines:
             else buffer.view(self.lined[i].shape)
             for i, buffer in enumerate(into.buffers)
         ]  # fmt: skip
-
-    def row(self, buffers: Sequence[Tensor | None], where: tuple[int, int], i: int) -> Tensor | None:
-        """Give the room for the gradient by the i-th weight of a move."""
-        n, first = where
-        buffer = buffers[first + i]
-        return None if buffer is None else self._at(buffer, n)
 
     def give(self, buffers: Sequence[Tensor | None], into: Gradients) -> None:
         """Put the sums over members into `into` where these share a stack."""
@@ -147,7 +189,7 @@ def _compiled(y: Tensor) -> bool:
 def _tanh(a: Tensor) -> None:
     """Put tanh a in the place of a."""
     if _compiled(a):
-        from lemmata.flows.adjoint import tanh  # numba takes half a second to load
+        from lemmata.flows.adjoint import tanh
 
         tanh.tanh_(a.numpy())
     else:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-_FAST = {"contract", "nsz"}
+FAST = {"contract", "nsz"}
 DOUBLINGS = 2
 
 
@@ -49,8 +49,9 @@ def _table(dtype: Any, terms: int, bound: float) -> tuple[Any, ...]:
 TABLES = {np.dtype(np.float32): _table(np.float32, 5, 9.1), np.dtype(np.float64): _table(np.float64, 13, 20.0)}
 
 
-@njit(inline="always", fastmath=_FAST, error_model="numpy")
-def _value(x, bound, scale, p, q):
+@njit(inline="always", fastmath=FAST, error_model="numpy")
+def value(x, bound, scale, p, q):
+    """Give tanh x."""
     t = min(max(x, -bound), bound) * scale
     z = t * t
     n, d = p[0], q[0]
@@ -64,13 +65,13 @@ def _value(x, bound, scale, p, q):
     return min(max(n / d, -bound / bound), bound / bound) if x == x else x  # noqa: PLR0124 (a NaN stays one)
 
 
-@njit(nogil=True, fastmath=_FAST, error_model="numpy", cache=True)
+@njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)
 def _tanh(x, bound, scale, p, q):
     for i in range(x.size):
-        x[i] = _value(x[i], bound, scale, p, q)
+        x[i] = value(x[i], bound, scale, p, q)
 
 
-@njit(nogil=True, fastmath=_FAST, error_model="numpy", cache=True)
+@njit(nogil=True, fastmath=FAST, error_model="numpy", cache=True)
 def _pull(y, lead, b, c, bound, scale, p, q):
     members, _, rows, width = y.shape
     for m in range(members):
@@ -78,7 +79,7 @@ def _pull(y, lead, b, c, bound, scale, p, q):
         for i in range(rows):
             xs, gs = y[m, lead, i], y[m, 1 - lead, i]
             for j in range(width):
-                a = _value(xs[j] + bias[j], bound, scale, p, q)
+                a = value(xs[j] + bias[j], bound, scale, p, q)
                 ca = c * a
                 xs[j], gs[j] = (c - ca * a) * gs[j], ca
 
