@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import curvature, laboratory
+from lemmata import curvature
 from lemmata.objective import Objective
 from lemmata.plan import make
 from lemmata.studies import keskar_2017 as keskar
@@ -153,9 +153,5 @@ NOT_REPRODUCED = {
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(keskar.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        expected = NOT_REPRODUCED.get(verdict.claim.name, Outcome.REPRODUCED)
-        assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    laptop("keskar-2017").assert_outcomes(NOT_REPRODUCED)

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from lemmata import curvature, landscape, phantoms, training
+from lemmata import curvature, landscape, linalg, phantoms, training
+from lemmata.data.dataset import Dataset
 from lemmata.objective import Objective
-from lemmata.studies._keskar_2017_training import STREAMS, Pair, prepared, trained
+from lemmata.studies._keskar_2017_training import STREAMS, Pair, prepared, taken, trained
 from lemmata.study import Curve, Measurements
 
 SIZES = ("small", "large")
@@ -17,7 +19,6 @@ STEP = 0.25  # how far to both sides of a solution the line's curvature is taken
 EPS = nn.BatchNorm1d(1).eps
 Values = dict[str, float]
 
-CLAIMED = ("box", "half_box", "subspace")  # what claims are about; the others are drawn beside them
 SHARPNESS: dict[str, Callable[[Objective, Pair], float]] = {
     "box": lambda o, c: curvature.epsilon_sharpness(o, epsilon=1e-3).value,
     "half_box": lambda o, c: curvature.epsilon_sharpness(o, epsilon=5e-4).value,
@@ -26,67 +27,95 @@ SHARPNESS: dict[str, Callable[[Objective, Pair], float]] = {
             o, epsilon=1e-3, subspace=min(c.subspace, o.size), seed=STREAMS.seed(c.seed, "subspace")
         ).value
     ),
-    "ball": lambda o, c: curvature.sam_sharpness(o, rho=0.05, steps=8).value,
-    "average": lambda o, c: curvature.average_sharpness(o, sigma=0.01, pairs=16, seed=c.seed).value,
-    "eigenvalue": lambda o, c: float(curvature.top_eigenvalues(o, tolerance=3e-2, seed=c.seed).value[0]),
-    "filters": lambda o, c: curvature.filter_normalised_sharpness(o, radius=0.1, pairs=16, seed=c.seed).value,
-    "adaptive": lambda o, c: curvature.adaptive_sharpness(o, rho=0.5, steps=8).value,
+    "ball": lambda o, c: curvature.sam_sharpness(o, rho=0.05, steps=5).value,
+    "average": lambda o, c: curvature.average_sharpness(o, sigma=0.01, pairs=8, seed=c.seed).value,
+    "eigenvalue": lambda o, c: _top_eigenvalue(o, c.seed),
+    "filters": lambda o, c: curvature.filter_normalised_sharpness(o, radius=0.1, pairs=8, seed=c.seed).value,
+    "adaptive": lambda o, c: curvature.adaptive_sharpness(o, rho=0.5, steps=5).value,
 }
+CLAIMED = {"exchanged": ("half_box",), "both large": ("box", "subspace")}  # what claims ask of pairs not as named
 
 
 def train_and_measure(configs: Sequence[Pair]) -> list[Measurements]:
-    """Train the pairs of all seeds at once, small batches and then large ones, and measure every pair."""
+    """Train every network that the pairs are made of once, all of one batch together, and measure every pair."""
     setting = configs[0]
-    seeds = sorted({config.seed for config in configs})
     whole = prepared(setting)
-    parts = [whole.split(setting.n, setting.n_test, seed=STREAMS.seed(seed, "split")) for seed in seeds]
-    results = {size: trained(setting, size, seeds, parts) for size in SIZES}
-    pairs = {}
-    for i, seed in enumerate(seeds):
-        device = results["small"].states["output.weight"].device
-        pairs[seed] = _Pair(results, i, parts[i].x.to(device), parts[i].y.to(device))
-    return [pairs[config.seed].measured(config) for config in configs]
+    parts = {
+        seed: whole.split(setting.n, setting.n_test, seed=STREAMS.seed(seed, "split"))
+        for seed in sorted({config.seed for config in configs})
+    }
+    solutions = {}
+    for name in SIZES:
+        places = sorted({place for c in configs for place in SIZES if taken(c.sizes, place) == name})
+        if runs := [(seed, place) for place in places for seed in parts]:
+            result = trained(setting, name, runs, parts)
+            solutions |= {(name, *run): _Solution(result, i, parts[run[0]]) for i, run in enumerate(runs)}
+    return [
+        _measured(config, *(solutions[taken(config.sizes, place), config.seed, place] for place in SIZES))
+        for config in configs
+    ]
 
 
-class _Pair:
-    """The two solutions of one seed."""
+class _Solution:
+    """One trained network, and its sharpness: measured once, whatever pairs it is part of."""
 
-    def __init__(self, results: Mapping[str, training.Result], i: int, x: Tensor, y: Tensor):
-        self.results, self.i, self.x, self.y = results, i, x, y
-        self.large: Values = {}  # the sharpness of the one solution that does not depend on `shrink`
+    def __init__(self, result: training.Result, i: int, part: Dataset):
+        self.result, self.i = result, i
+        device = result.states["output.weight"].device
+        self.x, self.y = part.x.to(device), part.y.to(device)
+        self._known: Values = {}
 
-    def measured(self, config: Pair) -> Measurements:
-        """Everything about the pair, the solution of small batches shrunk as the configuration says."""
-        if any(bool(result.diverged[self.i]) for result in self.results.values()):
-            return Measurements.of(status="diverged")
-        small, large = (Objective(self.results[size].model(self.i), data=(self.x, self.y)) for size in SIZES)
-        moved = small.at(shrunk(config, small.model.state_dict()))
-        self.large = self.large or _sharpness(large, config)
-        values = {"change": _change(small, moved, self.x)} | self._errors()
-        values |= {"length_small": _length(moved), "length_large": _length(large)}
-        for name, sharpness in _sharpness(moved, config).items():
-            values |= _compared(name, sharpness, self.large[name])
-        line = landscape.between(
-            moved, [moved.model.state_dict(), large.model.state_dict()], span=ALONG, points=25, batch_norm="reestimate"
-        )
+    @property
+    def diverged(self) -> bool:
+        return bool(self.result.diverged[self.i])
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The training loss."""
+        return Objective(self.result.model(self.i), data=(self.x, self.y))
+
+    def sharpness(self, name: str, config: Pair) -> float:
+        if name not in self._known:
+            self._known[name] = SHARPNESS[name](self.objective, config)
+        return self._known[name]
+
+    def errors(self) -> Values:
+        """Training error and loss, test error, and the epochs that training took."""
+        values = {name: float(self.result.final[name][self.i]) for name in ("train_error", "test_error", "train_loss")}
+        return values | {"epochs": float(self.result.stopped_at[self.i])}
+
+    def test_error_curve(self) -> Curve:
+        epochs, values = (part.numpy() for part in self.result.curves["test_error"])
+        return Curve(epochs, values[self.i])
+
+
+def _measured(config: Pair, small: _Solution, large: _Solution) -> Measurements:
+    """Everything that is asked of a pair, the solution of small batches shrunk as the configuration says."""
+    if small.diverged or large.diverged:
+        return Measurements.of(status="diverged")
+    of_small, of_large = small.errors(), large.errors()
+    values = {f"{name}_small": value for name, value in of_small.items()}
+    values |= {f"{name}_large": value for name, value in of_large.items()}
+    values |= {f"{name}_gap": of_large[name] - of_small[name] for name in of_small if name != "epochs"}
+    curves = {f"test_error_curve_{size}": s.test_error_curve() for size, s in zip(SIZES, (small, large), strict=True)}
+    if config.measured == "errors":
+        return Measurements.of("ok", **values, **curves)
+    if config.shrink != 1.0:
+        moved = small.objective.at(shrunk(config, small.objective.model.state_dict()))
+        box = SHARPNESS["box"](moved, config) if config.norm else small.sharpness("box", config)
+        values |= _compared("box", box, large.sharpness("box", config))
+        values |= {"change": _change(small.objective, moved, small.x)}
+        return Measurements.of("ok", **values, **curves)
+    values |= {"length_small": _length(small.objective), "length_large": _length(large.objective)}
+    for name in CLAIMED.get(config.sizes, SHARPNESS):
+        values |= _compared(name, small.sharpness(name, config), large.sharpness(name, config))
+    if config.sizes != "both large":
+        states = [solution.objective.model.state_dict() for solution in (small, large)]
+        line = landscape.between(small.objective, states, span=ALONG, points=25, batch_norm="reestimate")
         loss = dict(zip(line.x.round(6).tolist(), line.loss.tolist(), strict=True))
         values |= _compared("line", *(loss[at - STEP] + loss[at + STEP] - 2 * loss[at] for at in (0.0, 1.0)))
-        curves = {"line": Curve(line.x, line.loss), "line_error": Curve(line.x, line.misclassified)}
-        return Measurements.of("ok", **values, **curves, **self._curves())
-
-    def _errors(self) -> Values:
-        values: Values = {}
-        for name in ("train_error", "test_error", "train_loss"):
-            small, large = (float(self.results[size].final[name][self.i]) for size in SIZES)
-            values |= {f"{name}_small": small, f"{name}_large": large, f"{name}_gap": large - small}
-        return values | {f"epochs_{size}": float(self.results[size].stopped_at[self.i]) for size in SIZES}
-
-    def _curves(self) -> dict[str, Curve]:
-        curves = {}
-        for size, result in self.results.items():
-            epochs, values = (part.numpy() for part in result.curves["test_error"])
-            curves[f"test_error_curve_{size}"] = Curve(epochs, values[self.i])
-        return curves
+        curves |= {"line": Curve(line.x, line.loss), "line_error": Curve(line.x, line.misclassified)}
+    return Measurements.of("ok", **values, **curves)
 
 
 def shrunk(config: Pair, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -97,13 +126,10 @@ def shrunk(config: Pair, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return state
 
 
-def _sharpness(objective: Objective, config: Pair) -> Values:
-    """By every measure; where the batches are not as they are named, by those that claims are about."""
-    return {
-        name: measure(objective, config)
-        for name, measure in SHARPNESS.items()
-        if name in CLAIMED or config.sizes == "as named"
-    }
+def _top_eigenvalue(objective: Objective, seed: int) -> float:
+    """The largest eigenvalue of the Hessian, to 3 %: by so few products that tracing the Hessian would not pay."""
+    H = curvature.hessian(objective, way="double backward")
+    return float(linalg.eigenpairs(H, 1, tolerance=3e-2, seed=seed).values[0])
 
 
 def _change(before: Objective, after: Objective, x: Tensor) -> float:

@@ -1,6 +1,7 @@
 """Pairs of networks for the study of Keskar et al. (2017): one trained with small batches, one with large ones."""
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -35,6 +36,9 @@ class Pair(Config):
     fitted: float = Field(default=0.005, ge=0, description="training ends when the mean training loss is below this")
     subspace: int = Field(default=100, ge=1, description="dimensions p of the random subspace")
     shrink: float = Field(default=1.0, gt=0, description="what the small-batch solution is divided by, if normalised")
+    measured: Literal["all", "errors"] = Field(
+        default="all", description="whether sharpness is measured, or errors only"
+    )
 
 
 def prepared(setting: Pair) -> Dataset:
@@ -55,24 +59,32 @@ def network(setting: Pair, inputs: int, outputs: int, *, seed: int | torch.Gener
     return nn.Sequential(layers)
 
 
-def batch(setting: Pair, size: str) -> int:
-    """The number of examples in a batch of the network that is called ``"small"`` or ``"large"``."""
+def taken(sizes: str, place: str) -> str:
+    """Which batch the network in this place of a pair is trained with, ``"small"`` or ``"large"``."""
     other = {"small": "large", "large": "small"}
-    taken = {"as named": size, "exchanged": other[size], "both large": "large"}[setting.sizes]
-    return max(1, round(getattr(setting, taken) * setting.n))
+    return {"as named": place, "exchanged": other[place], "both large": "large"}[sizes]
 
 
-def trained(setting: Pair, size: str, seeds: list[int], parts: list[Dataset]) -> training.Result:
-    """Train the networks of all seeds at once, with ``"small"`` or ``"large"`` batches."""
+def batch(setting: Pair, name: str) -> int:
+    """The number of examples in a batch that is called ``"small"`` or ``"large"``."""
+    return max(1, round(getattr(setting, name) * setting.n))
+
+
+def trained(setting: Pair, name: str, runs: Sequence[tuple[int, str]], parts: Mapping[int, Dataset]) -> training.Result:
+    """Train a network with ``"small"`` or ``"large"`` batches for each run, all at once.
+
+    A run is a seed and the place in a pair that the network is for, which has an order of examples of its own.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     x, y, x_test, y_test = (
-        torch.stack([getattr(part, name) for part in parts]).to(device) for name in ("x", "y", "x_test", "y_test")
+        torch.stack([getattr(parts[seed], part) for seed, _ in runs]).to(device)
+        for part in ("x", "y", "x_test", "y_test")
     )
-    inputs, outputs = x[0, 0].numel(), parts[0].classes
-    models = [network(setting, inputs, outputs, seed=STREAMS.seed(seed, "weights")).to(device) for seed in seeds]
+    inputs, outputs = x[0, 0].numel(), parts[runs[0][0]].classes
+    models = [network(setting, inputs, outputs, seed=STREAMS.seed(seed, "weights")).to(device) for seed, _ in runs]
     return training.train(
-        models, x, y, optimiser=training.Adam(lr=setting.step_size), batch_size=batch(setting, size),
-        epochs=setting.epochs, seeds=[STREAMS.seed(seed, size) for seed in seeds],
+        models, x, y, optimiser=training.Adam(lr=setting.step_size), batch_size=batch(setting, name),
+        epochs=setting.epochs, seeds=[STREAMS.seed(seed, place) for seed, place in runs],
         stop=training.Stop(train_loss_below=setting.fitted) if setting.fitted else None,
-        probes={"test_error": training.Probe(x_test, y_test)},
+        probes={"test_error": training.Probe(x_test, y_test, at=training.log_epochs(20))},
     )  # fmt: skip
