@@ -101,7 +101,7 @@ def learn(configs: Sequence[Deep]) -> list[Measurements]:
     x, y = _each(configs, configs[0].n_test, 10)
     with torch.no_grad():
         accuracies = (together(x).argmax(2) == y).double().mean(1)
-    drawn = [
+    drawn: list[dict[str, Any]] = [
         _eigenvalues(config, model) if _is_drawn(config) else {} for config, model in zip(configs, models, strict=True)
     ]
     return [

@@ -112,7 +112,7 @@ training = study.experiment(
     config=Training,
     sweep=[{"approach": ["disc-opt"]}, {"approach": ["opt-disc"], "steps": [2]}],
     seeds={"smoke": 3, "laptop": 5, "paper": 20},
-    scales={"smoke": {"iterations": 10}, "paper": {"iterations": 300}},
+    scales={"smoke": {"iterations": 5}, "paper": {"iterations": 300}},
     vectorised=("seed",),
 )
 training.trial(trainings)
