@@ -2,11 +2,8 @@
 
 import pytest
 
-from lemmata import laboratory
 from lemmata.studies import e_2017
 from lemmata.studies._e_2017_limits import Limit, _problem, approached, least
-from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def test_distances_halve_with_the_step():
@@ -36,12 +33,4 @@ def test_a_costate_of_the_wrong_sign_is_right_at_the_end_alone():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [claim.name for claim in e_2017.study.claims])
 def test_outcomes_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
-
-
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(e_2017.study, scale="laptop", store=tmp_path_factory.mktemp("e-2017"))
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
+    laptop("e-2017").assert_outcome(name)

@@ -6,9 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemmata import data, laboratory, training
+from lemmata import data, training
 from lemmata.studies import _goodfellow_2015_lines as lines
-from lemmata.studies import goodfellow_2015 as goodfellow
 from lemmata.studies._goodfellow_2015_lines import Interpolation, convex_envelope, judged, permuted, untrained
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
@@ -142,12 +141,9 @@ CONTRADICTED = {"approximately-convex-relu", "unrelated-initialisation"}
 
 
 @pytest.mark.slow
-def test_every_claim_at_laptop_scale(tmp_path):
-    found = laboratory.run(goodfellow.study, scale="laptop", store=tmp_path)
-    for verdict in found.verdicts:
-        expected = Outcome.CONTRADICTED if verdict.claim.name in CONTRADICTED else Outcome.REPRODUCED
-        assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
-        assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+def test_every_claim_at_laptop_scale(laptop):
+    found = laptop("goodfellow-2015")
+    found.assert_outcomes(dict.fromkeys(CONTRADICTED, Outcome.CONTRADICTED))
     # lines from unrelated weights are nearly monotone
     own = found.tables["lines"].query("control == False and line == 'unrelated'")
     assert (own["rise"] < 0.01).all()

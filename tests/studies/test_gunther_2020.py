@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
 from lemmata.figures import static
 from lemmata.flows import Flow
 from lemmata.studies import _gunther_2020_convergence as convergence
 from lemmata.studies import gunther_2020 as gunther
 from lemmata.studies._gunther_2020_training import STREAMS, Training, _weights, samples, trained
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def test_iterations_lie_between_two_whole_numbers():
@@ -53,29 +51,15 @@ def test_converged_multigrid_trains_as_the_layers_in_turn_do():
 CLAIMS = [claim.name for claim in gunther.study.claims]
 
 
-def _run(scale: str, store):
-    found = laboratory.run(gunther.study, scale=scale, store=store)
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}, found.tables
-
-
-def test_smoke_scale_refutes_nothing_and_draws(tmp_path):
-    verdicts, tables = _run("smoke", tmp_path)
-    assert not {Outcome.CONTRADICTED, Outcome.VOID} & {verdict.outcome for verdict in verdicts.values()}
+def test_smoke_scale_refutes_nothing_and_draws(smoke):
+    found = smoke("gunther-2020")
+    assert not {Outcome.CONTRADICTED, Outcome.VOID} & {verdict.outcome for verdict in found.verdicts.values()}
     for experiment in gunther.study.experiments.values():
         for figure in experiment.figures:
-            assert "<svg" in str(static.render(figure(tables[experiment.name])))
-
-
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    return _run("laptop", tmp_path_factory.mktemp("gunther-2020"))[0]
+            assert "<svg" in str(static.render(figure(found.tables[experiment.name])))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_verdicts_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("gunther-2020").assert_outcome(name)

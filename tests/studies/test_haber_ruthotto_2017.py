@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import flows, laboratory
+from lemmata import flows
 from lemmata.figures import static
 from lemmata.studies import _haber_ruthotto_2017_networks as networks
 from lemmata.studies import _haber_ruthotto_2017_objective as objective
@@ -14,7 +14,6 @@ from lemmata.studies import _haber_ruthotto_2017_propagation as propagation
 from lemmata.studies import _haber_ruthotto_2017_training as training
 from lemmata.studies import haber_ruthotto_2017 as haber
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 TINY = {"layers": 6, "steps": 4, "n": 20, "n_test": 30}
 
@@ -122,30 +121,15 @@ def test_samples_end_beyond_the_line_that_the_classifier_draws():
 CLAIMS = {claim.name: Outcome.REPRODUCED for claim in haber.study.claims}
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    found = laboratory.run(haber.study, scale="smoke", store=tmp_path_factory.mktemp("haber"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return found
-
-
 def test_smoke_scale_voids_nothing_and_draws(smoke):
-    assert Outcome.VOID not in {verdict.outcome for verdict in smoke.verdicts}
+    found = smoke("haber-ruthotto-2017")
+    assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts.values()}
     for experiment in haber.study.experiments.values():
         for figure in experiment.figures:
-            assert "<svg" in str(static.render(figure(smoke.tables[experiment.name])))
-
-
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(haber.study, scale="laptop", store=tmp_path_factory.mktemp("haber-laptop"))
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
+            assert "<svg" in str(static.render(figure(found.tables[experiment.name])))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_outcomes_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is CLAIMS[name], verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("haber-ruthotto-2017").assert_outcome(name, CLAIMS[name])

@@ -5,12 +5,10 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from lemmata import laboratory
 from lemmata.studies import _onken_ruthotto_2020_series as series
 from lemmata.studies import onken_ruthotto_2020 as onken
 from lemmata.studies._onken_ruthotto_2020_series import Gradient, Members, Training, gradients, misfit, trainings
 from lemmata.verdicts import Outcome
-from lemmata.verdicts.verdict import ControlOutcome
 
 
 def test_the_series_solves_its_equation():
@@ -62,17 +60,7 @@ def test_smoke_scale_refutes_nothing(smoke):
     assert not outcomes & {Outcome.CONTRADICTED, Outcome.VOID}
 
 
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory):
-    found = laboratory.run(onken.study, scale="laptop", store=tmp_path_factory.mktemp("onken-ruthotto-2020"))
-    assert found.outcome is not None
-    assert not found.outcome.failed
-    return {verdict.claim.name: verdict for verdict in found.verdicts}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLAIMS)
 def test_verdicts_at_laptop_scale_with_every_control_refuted(laptop, name: str):
-    verdict = laptop[name]
-    assert verdict.outcome is Outcome.REPRODUCED, verdict.reason
-    assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls)
+    laptop("onken-ruthotto-2020").assert_outcome(name)
