@@ -77,7 +77,7 @@ def test_measures_are_those_of_the_dense_hessian(fields):
     (snapshots,), _ = train([config])
     objective = objective_of(config, snapshots[2])
     assert objective.mode == ("train" if fields else "eval")
-    found = top(objective, config)
+    found = top(objective, config.seed, (1, 11))
     H = objective.hessian().dense().double()
     values, vectors = torch.linalg.eigh((H + H.T) / 2)
     g = objective.vector(objective.gradient()).double()
@@ -85,10 +85,19 @@ def test_measures_are_those_of_the_dense_hessian(fields):
     # eigenvalues are second order in the residual's 1 %, the subspace is first order
     assert found["largest"] == pytest.approx(float(values[-1]), rel=1e-3)
     assert found["outlier_ratio"] == pytest.approx(float(values[-1] / values[-10]), rel=0.02)
-    assert found["gradient_share"] == pytest.approx(share, abs=0.05)
-    following = top(objective, tiny(first=11, **fields))
+    assert found["share from 1"] == pytest.approx(share, abs=0.05)
     later = float((vectors[:, -20:-10].T @ g).square().sum() / g.square().sum())
-    assert following["gradient_share"] == pytest.approx(later, abs=0.05)
+    assert found["share from 11"] == pytest.approx(later, abs=0.05)
+
+
+def test_members_that_look_at_one_network_see_what_they_would_alone():
+    configs = [tiny(), tiny(first=11), tiny(statistics="fixed"), tiny(seed=1)]
+    together = follow(configs)
+    for config, found in zip(configs, together, strict=True):
+        for name, number in follow([config])[0].scalars.items():
+            assert found.scalars[name] == pytest.approx(number, rel=0.02), name
+    assert together[0].scalars == together[2].scalars  # without normalisation there are no statistics
+    assert together[0].scalars["gradient_share"] != together[1].scalars["gradient_share"]
 
 
 def test_members_do_not_see_each_other():
@@ -127,13 +136,15 @@ def test_no_control_passes_at_smoke_scale(smoke):
 
 @pytest.mark.slow
 def test_every_claim_at_laptop_scale(tmp_path):
-    """Six seeds leave one control open: with fixed statistics the ratio is 0.65 (0.498 to 0.804), claimed below 0.5."""
+    """One control is on the edge with six seeds: with fixed statistics the ratio is 0.65 or 0.66, claimed below 0.5.
+
+    Its interval begins at 0.498 or at 0.535, by the rounding of two machines, whose networks part in training.
+    """
     found = laboratory.run(ghorbani.study, scale="laptop", store=tmp_path)
     for verdict in found.verdicts:
-        still_open = verdict.claim.name == "outliers-almost-absent"
-        expected = Outcome.INCONCLUSIVE if still_open else Outcome.REPRODUCED
-        assert verdict.outcome is expected, f"{verdict.claim.name}: {verdict.reason}"
+        on_edge = verdict.claim.name == "outliers-almost-absent"
+        assert verdict.outcome in {Outcome.REPRODUCED, *([Outcome.INCONCLUSIVE] if on_edge else [])}, verdict.reason
         for control in verdict.controls:
-            opened = still_open and "fixed statistics" in control.control.statement
-            due = ControlOutcome.UNDECIDED if opened else ControlOutcome.REFUTED
-            assert control.outcome is due, verdict.claim.name
+            open_too = on_edge and "fixed statistics" in control.control.statement
+            due = {ControlOutcome.REFUTED, *([ControlOutcome.UNDECIDED] if open_too else [])}
+            assert control.outcome in due, verdict.claim.name

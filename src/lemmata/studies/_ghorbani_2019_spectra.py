@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from lemmata.curvature import Density, hessian, spectral_density
 from lemmata.linalg import eigenpairs
@@ -28,14 +28,27 @@ GRID = np.linspace(-2, 16, 361)  # of eigenvalues in units of lambda_K
 
 
 def follow(configs: Sequence[Spectrum]) -> list[Measurements]:
-    """Train a block of networks and measure each along its training."""
-    snapshots, result = train(configs)
-    return [
-        Measurements.of(status="diverged")
-        if bool(result.diverged[i])
-        else _measured(config, snapshots[i], float(result.final["train_loss"][i]))
-        for i, config in enumerate(configs)
-    ]
+    """Train each network of a block once, however many of its members look at it, and measure it along its training."""
+    members = {config: _network_of(config) for config in configs}
+    found: dict[Spectrum, Measurements] = {}
+    for statistics in ("batch", "fixed"):  # two architectures
+        networks = list(dict.fromkeys(network for network in members.values() if network.statistics == statistics))
+        if not networks:
+            continue
+        snapshots, result = train(networks)
+        for i, network in enumerate(networks):
+            own = [config for config, its in members.items() if its == network]
+            if bool(result.diverged[i]):
+                found |= dict.fromkeys(own, Measurements.of(status="diverged"))
+            else:
+                found |= _measured(own, snapshots[i], float(result.final["train_loss"][i]))
+    return [found[config] for config in configs]
+
+
+def _network_of(config: Spectrum) -> Spectrum:
+    """The network that a member looks at: without normalisation there are no statistics."""
+    statistics = "batch" if config.normalisation == "none" else config.statistics
+    return config.model_copy(update={"first": 1, "statistics": statistics})
 
 
 def objective_of(config: Spectrum, model: nn.Module, *, mode: str | None = None) -> Objective:
@@ -49,45 +62,54 @@ def objective_of(config: Spectrum, model: nn.Module, *, mode: str | None = None)
     return Objective(model, loss="cross_entropy", data=data, mode="train" if chosen == "train" else "eval")
 
 
-def top(objective: Objective, config: Spectrum) -> dict[str, float]:
-    """Loss, largest eigenvalue, outlier ratio and gradient share at one point."""
-    k = max(CLASSES, config.first + CLASSES - 1)
-    pairs = eigenpairs(hessian(objective, way="double backward"), k, tolerance=TOLERANCE, seed=config.seed)
+def top(objective: Objective, seed: int, firsts: Sequence[int] = (1,)) -> dict[str, float]:
+    """Loss, largest eigenvalue, outlier ratio and the share of the gradient, from each of the ranks, at one point."""
+    k = max(firsts) + CLASSES - 1
+    pairs = eigenpairs(hessian(objective, way="double backward"), k, tolerance=TOLERANCE, seed=seed)
     value, tree = objective.value_and_gradient()
     gradient = objective.vector(tree)
-    seen = pairs.vectors[:, config.first - 1 : config.first - 1 + CLASSES].T @ gradient
+    seen = (pairs.vectors.T @ gradient).square() / gradient.square().sum()
     return {
         "loss": float(value),
         "largest": float(pairs.values[0]),
         "outlier_ratio": float(pairs.values[0] / pairs.values[CLASSES - 1]),
-        "gradient_share": float(seen.square().sum() / gradient.square().sum()),
         "unit": float(pairs.values[CLASSES - 1]),
+        **{f"share from {first}": float(seen[first - 1 : first - 1 + CLASSES].sum()) for first in firsts},
     }
 
 
-def _measured(config: Spectrum, snapshots: dict[int, nn.Module], final_loss: float) -> Measurements:
-    times = checkpoints(config.training.epochs)
-    found = [top(objective_of(config, snapshots[time]), config) for time in times]
+def _measured(
+    configs: Sequence[Spectrum], snapshots: dict[int, nn.Module], final_loss: float
+) -> dict[Spectrum, Measurements]:
+    """What the members that look at one network see, which differ in the rank of the first eigenvector."""
+    config, times = configs[0], checkpoints(configs[0].training.epochs)
+    firsts = sorted({1, *(one.first for one in configs)})
+    found = [top(objective_of(config, snapshots[time]), config.seed, firsts) for time in times]
     series = {name: np.array([one[name] for one in found]) for name in found[0]}
     growth = series["largest"] / series["largest"][0]
     grown = np.nonzero(growth > LARGE)[0]
     middle = times[len(times) // 2]
-    held = top(objective_of(config, snapshots[middle], mode="eval"), config)["outlier_ratio"]
-    density = spectral_density(objective_of(config, snapshots[middle]), steps=40, probes=4, seed=config.seed)
+    held = top(objective_of(config, snapshots[middle], mode="eval"), config.seed, firsts)["outlier_ratio"]
+    density = spectral_density(objective_of(config, snapshots[middle]), steps=40, probes=2, seed=config.seed)
     unit, epochs = series["unit"][times.index(middle)], np.array(times, dtype=float)
-    return Measurements.of(
-        growth=float(growth[1:].max()),
-        appearance_share=times[grown[0]] / times[-1] if len(grown) else float("inf"),
-        outlier_ratio=float(np.exp(np.log(series["outlier_ratio"][1:]).mean())),
-        gradient_share=float(series["gradient_share"][1:].mean()),
-        gained_by_holding=held / series["outlier_ratio"][times.index(middle)],
-        train_loss=final_loss,
-        loss=Curve(epochs, series["loss"]),
-        largest=Curve(epochs, series["largest"]),
-        ratio_curve=Curve(epochs, series["outlier_ratio"]),
-        share_curve=Curve(epochs, series["gradient_share"]),
-        density=Curve(GRID, unit * density.at(torch.tensor(GRID * unit), width=0.05 * unit).value.numpy()),
-    )
+
+    def seen(first: int) -> Measurements:
+        share = series[f"share from {first}"]
+        return Measurements.of(
+            growth=float(growth[1:].max()),
+            appearance_share=times[grown[0]] / times[-1] if len(grown) else float("inf"),
+            outlier_ratio=float(np.exp(np.log(series["outlier_ratio"][1:]).mean())),
+            gradient_share=float(share[1:].mean()),
+            gained_by_holding=held / series["outlier_ratio"][times.index(middle)],
+            train_loss=final_loss,
+            loss=Curve(epochs, series["loss"]),
+            largest=Curve(epochs, series["largest"]),
+            ratio_curve=Curve(epochs, series["outlier_ratio"]),
+            share_curve=Curve(epochs, share),
+            density=Curve(GRID, unit * density.at(torch.tensor(GRID * unit), width=0.05 * unit).value.numpy()),
+        )
+
+    return {config: seen(config.first) for config in configs}
 
 
 # ---- how exact the density is ----------------------------------------------------------------------------------------
@@ -96,7 +118,7 @@ def _measured(config: Spectrum, snapshots: dict[int, nn.Module], final_loss: flo
 class Accuracy(Config):
     """A small trained perceptron whose whole spectrum is known, and its density by quadrature."""
 
-    width: int = Field(default=32, ge=1)
+    width: int = Field(default=16, ge=1)
     n: int = Field(default=1000, ge=10)
     epochs: int = Field(default=4, ge=1)
     steps: int = Field(default=80, ge=1, description="of Lanczos")
@@ -104,11 +126,19 @@ class Accuracy(Config):
 
 
 def compare(configs: Sequence[Accuracy]) -> list[Measurements]:
-    """Hold the estimated density of each network against that of its eigenvalues, smoothed alike."""
-    return [_compared(config) for config in configs]
+    """Hold the estimated density of each network against that of its eigenvalues, which are found once a network."""
+    known: dict[Accuracy, tuple[Objective, Tensor]] = {}
+    found = []
+    for config in configs:
+        network = config.model_copy(update={"steps": Accuracy().steps})
+        if network not in known:
+            known[network] = _whole_spectrum(config)
+        found.append(_compared(config, *known[network]))
+    return found
 
 
-def _compared(config: Accuracy) -> Measurements:
+def _whole_spectrum(config: Accuracy) -> tuple[Objective, Tensor]:
+    """The training loss of a trained network, in float64, and all eigenvalues of its Hessian."""
     spectrum = Spectrum(
         seed=config.seed,
         n=config.n,
@@ -121,7 +151,10 @@ def _compared(config: Accuracy) -> Measurements:
         objective.model.double(), loss="cross_entropy", data=[(x.double(), y) for x, y in objective.batches]
     )
     H = hessian(double).dense()
-    exact = torch.linalg.eigvalsh((H + H.T) / 2)
+    return double, torch.linalg.eigvalsh((H + H.T) / 2)
+
+
+def _compared(config: Accuracy, double: Objective, exact: Tensor) -> Measurements:
     density = spectral_density(double, steps=config.steps, probes=config.probes, seed=config.seed)
     width = float(exact[-1] - exact[0]) / 100
     grid = torch.linspace(float(exact[0]) - 4 * width, float(exact[-1]) + 4 * width, 432, dtype=torch.float64)
@@ -131,7 +164,7 @@ def _compared(config: Accuracy) -> Measurements:
     return Measurements.of(
         misplaced=float((estimate.value - true).abs().sum() * step) / 2,
         largest_off=float((density.nodes[:, -1] / exact[-1] - 1).abs().max()),
-        parameters=objective.size,
+        parameters=double.size,
         exact_density=Curve(grid.numpy(), true.numpy()),
         estimated_density=Curve(grid.numpy(), estimate.value.numpy()),
     )
