@@ -30,17 +30,6 @@ class Chain(Partitioned):
         return -s * (torch.sin(q) + 0.3 * (q - q.roll(1, -1)) + 0.3 * (q - q.roll(-1, -1)))
 
 
-class Oscillator(Partitioned):
-    def weights_at(self, times, inside):
-        return ()
-
-    def first(self, p):
-        return p
-
-    def second(self, q):
-        return -q
-
-
 def _state(samples=1, width=3, seed=0):
     draw = torch.Generator().manual_seed(seed)
     return tuple(torch.randn(samples, width, generator=draw, dtype=torch.float64) for _ in range(2))
@@ -110,25 +99,25 @@ def test_leapfrogs_middles_obey_the_two_step_form():
         )
 
 
-def test_symplectic_euler_by_hand():
+def test_symplectic_euler_by_hand(oscillator):
     q, p = _state()
-    run = integrate(Oscillator(), (q, p), steps=1, T=0.1, method="symplectic-euler")
+    run = integrate(oscillator, (q, p), steps=1, T=0.1, method="symplectic-euler")
     torch.testing.assert_close(run.final[1], p - 0.1 * q, rtol=0, atol=1e-15)
     torch.testing.assert_close(run.final[0], q + 0.1 * (p - 0.1 * q), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_oscillator_is_stable_up_to_two_and_not_beyond(name):
+def test_the_oscillator_is_stable_up_to_two_and_not_beyond(oscillator, name):
     """Eigenvalues of the step's matrix against the closed form to 1e-12; bounded over 200 steps below 2, not above."""
     method = METHODS[name]
     for h in (0.3, 1.0, 1.99, 2.01, 3.0):
-        held = hold(Oscillator(), torch.zeros(1), torch.zeros(1))
+        held = hold(oscillator, torch.zeros(1), torch.zeros(1))
         eye = torch.eye(2, dtype=torch.float64)
         q, p = method.step(held, (eye[:1], eye[1:]), h)
         found = np.sort_complex(np.linalg.eigvals(torch.cat([q, p]).numpy()))
         one = complex(method.stability_function(1j * h))
         np.testing.assert_allclose(np.sort_complex(np.array([one, 1 / one])), found, atol=1e-12)
-        run = integrate(Oscillator(), (eye[:1], eye[1:]), steps=200, T=200 * h, method=name)
+        run = integrate(oscillator, (eye[:1], eye[1:]), steps=200, T=200 * h, method=name)
         size = float(max(part.abs().max() for part in run.states))
         assert (size < 100) == (h < 2)
         assert (float(method.growth(1j * h)) <= 1 + 1e-12) == (h < 2)
@@ -153,11 +142,11 @@ def _forest_and_ruth():
     ],
     ids=["two half steps", "Forest and Ruth"],
 )
-def test_moves_of_ones_own_have_a_stability_function_of_their_own(moves):
+def test_moves_of_ones_own_have_a_stability_function_of_their_own(oscillator, moves):
     """Eigenvalues of the step's matrix by numpy to 1e-12, where they are apart; near 0 the exponential."""
     method = Splitting("own", moves)
     assert method.order == 2
-    held = hold(Oscillator(), torch.zeros(1), torch.zeros(1))
+    held = hold(oscillator, torch.zeros(1), torch.zeros(1))
     eye = torch.eye(2, dtype=torch.float64)
     for h in (0.1, 0.9, 1.7, 3.0, 3.9, 4.3):
         step = torch.cat(method.step(held, (eye[:1], eye[1:]), h)).numpy()
@@ -186,8 +175,8 @@ def test_growth_is_one_on_the_segment_only():
     assert np.all(growth[4:] > 1.01)
 
 
-def test_plain_fields_are_refused():
+def test_plain_fields_are_refused(oscillator):
     with pytest.raises(InvalidInput, match="verlet moves q by p and p by q"):
         integrate(torch.nn.Bilinear(1, 2, 2), torch.ones(1, 2), steps=1, T=1.0, method="verlet")
     with pytest.raises(InvalidInput, match=r"pair \(q, p\)"):
-        integrate(Oscillator(), torch.ones(1, 2), steps=1, T=1.0, method="verlet")
+        integrate(oscillator, torch.ones(1, 2), steps=1, T=1.0, method="verlet")

@@ -6,25 +6,8 @@ import torch
 
 from lemmata.errors import InvalidInput
 from lemmata.figures import static
-from lemmata.flows import Flow, Hamiltonian, Partitioned, PiecewiseConstant, PiecewiseLinear, Plain
+from lemmata.flows import Flow, Hamiltonian, PiecewiseConstant, PiecewiseLinear, Plain
 from lemmata.flows.stability import energy_drift
-
-
-class Oscillator(Partitioned):
-    """H = (q^2 + p^2) / 2."""
-
-    def weights_at(self, times, inside):
-        return ()
-
-    def first(self, p):
-        return p
-
-    def second(self, q):
-        return -q
-
-    def energy(self, y):
-        q, p = y
-        return (q.square() + p.square()).sum(1) / 2
 
 
 def _layers(T):
@@ -34,20 +17,20 @@ def _layers(T):
 Y = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4)
 
 
-def test_forward_euler_on_the_oscillator_by_hand():
+def test_forward_euler_on_the_oscillator_by_hand(oscillator):
     """|1 + i h|^2 = 1 + h^2 a step: H_n = H_0 (1 + h^2)^n, to 1e-13 relative."""
-    found = energy_drift(Flow(Oscillator(), steps=50, T=5.0, method="forward-euler"), Y)
+    found = energy_drift(Flow(oscillator, steps=50, T=5.0, method="forward-euler"), Y)
     exact = (Y.square().sum(1) / 2).numpy() * (1 + 0.01) ** np.arange(51)[:, None]
     np.testing.assert_allclose(found.energy, exact, rtol=1e-13)
 
 
-def test_verlet_keeps_the_oscillators_other_quadratic():
+def test_verlet_keeps_the_oscillators_other_quadratic(oscillator):
     """H - h^2 q^2 / 8 ... is what Verlet keeps: the error of H is at most h^2 / 4 of H / (1 - h^2 / 4), and comes back.
 
     Verlet keeps p^2 + (1 - h^2 / 4) q^2 exactly, so 2 H = that + h^2 q^2 / 4 with q^2 <= that / (1 - h^2 / 4).
     """
     h = 0.5
-    found = energy_drift(Flow(Oscillator(), steps=2000, T=1000.0, method="verlet"), Y)
+    found = energy_drift(Flow(oscillator, steps=2000, T=1000.0, method="verlet"), Y)
     start = (Y.square() * (1 - h**2 / 4)).sum(1).numpy() / 2
     low, high = start, start / (1 - h**2 / 4)
     assert np.all(found.energy >= low - 1e-12)
