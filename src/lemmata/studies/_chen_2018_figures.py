@@ -4,6 +4,7 @@ import numpy as np
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.figures.figure import Role
+from lemmata.study import Curve
 
 SOLVERS = {"adams": "Adams (VODE)", "dopri5": "Dormand-Prince", "bosh3": "Bogacki-Shampine, order 3"}
 WAYS = {"adjoint": "adjoint equation", "solver": "through the solver", "checkpoint": "checkpoints"}
@@ -76,6 +77,54 @@ def bytes_held(table) -> Figure:
         caption="Bytes between forward and backward, weights and input left out, in bytes of a state of 512 samples. "
         "By fixed steps they are the same for all seeds; by tolerance the first seed's are drawn.",
         panels=panels,
+    )
+
+
+def table_one(table) -> Figure:
+    """Test errors of networks against the weights between features and head."""
+    names = {"resnet": "ResNet", "rk": "RK-Net", "ode": "ODE-Net"}
+    own = table.assign(percent=100 * table.wrong)
+    series = [
+        Series.over_seeds(label, own[own.solved & (own.net == net)], x="between", y="percent")
+        for net, label in names.items()
+    ]
+    none = own[~own.solved & (own.net == "ode")]
+    if len(none):
+        series.append(Series.over_seeds("nothing between", none, x="between", y="percent", role="control"))
+    x = Axis(label="weights between features and head")
+    return Figure(
+        name="table-1",
+        title="Digits: a neural ODE in the place of six residual blocks",
+        caption="Test errors on 1,000 digits. Every seed, mean, and 95 % interval.",
+        panels=[Panel(x=x, y=Axis(label="test error", unit="%"), series=series)],
+    )
+
+
+def continuations(table) -> Figure:
+    """Errors of continued spirals against the time since the last observation."""
+    names = {"ode": "neural ODE", "rnn": "recurrent network"}
+    logs = table.assign(missed=[Curve(curve.x, np.log10(curve.y)) for curve in table.missed])
+    series = [
+        Series.over_seeds(label, rows, y="missed")
+        for model, label in names.items()
+        for rows in [logs[(logs.model == model) & (logs.sign == 1)]]
+    ]
+    wrong = logs[(logs.sign == -1) & (logs.model == "ode")]
+    if len(wrong):
+        series.append(Series.over_seeds("neural ODE, wrong sign in the adjoint", wrong, y="missed", role="control"))
+    return Figure(
+        name="spirals",
+        title="Spirals, continued",
+        caption="Root mean squared error of six spirals, of a first radius of 1 to 2, after 30 observations over three "
+        "turns with noise of 0.05. Every seed, geometric mean, and 95 % interval.",
+        panels=[
+            Panel(
+                x=Axis(label="time since the last observation, a turn is 2 pi"),
+                y=Axis(label="error, log10"),
+                series=series,
+                references=[Reference(label="noise of an observation", value=float(np.log10(0.05 * 2**0.5)))],
+            )
+        ],
     )
 
 

@@ -23,7 +23,7 @@ from lemmata.study import Config, Measurements
 from lemmata.training.streams import derived
 
 WEIGHTS, ORDERS = 11, 12  # what streams are drawn for
-STEPS = 8  # of RK4 while training
+STEPS = 4  # of RK4 while training
 
 
 class Depth(Config):
@@ -45,16 +45,29 @@ class Depth(Config):
     lr: float = Field(default=0.01, gt=0, description="step size of Adam")
 
 
+class Fields(nn.Module):
+    """The fields of several members, `Network` with an axis of members before all others."""
+
+    def __init__(self, width: int, hidden: int, draws: Sequence[torch.Generator]):
+        super().__init__()
+        own = [Network(width, hidden, draw) for draw in draws]
+        self.W, self.V, self.c, self.b, self.e = (
+            nn.Parameter(torch.stack([getattr(one, name).detach() for one in own])) for name in "WVcbe"
+        )
+
+    def forward(self, t: Any, y: Tensor) -> Tensor:
+        """Give y' of states (members, samples, width)."""
+        inner = torch.tanh(torch.baddbmm((self.b + t * self.c)[:, None], y, self.W))
+        return torch.baddbmm(self.e[:, None], inner, self.V)
+
+
 class Members(nn.Module):
     """The networks of several seeds: an axis of members before all others."""
 
-    def __init__(self, config: Depth, seeds: Sequence[int], pixels: int):
+    def __init__(self, config: Any, seeds: Sequence[int], pixels: int):
         super().__init__()
         draws = [torch.Generator().manual_seed(seed) for seed in derived(seeds, WEIGHTS)]
-        fields = [Network(config.width, config.hidden, draw) for draw in draws]
-        self.field = nn.ParameterDict(
-            {name: torch.stack([getattr(one, name).detach() for one in fields]) for name in "WVcbe"}
-        )
+        self.field = Fields(config.width, config.hidden, draws)
         self.stem, self.head = (
             nn.Parameter(
                 torch.stack([torch.randn(rows, columns, generator=draw).double() for draw in draws]) / rows**0.5
@@ -68,12 +81,7 @@ class Members(nn.Module):
 
     def moved(self, y: Tensor) -> Tensor:
         """Give those at 1, by RK4."""
-        W, V, c, b, e = (self.field[name] for name in "WVcbe")
-
-        def f(t: float, y: Tensor) -> Tensor:
-            return torch.baddbmm(e[:, None], torch.tanh(torch.baddbmm((b + t * c)[:, None], y, W)), V)
-
-        h = 1 / STEPS
+        f, h = self.field, 1 / STEPS
         for n in range(STEPS):
             k1 = f(n * h, y)
             k2 = f((n + 0.5) * h, y + h / 2 * k1)
@@ -83,9 +91,12 @@ class Members(nn.Module):
         return y
 
 
-def _images() -> tuple[Tensor, Tensor]:
+def disjoint_digits(seeds: Sequence[int]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Digits of 14 x 14 pixels for each seed, to train on and held out, an axis of members before all others."""
     whole = data.load("mnist-5k")
-    return avg_pool2d(whole.x.double(), 2).flatten(1), whole.y
+    x, y = avg_pool2d(whole.x.double(), 2).flatten(1), whole.y
+    rest, held = disjoint_fifths(x, y, seeds)
+    return (rest, held) if len(seeds) > 1 else ((rest[0][None], rest[1][None]), (held[0][None], held[1][None]))
 
 
 def depths(configs: Sequence[Depth]) -> list[Measurements]:
@@ -100,13 +111,12 @@ def depths(configs: Sequence[Depth]) -> list[Measurements]:
 def _depths(configs: Sequence[Depth]) -> list[Measurements]:
     setting = configs[0]
     seeds = sorted({config.seed + STREAMS for config in configs})
-    (x, y), (x_test, y_test) = (
-        tuple(part if len(seeds) > 1 else part[None] for part in pair) for pair in disjoint_fifths(*_images(), seeds)
-    )
+    (x, y), (x_test, y_test) = disjoint_digits(seeds)
     net = Members(setting, seeds, x.shape[-1])
     stages = {round(config.at * setting.iterations) for config in configs}
     draws = [torch.Generator().manual_seed(seed) for seed in derived(seeds, ORDERS)]
-    kept = _train(setting, net, (x[:, : setting.n], y[:, : setting.n]), draws, stages)
+    net.field.requires_grad_(not setting.frozen)
+    kept = train(setting, net, (x[:, : setting.n], y[:, : setting.n]), draws, sorted(stages))
     truths: dict[tuple[Any, ...], Tensor] = {}
     found = []
     for config in configs:
@@ -118,21 +128,25 @@ def _depths(configs: Sequence[Depth]) -> list[Measurements]:
         for k in range(config.batches):
             some, key = slice(k * config.batch, (k + 1) * config.batch), (i, stage, k, config.damping)
             start = x_test[i, some] @ weights["stem"]
-            if key not in truths:
+            if key not in truths and config.batches == 1:  # those that take several batches are asked for counts alone
                 truths[key] = solved(field, start, T=1.0, solver="adams", tolerance=TIGHT)
-            rows.append(_counted(config, field, (start, weights["head"], y_test[i, some]), truths[key]))
-        forward, backward, error, again, wrong = np.mean(rows, axis=0)
+            right = truths[key] if config.batches == 1 else None
+            rows.append(_counted(config, field, (start, weights["head"], y_test[i, some]), right))
+        forward, backward, again, *error = np.mean(rows, axis=0)
+        known = {"error": error[0]} if error else {}
         found.append(
             Measurements.of(
-                forward=forward, backward=backward, share=backward / forward, error=error, again=np.log10(again),
-                wrong_answers=wrong,
+                forward=forward, backward=backward, share=backward / forward, again=np.log10(again), **known
             )
-        )  # fmt: skip
+        )
     return found
 
 
-def _counted(config: Depth, field: Network, batch: tuple[Tensor, ...], right: Tensor) -> tuple[float, ...]:
-    """Evaluations forwards and on the way back for a batch of test digits, by the loss of training; and errors."""
+def _counted(config: Depth, field: Network, batch: tuple[Tensor, ...], right: Tensor | None) -> tuple[float, ...]:
+    """Evaluations forwards and on the way back for a batch of test digits, by the loss of training; and errors.
+
+    The error of the first state gone back to, and, where the truth is known, that of the last.
+    """
     start, head, y = batch
 
     def slope(z: Tensor) -> Tensor:
@@ -141,17 +155,20 @@ def _counted(config: Depth, field: Network, batch: tuple[Tensor, ...], right: Te
             return torch.autograd.grad(config.scale * cross_entropy(z @ head, y), z)[0]
 
     found = adjoint(field, start, slope, T=1.0, solver=config.solver, tolerance=config.tolerance, back=config.back)
-    wrong = float(((found.final @ head).argmax(1) != y).double().mean())
-    return found.forward, found.backward, relative(found.final, right), relative(found.again, start), wrong
+    errors = () if right is None else (relative(found.final, right),)
+    return found.forward, found.backward, relative(found.again, start), *errors
 
 
-def _train(
-    config: Depth, net: Members, samples: tuple[Tensor, Tensor], draws: Sequence[torch.Generator], stages: set[int]
+def train(
+    config: Any, net: Members, samples: tuple[Tensor, Tensor], draws: Sequence[torch.Generator], stages: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
-    """Train by Adam, entry by entry, so that members do not meet; give the weights at these iterations."""
+    """Train by Adam, entry by entry, so that members do not meet; give the weights at these iterations.
+
+    What needs no gradient stays.
+    """
     x, y = samples
-    trained = [net.stem, net.head] if config.frozen else [*net.parameters()]
-    rule, members, kept = torch.optim.Adam(trained, lr=config.lr), torch.arange(len(x))[:, None], {}
+    moving = [part for part in net.parameters() if part.requires_grad]
+    rule, members, kept = torch.optim.Adam(moving, lr=config.lr), torch.arange(len(x))[:, None], {}
     for iteration in range(config.iterations + 1):
         if iteration in stages:
             kept[iteration] = {name: part.detach().clone() for name, part in net.state_dict().items()}

@@ -44,11 +44,13 @@ rules; with the step that was best in hindsight gradients get further. Verdicts 
 Seeds are independent draws of the weights and of the samples; no two of five share a digit.
 """
 
+import numpy as np
+
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.studies._li_2018_msa_digits import Digits, recognised
-from lemmata.studies._li_2018_msa_linear import Linear, located
+from lemmata.studies._li_2018_msa_linear import FACTORS, Linear, located
 from lemmata.studies._li_2018_msa_toy import Toy, trained
-from lemmata.study import Paper, Study
+from lemmata.study import Curve, Paper, Study
 from lemmata.study.kinds import ordering, value
 
 INF = float("inf")
@@ -189,8 +191,8 @@ def objectives(table) -> Figure:
     return Figure(
         name="objectives",
         title="Training a network to be a sine, by Hamiltonians and by gradients",
-        caption="Mean over seeds with its 95 % interval, and every seed. An iteration of E-MSA costs ten and more of a "
-        "gradient method's.",
+        caption="Geometric mean over seeds with its 95 % interval, and every seed. An iteration of E-MSA costs ten and "
+        "more of a gradient method's.",
         panels=panels,
     )
 
@@ -202,23 +204,24 @@ def digits_objectives(table) -> Figure:
         name="digits",
         title="Training a network on digits, by Hamiltonians and by gradients",
         caption="200 digits of 7 x 7 pixels, four layers. Steps of gradient methods are those of the authors' code, or "
-        "of each seed's best of 21 methods. Mean over seeds with its 95 % interval, and every seed.",
+        "of each seed's best of 21 methods. Geometric mean over seeds with its 95 % interval, and every seed.",
         panels=[_over_iterations(table, "")],
     )
 
 
 def _over_iterations(table, title: str) -> Panel:
-    """One panel: a line a method, and one for costates of the wrong sign."""
+    """One panel: a line a method, and one for costates of the wrong sign; means of logarithms."""
+    logs = table.assign(loss=[Curve(curve.x, np.log10(curve.y)) for curve in table.loss])
     series = [
         Series.over_seeds(label, rows, y="loss", role="control" if name == "msa" else "measured")
         for name, label in NAMES.items()
-        for rows in [table[(table.method == name) & (table.sign == 1)]]
+        for rows in [logs[(logs.method == name) & (logs.sign == 1)]]
         if len(rows)
     ]
-    wrong = table[(table.sign == -1) & (table.method == "e-msa")]
+    wrong = logs[(logs.sign == -1) & (logs.method == "e-msa")]
     if len(wrong):
         series.append(Series.over_seeds("E-MSA, " + WRONG, wrong, y="loss", role="control"))
-    return Panel(x=Axis(label="iteration"), y=Axis(label="objective J", log=True), series=series, title=title)
+    return Panel(x=Axis(label="iteration"), y=Axis(label="objective J, log10"), series=series, title=title)
 
 
 @linear.figure
@@ -228,13 +231,17 @@ def growth(table) -> Figure:
         Series.over_seeds(f"lambda = {price:g} w", table[table.price == price], y="growth")
         for price in sorted(table.price.unique())
     ]
+    x = np.linspace(FACTORS[0], FACTORS[-1], 50)
+    for price in sorted(table.price.unique()):
+        series.append(
+            Series(label=f"theory, lambda = {price:g} w", x=x, y=(1 - x / 4) / (price + x / 4), role="theory")
+        )
     panel = Panel(
         x=Axis(label="rho, in units of w / (4 beta)"),
-        y=Axis(label="growth of the error in an iteration"),
+        y=Axis(label="growth of the error in an iteration", log=True),
         series=series,
         references=[
             Reference(label="neither grows nor falls", value=1.0, role="theory"),
-            Reference(label="predicted for lambda = w / 2", value=1.0, axis="x", role="theory"),
         ],
     )
     caption = "Linear-quadratic control: successive approximations are a linear iteration."
