@@ -18,15 +18,18 @@ for that override `truth`, which is held against `lemmata.phantoms`.
 
 Solvers of regressions, which take samples and targets, have `SolverConformance` and `LeastSquaresConformance`; methods
 that minimise a smooth function have `MinimiserConformance`; kernels, which take samples twice, `KernelConformance`;
-certifiers of robustness `CertificateConformance`; bounds on a risk `BoundConformance`.
+certifiers of robustness `CertificateConformance`; bounds on a risk `BoundConformance`; vector fields, as residual
+layers are, `FieldConformance`, and the methods that integrate them `MethodConformance`.
 """
 
 from lemmata.conformance.bound import BoundConformance
 from lemmata.conformance.certificate import CertificateConformance
 from lemmata.conformance.comparing import flat, require
 from lemmata.conformance.estimate import EstimateConformance, ScalarConformance
+from lemmata.conformance.field import FieldConformance
 from lemmata.conformance.instrument import InstrumentConformance
 from lemmata.conformance.kernel import KernelConformance
+from lemmata.conformance.method import MethodConformance
 from lemmata.conformance.minimiser import MinimiserConformance
 from lemmata.conformance.schedule import ScheduleConformance
 from lemmata.conformance.solver import LeastSquaresConformance, SolverConformance
@@ -35,9 +38,11 @@ __all__ = [
     "BoundConformance",
     "CertificateConformance",
     "EstimateConformance",
+    "FieldConformance",
     "InstrumentConformance",
     "KernelConformance",
     "LeastSquaresConformance",
+    "MethodConformance",
     "MinimiserConformance",
     "ScalarConformance",
     "ScheduleConformance",
