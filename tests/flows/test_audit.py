@@ -104,5 +104,5 @@ def test_bad_input():
     frozen = Plain(16, PiecewiseLinear(2, 1.0), dtype=torch.float64).requires_grad_(False)
     with pytest.raises(InvalidInput, match="none to audit"):
         gradient_audit(frozen, y, loss, steps=(4, 8))
-    with pytest.raises(InvalidInput, match="not finite"):
+    with pytest.raises(InvalidInput, match="y0 holds a NaN"):
         gradient_audit(field, y * torch.nan, loss, steps=(4, 8))

@@ -73,7 +73,9 @@ def integrate_adaptive(
         "dtype": torch.float64,
         "first_step": FIRST * grid.T,
     }
-    at = (require_number(t, "jumps") for t in require_list(jumps, "jumps", "[0.25, 0.5]"))
+    at = [require_number(t, "jumps") for t in require_list(jumps, "jumps", "[0.25, 0.5]")]
+    if not all(map(math.isfinite, at)):
+        raise InvalidInput(f"jumps = {jumps!r}; give finite times, those outside of (0, T) change nothing")
     inside = sorted({t for t in at if 0 < t < grid.T})
     if inside:
         options["jump_t"] = torch.tensor(inside, dtype=torch.float64)

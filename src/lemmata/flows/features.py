@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, LemmataError
 from lemmata.figures import Animation, Axis, Figure, Panel, Series, film
+from lemmata.flows.field import UNFITTING
 from lemmata.flows.flow import Flow
 from lemmata.flows.integrate import march
 from lemmata.flows.state import packed
@@ -101,8 +102,15 @@ def _entered(model: nn.Module, x: Tensor, mode: Mode | None) -> tuple[Flow, obje
         raise InvalidInput(f"the model holds {len(flows)} flows; give a model that is a flows.Flow or holds one")
     met: list[object] = []
     watched = flows[0].register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
-    with torch.no_grad():
-        own(x)
+    try:
+        with torch.no_grad():
+            own(x)
+    except LemmataError:
+        raise
+    except UNFITTING as failed:
+        raise InvalidInput(
+            f"{type(model).__name__} does not take x {tuple(x.shape)} in {x.dtype}: {failed}; give samples that fit"
+        ) from failed
     watched.remove()
     if len(met) != 1:
         raise InvalidInput(f"the model runs its flow {len(met)} times a pass; give one that runs it once")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, LemmataError
 from lemmata.given import require_model, require_number
 
 State = Any  # a tensor, or a pair of tensors of one shape
+UNFITTING = (
+    TypeError,
+    ValueError,
+    IndexError,
+    AttributeError,
+    RuntimeError,
+)  # what modules raise of tensors unlike theirs
 
 
 class VectorField(nn.Module, ABC):
@@ -142,7 +150,7 @@ class Velocity:
 
     def __call__(self, y: State) -> State:
         """Give y', of the shape of y and in a dtype that leaves y in its own."""
-        return like(self.field, y, self.field.velocity(y, *self.weights))
+        return asked(self.field, self.field.velocity, y, self.weights)
 
     def energy(self, y: State) -> Tensor:
         """Give the energy of each sample at this time, if the field has one."""
@@ -150,11 +158,32 @@ class Velocity:
 
     def first(self, p: Tensor) -> Tensor:
         """Give q' of a partitioned field."""
-        return like(self.field, p, self.field.first(p, *self.weights))  # type: ignore[attr-defined]
+        return asked(self.field, self.field.first, p, self.weights)  # type: ignore[attr-defined]
 
     def second(self, q: Tensor) -> Tensor:
         """Give p' of a partitioned field."""
-        return like(self.field, q, self.field.second(q, *self.weights))  # type: ignore[attr-defined]
+        return asked(self.field, self.field.second, q, self.weights)  # type: ignore[attr-defined]
+
+
+def asked(field: VectorField, rule: Callable[..., State], y: State, weights: tuple[Tensor, ...]) -> State:
+    """Ask a field for a velocity; what its module raises of a state unlike its own becomes a refusal of the state."""
+    try:
+        moved = rule(y, *weights)
+    except (LemmataError, torch.OutOfMemoryError):
+        raise
+    except UNFITTING as failed:
+        raise InvalidInput(
+            f"{_name(field)} gave no velocity of a state {shape_of(y)}: {type(failed).__name__}: {failed}; give states "
+            f"that it takes"
+        ) from failed
+    return like(field, y, moved)
+
+
+def shape_of(y: State) -> str:
+    """Say shape and dtype in words."""
+    if isinstance(y, tuple):
+        return f"({', '.join(map(shape_of, y))})"
+    return f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
 
 
 def like(field: VectorField, y: State, moved: State) -> State:

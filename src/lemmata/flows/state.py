@@ -10,17 +10,10 @@ from torch import Tensor
 from torch.func import jvp, vmap
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.field import Partitioned, State, VectorField, require_pair
+from lemmata.flows.field import Partitioned, State, VectorField, require_pair, shape_of
 from lemmata.given import require_tensor
 
 AT_ONCE = 2**25  # numbers that the columns of a Jacobian hold in memory at the same time
-
-
-def described(y: State) -> str:
-    """Say shape and dtype in words."""
-    if isinstance(y, tuple):
-        return f"({', '.join(map(described, y))})"
-    return f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
 
 
 def moved(y: State, terms: Sequence[tuple[float, State]]) -> State:
@@ -79,9 +72,19 @@ def require_state(y: State, field: VectorField, name: str = "y0") -> None:
     tensors = [require_tensor(part, name) for part in (y if pair else (y,))]
     for part in tensors:
         if not part.is_floating_point() or part.ndim == 0:
-            raise InvalidInput(f"{name} is {described(y)}; give floating-point states, (samples, ...)")
+            raise InvalidInput(f"{name} is {shape_of(y)}; give floating-point states, (samples, ...)")
+        if 0 in part.shape[1:]:
+            raise InvalidInput(f"{name} is {shape_of(y)}; give samples of at least one number")
     if pair and (tensors[0].shape != tensors[1].shape or tensors[0].dtype != tensors[1].dtype):
-        raise InvalidInput(f"{name} is {described(y)}; q and p are of one shape and dtype")
+        raise InvalidInput(f"{name} is {shape_of(y)}; q and p are of one shape and dtype")
+
+
+def require_samples(y: State, field: VectorField, name: str = "y") -> None:
+    """Refuse what is no state (samples, ...) of this field with at least one sample of at least one number."""
+    require_state(y, field, name)
+    first = y[0] if isinstance(y, tuple) else y
+    if not first.numel():
+        raise InvalidInput(f"{name} is {shape_of(y)}; give at least one sample, of at least one number")
 
 
 def finite(y: State) -> bool | None:

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, vjp, vmap
 
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, LemmataError
 from lemmata.flows.control.penalty import TimePenalty, rows_of
-from lemmata.flows.field import Velocity
+from lemmata.flows.field import UNFITTING, Velocity, shape_of
 from lemmata.flows.flow import Flow
 from lemmata.flows.layers import Residual
 from lemmata.flows.required import require_kind, require_list
@@ -54,6 +54,8 @@ class Problem:
         own_data: bool = False,
     ):
         self.flows = [flows] if isinstance(flows, Flow) else require_list(flows, "flows", "[flow]")
+        if isinstance(flows, nn.Sequential):
+            raise InvalidInput("flows: a Sequential, which is a network; give its flows.Flow, and what follows as head")
         if not self.flows or not all(isinstance(flow, Flow) for flow in self.flows):
             raise InvalidInput("give a flows.Flow, or a sequence of at least one")
         first, members = self.flows[0], len(self.flows)
@@ -84,6 +86,22 @@ class Problem:
         if self.x.shape[1] != self.y.shape[1]:
             raise InvalidInput(f"{self.x.shape[1]} samples but {self.y.shape[1]} targets; give one target a sample")
         require_state(self.start, self.field, "x")
+        self._require_loss()
+
+    def _require_loss(self) -> None:
+        """Refuse a head or a loss that do not fit states and targets, tried on those of the first member at time 0."""
+        try:
+            with torch.no_grad():
+                value = self.terminal(packed(self.start), self.y[0])
+        except LemmataError:
+            raise
+        except UNFITTING as failed:
+            raise InvalidInput(
+                f"head {self.head!r:.80} and loss {self.loss!r:.80} give nothing of states {tuple(self.x.shape[1:])} "
+                f"and targets {tuple(self.y.shape[1:])} in {self.y.dtype}: {failed}; give those that fit"
+            ) from failed
+        if not isinstance(value, Tensor) or value.shape or not value.is_floating_point():
+            raise InvalidInput(f"loss {self.loss!r:.80} gave {shape_of(value)}; it must give one number a member")
 
     @property
     def h(self) -> float:

@@ -10,7 +10,7 @@ from lemmata.flows.basis import Basis
 from lemmata.flows.field import Partitioned, State, require_pair
 from lemmata.flows.layers.activation import require_monotone
 from lemmata.flows.layers.maps import LinearMap
-from lemmata.flows.layers.residual import Layer
+from lemmata.flows.layers.residual import Layer, each_sample
 
 
 class Hyperbolic(Layer, Partitioned):
@@ -38,4 +38,4 @@ class Hyperbolic(Layer, Partitioned):
         """Give |v|^2 / 2 + sum S(K y + b): (samples,)."""
         K, b = weights
         q, p = require_pair(self, y)
-        return p.flatten(1).square().sum(1) / 2 + self.potential(K, b, q)
+        return each_sample(p.square()) / 2 + self.potential(K, b, q)

@@ -15,8 +15,8 @@ from lemmata.flows.basis import Basis, require_basis
 from lemmata.flows.field import VectorField
 from lemmata.flows.layers.activation import Function, activation_of
 from lemmata.flows.layers.maps import LinearMap, map_of
-from lemmata.flows.required import require_dtype
-from lemmata.given import require_number, require_seed
+from lemmata.flows.required import require_dtype, require_kind, require_list
+from lemmata.given import require_number, require_seed, require_whole
 
 
 class Residual(VectorField):
@@ -45,7 +45,7 @@ class Residual(VectorField):
         checked = require_seed(seed)
         generator = checked if isinstance(checked, torch.Generator) else torch.Generator().manual_seed(checked)
         self.coefficients = nn.ParameterDict()
-        for name, shape in shapes.items():
+        for name, shape in require_shapes(shapes).items():
             fan = torch.Size(shape[1:]).numel()
             scale = gain * fan**-0.5 if len(shape) > 1 else 0.0
             drawn = torch.randn(basis.size, *shape, generator=generator, dtype=torch.float64)
@@ -71,6 +71,32 @@ class Residual(VectorField):
     def extra_repr(self) -> str:
         """Name the basis."""
         return f"basis={self.basis}"
+
+
+def each_sample(values: Tensor) -> Tensor:
+    """Give the sum over each sample's numbers (samples, ...): (samples,)."""
+    if values.ndim < 2:
+        raise InvalidInput(f"a state of {values.ndim} axes has no samples; an energy is of states (samples, ...)")
+    return values.flatten(1).sum(1)
+
+
+def require_shapes(shapes: object) -> dict[str, tuple[int, ...]]:
+    """Give the shapes of weights by their names back.
+
+    >>> require_shapes({"K": (0, 2)})
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: shapes['K'] = 0; give a whole number, at least 1
+    """
+    found = {}
+    for name, shape in require_kind(shapes, Mapping, "shapes", "{'K': (3, 3), 'b': (3,)}").items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise InvalidInput(f"shapes: {name!r} names no weight; give such as 'K'")
+        found[name] = tuple(
+            require_whole(n, f"shapes[{name!r}]") for n in require_list(shape, f"shapes[{name!r}]", "(3, 3)")
+        )
+    if not found:
+        raise InvalidInput("shapes is empty; give at least one weight, as {'K': (3, 3)}")
+    return found
 
 
 class Layer(Residual):
@@ -108,7 +134,7 @@ class Layer(Residual):
             raise InvalidInput(
                 f"activation {self.activation} has no closed integral here; an energy needs one, as tanh"
             )
-        return self.activation.integral(self.inner(K, b, y)).flatten(1).sum(1)
+        return each_sample(self.activation.integral(self.inner(K, b, y)))
 
     def extra_repr(self) -> str:
         """Name the map, the activation and the basis."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.field import Partitioned, State, VectorField, like
+from lemmata.flows.field import Partitioned, State, VectorField, asked
 from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import march, require_finite_way
 from lemmata.flows.regularised.quantities import Quantity
@@ -44,7 +44,7 @@ class Extended(VectorField):
         rows = y[:, : y.shape[1] - len(self.quantities)]
 
         def rule(z: Tensor) -> Tensor:
-            return like(self.field, z, self.field.velocity(z, *weights))
+            return asked(self.field, self.field.velocity, z, weights)
 
         columns = [self._of(quantity, rule, rows, weights)[:, None] for quantity in self.quantities]
         return torch.cat([rule(rows), *columns], 1)

@@ -20,7 +20,7 @@ from lemmata.figures import Axis, Figure, Panel, Series
 from lemmata.flows.field import State, hold
 from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import march, require_finite
-from lemmata.flows.state import require_state
+from lemmata.flows.state import require_samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def energy_drift(flow: Flow, y: State) -> EnergyDrift:
     True
     """
     state, grid = require_flow(flow).start(y), flow.grid
-    require_state(state, flow.field)
+    require_samples(state, flow.field)
     middles = grid.times[:-1] + grid.h / 2
     with torch.no_grad():
         velocities = hold(flow.field, middles, middles)

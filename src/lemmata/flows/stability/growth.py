@@ -30,8 +30,9 @@ from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.flows.field import State, Velocity, hold
 from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import held, require_finite
+from lemmata.flows.required import generator_of
 from lemmata.flows.stability.spectrum import require_jacobian
-from lemmata.flows.state import AT_ONCE, jacobian, packed, require_state, unpacked
+from lemmata.flows.state import AT_ONCE, jacobian, packed, require_samples, unpacked
 from lemmata.given import require_seed, require_whole
 
 Rule = Callable[[State], State]
@@ -88,8 +89,8 @@ def perturbation_growth(
     >>> found.stretch[-1].round(4), found.exponents.round(4)
     (array([-2.]), array([[-1., -1., -1.]]))
     """
-    state = require_flow(flow).start(y)
-    require_state(state, flow.field)
+    seed, state = require_seed(seed), require_flow(flow).start(y)
+    require_samples(state, flow.field)
     width = packed(state).shape[1]
     count = width if directions is None else require_whole(directions, "directions")
     if count > width:
@@ -118,9 +119,7 @@ class _Some:
     def __init__(self, flow: Flow, state: State, count: int, seed: int | torch.Generator):
         rows = packed(state)
         self.samples, self.width = rows.shape
-        checked = require_seed(seed)
-        generator = checked if isinstance(checked, torch.Generator) else torch.Generator().manual_seed(checked)
-        drawn = torch.randn(self.samples, self.width, count, generator=generator, dtype=torch.float64)
+        drawn = torch.randn(self.samples, self.width, count, generator=generator_of(seed), dtype=torch.float64)
         self._begin(torch.linalg.qr(drawn)[0].to(rows))
 
     def _begin(self, basis: Tensor) -> None:

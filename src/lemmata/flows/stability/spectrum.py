@@ -25,7 +25,7 @@ from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import march, require_finite
 from lemmata.flows.methods import Method
 from lemmata.flows.stability.region import Region, imaginary_axis, real_axis, stability_region
-from lemmata.flows.state import jacobian, packed, require_state
+from lemmata.flows.state import jacobian, packed, require_samples
 from lemmata.given import require_whole
 
 WIDEST = 2048
@@ -123,7 +123,7 @@ def spectrum(flow: Flow, y: State, *, every: int = 1) -> Spectrum:
     ((10, 3, 2), 0.0)
     """
     every, state = require_whole(every, "every"), require_flow(flow).start(y)
-    require_state(state, flow.field)
+    require_samples(state, flow.field)
     width = packed(state).shape[1]
     if width > WIDEST:
         raise InvalidInput(
