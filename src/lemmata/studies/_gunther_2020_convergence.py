@@ -1,7 +1,8 @@
 """Multigrid in layers on residual networks: its iterations either way, by depth and by coarsening."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -39,35 +40,41 @@ def converging(configs: Sequence[Depth]) -> list[Measurements]:
 
 
 def _converging(config: Depth) -> Measurements:
+    found, error = _solved(config.model_copy(update={"backwards": 0}))  # type: ignore[arg-type]
+    ahead, back = found.forward, found.adjoint
+    if config.backwards:
+        flow, loss, y0 = _problem(config)
+        scheme = Multigrid(m=config.backwards, relaxation="F")
+        back = gradient(flow, loss, y0, scheme=scheme, tol=TOL, iterations=60).adjoint
+    return Measurements.of(
+        forwards=iterations(ahead.residuals), backwards_iterations=iterations(back.residuals),
+        alike=iterations(back.residuals) / iterations(ahead.residuals), gradient_error=error,
+        ahead=Curve(np.arange(len(ahead.residuals)), np.log10(ahead.residuals)),
+        back=Curve(np.arange(len(back.residuals)), np.log10(back.residuals)),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def _solved(config: Depth) -> tuple[Gradient, float]:
+    """Both solves by V-cycles, which the controls on the adjoint share, and the gradient's error."""
+    flow, loss, y0 = _problem(config)
+    levels = round(np.log2(config.layers / COARSEST)) + 1
+    scheme = Multigrid(m=2, levels=levels, relaxation=config.relaxation)
+    rest: dict[str, Any] = {"tol": None, "iterations": config.stop} if config.stop else {"tol": TOL, "iterations": 60}
+    found = gradient(flow, loss, y0, scheme=scheme, **rest)
+    return found, found.error(serial_gradient(flow, loss, y0))
+
+
+def _problem(config: Depth) -> tuple[flows.Flow, Callable[[Tensor], Tensor], Tensor]:
+    """The network, the loss of its last states, and its first states."""
     seed = config.seed + STREAMS
     T = config.layers / 64 if config.added else 1.0
-    scheme = Multigrid(m=2, levels=round(np.log2(config.layers / COARSEST)) + 1, relaxation=config.relaxation)
-    basis = flows.PiecewiseLinear(5, T=T)
-    field = flows.Plain(WIDTH, basis, gain=config.gain, seed=_draw(seed, 1), dtype=F64)
+    field = flows.Plain(WIDTH, flows.PiecewiseLinear(5, T=T), gain=config.gain, seed=_draw(seed, 1), dtype=F64)
     flow = flows.Flow(field, steps=config.layers, method=config.method)
     x, _ = peaks_classes(config.samples, generator=_draw(seed, 2))
     y0 = torch.tanh(x @ torch.randn(2, WIDTH, generator=_draw(seed, 3), dtype=F64))
     end = torch.randn(config.samples, WIDTH, generator=_draw(seed, 4), dtype=F64)
-
-    def loss(y: Tensor) -> Tensor:
-        return (y * end).mean()
-
-    def solved(scheme: Multigrid) -> Gradient:
-        if config.stop:
-            return gradient(flow, loss, y0, scheme=scheme, tol=None, iterations=config.stop)
-        return gradient(flow, loss, y0, scheme=scheme, tol=TOL, iterations=60)
-
-    found = solved(scheme)
-    ahead, back = found.forward, found.adjoint
-    if config.backwards:
-        back = solved(Multigrid(m=config.backwards, relaxation="F")).adjoint
-    exact = serial_gradient(flow, loss, y0)
-    return Measurements.of(
-        forwards=iterations(ahead.residuals), backwards_iterations=iterations(back.residuals),
-        alike=iterations(back.residuals) / iterations(ahead.residuals), gradient_error=found.error(exact),
-        ahead=Curve(np.arange(len(ahead.residuals)), np.log10(ahead.residuals)),
-        back=Curve(np.arange(len(back.residuals)), np.log10(back.residuals)),
-    )  # fmt: skip
+    return flow, lambda y: (y * end).mean(), y0
 
 
 def iterations(residuals: Sequence[float], tol: float = TOL) -> float:
