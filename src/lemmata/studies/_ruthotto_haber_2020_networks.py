@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 import torch
@@ -99,8 +99,17 @@ def trained(configs: Sequence[Network]) -> list[Measurements]:
 
 def _trained(configs: Sequence[Network]) -> list[Measurements]:
     """Train a network of each seed, all at once, and measure errors and how much the blocks amplify."""
-    setting = configs[0]
-    seeds = sorted({config.seed + STREAMS for config in configs})
+    seeds = tuple(sorted({config.seed + STREAMS for config in configs}))
+    kind = "parabolic" if without(configs[0]) else configs[0].kind  # without blocks all kinds are one network
+    shared = {"seed": 0, "finer": True, "looked_at": 1, "kind": kind}
+    found, x_test, y_test = _taught(configs[0].model_copy(update=shared), seeds)  # type: ignore[arg-type]
+    places = [seeds.index(config.seed + STREAMS) for config in configs]
+    return [_measured(config, found, i, x_test[i], y_test[i]) for config, i in zip(configs, places, strict=True)]
+
+
+@lru_cache(maxsize=2)
+def _taught(setting: Network, seeds: tuple[int, ...]) -> tuple[Result, Tensor, Tensor]:
+    """The networks of all seeds, trained, and what each is tested on."""
     (x, y), (x_test, y_test) = (
         tuple(part if len(seeds) > 1 else part[None] for part in pair)
         for pair in disjoint_fifths(*_images(setting.source), seeds)
@@ -111,8 +120,7 @@ def _trained(configs: Sequence[Network]) -> list[Measurements]:
         models, x, y, optimiser=Adam(lr=setting.lr), schedule=cosine(), batch_size=setting.batch,
         epochs=setting.epochs, seeds=derived(seeds, ORDERS), train_at=last_epoch,
     )  # fmt: skip
-    places = [seeds.index(config.seed + STREAMS) for config in configs]
-    return [_measured(config, found, i, x_test[i], y_test[i]) for config, i in zip(configs, places, strict=True)]
+    return found, x_test, y_test
 
 
 def _measured(config: Network, found: Result, i: int, x: Tensor, y: Tensor) -> Measurements:

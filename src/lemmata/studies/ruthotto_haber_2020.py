@@ -39,7 +39,9 @@ are looked at with shorter steps was added after a pilot in which the layers as 
 
 What came out. Everything that theory says holds to the last digit looked at. Whether the structured networks are
 comparable stays open at five seeds: they make 1.2 to 1.4 times the residual network's errors, with two to three fifths
-of its weights, and the intervals reach beyond 3/2 or close to it.
+of its weights, and the intervals reach beyond 3/2 or close to it. Errors are compared seed by seed already. The
+logarithm of a seed's ratio deviates by 0.14 to 0.21; a test on 1,000 digits makes up to 0.12 of that by itself, and the
+five test sets are all the digits there are. The 70 seeds that would settle the last of the three would share them.
 
 Seeds are independent draws of weights, inputs, batches and test digits.
 """
