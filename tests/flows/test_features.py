@@ -87,7 +87,7 @@ def test_the_model_is_left_as_it_was():
         (nn.Linear(2, 2), torch.zeros(3, 2), {}, "0 flows"),
         (nn.Sequential(plain(2), plain(2)), torch.zeros(3, 2), {}, "2 flows"),
         (plain(1), torch.zeros(3, 1), {}, "no plane"),
-        (plain(2), torch.full((3, 2), torch.inf), {}, "not finite"),
+        (plain(2), torch.full((3, 2), torch.inf), {}, "infinite number"),
         (plain(2), torch.zeros(3, 2), {"labels": torch.zeros(4, dtype=torch.long)}, "labels of shape"),
         (plain(2), torch.zeros(3, 2), {"labels": torch.zeros(3)}, "whole numbers"),
         (plain(2), torch.zeros(9, 2), {"labels": torch.arange(9)}, "told apart"),
