@@ -2,12 +2,13 @@
 
 A member is one network, trained with noise of one standard deviation (or none), smoothed with noise of another (usually
 the same), certified on test images it has not seen and, where both noises and the labels are those of the paper,
-predicted by PREDICT and attacked inside what was certified. All members that are trained alike but for seed, noise and
-labels are trained in one call.
+predicted by PREDICT and attacked inside what was certified. Members that differ in how a network is smoothed, certified
+and attacked only share the network, which is trained once, and whatever is measured of it alike. The networks of a seed
+are trained in one call.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -60,24 +61,48 @@ class Smoothing(Config):
 
 
 def train_and_certify(configs: Sequence[Smoothing]) -> list[Measurements]:
-    """Train all members at once, then certify and attack one after the other."""
+    """Train every network that is asked for once, all together, then certify and attack it as its members say."""
     setting = configs[0]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    samples = [examples(config) for config in configs]
+    asked = {_network_of(config): config for config in configs}
+    samples = [examples(config) for config in asked.values()]
     x, y = (torch.stack([part[i] for part in samples]).to(device) for i in (0, 1))
     rule = training.SGD(lr=setting.training.step_size, momentum=setting.training.momentum)
     result = training.train(
-        [network(config).to(device) for config in configs], x, y, optimiser=rule,
+        [network(config).to(device) for config in asked.values()], x, y, optimiser=rule,
         batch_size=setting.training.batch, epochs=setting.training.epochs,
-        seeds=[STREAMS.seed(config.seed, "batches") for config in configs],
-        recipe=gaussian_augmentation([config.noise for config in configs]),
+        seeds=[STREAMS.seed(config.seed, "batches") for config in asked.values()],
+        recipe=gaussian_augmentation([config.noise for config in asked.values()]),
         train_at=training.epochs_at([setting.training.epochs]),
     )  # fmt: skip
+    trained = {
+        own: Trained(result.model(i).to(device), samples[i][2].to(device), samples[i][3])
+        for i, own in enumerate(asked) if not bool(result.diverged[i])
+    }  # fmt: skip
     return [
-        _measured(config, result.model(i).to(device), samples[i][2].to(device), samples[i][3])
-        if not bool(result.diverged[i]) else Measurements.of(status="diverged")
-        for i, config in enumerate(configs)
+        _measured(config, trained[own]) if (own := _network_of(config)) in trained
+        else Measurements.of(status="diverged")
+        for config in configs
     ]  # fmt: skip
+
+
+def _network_of(config: Smoothing) -> tuple[int, float, str]:
+    """What tells networks apart that are trained in one call."""
+    return config.seed, config.noise, config.labels
+
+
+class Trained:
+    """A trained network with its test images x and labels y; what several members ask of it is measured once."""
+
+    def __init__(self, model: nn.Module, x: Tensor, y: Tensor):
+        self.model, self.x, self.y = model, x, y
+        self._known: dict[tuple[object, ...], Any] = {}
+
+    def once(self, what: tuple[object, ...], measure: Callable[[], Any]) -> Any:
+        """What was measured under this name, quantity and settings; it is measured at the first call."""
+        if what not in self._known:
+            self._known[what] = measure()
+        return self._known[what]
 
 
 def examples(config: Smoothing) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -100,16 +125,25 @@ def network(config: Smoothing) -> nn.Module:
     )  # fmt: skip
 
 
-def _measured(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> Measurements:
+def _measured(config: Smoothing, net: Trained) -> Measurements:
+    model, x, y, sigma = net.model, net.x, net.y, config.sigma
     seed = STREAMS.seed(config.seed, "certificates")
-    found = certify(model, x, y, sigma=config.sigma, n=config.samples, alpha=config.alpha, seed=seed, **FORWARD)
+    found = net.once(
+        ("certificates", sigma, config.samples),
+        lambda: certify(model, x, y, sigma=sigma, n=config.samples, alpha=config.alpha, seed=seed, **FORWARD),
+    )
     curve = found.accuracy()
+    predicted, (attacks, broken, moved), standing = {}, (0, 0, 0.0), np.full(len(EPS), np.nan)
+    if config.noise == sigma and config.labels == "true":  # as in the paper
+        predicted = net.once(("PREDICT", sigma, config.few, config.many), lambda: abstentions(config, model, x))
+        if config.samples > config.few:  # certificates of hardly any samples are not attacked
+            attacks, broken, moved = net.once(
+                ("attack inside", sigma, config.samples, config.many, config.reach),
+                lambda: attack(config, model, x, found),
+            )
+        standing = net.once(("attack", sigma, config.few), lambda: under_attack(config, model, x, y))
     with torch.no_grad():
         plain = float((model(x).argmax(1).cpu() == y).double().mean())
-    as_in_paper = config.noise == config.sigma and config.labels == "true"
-    predicted = abstentions(config, model, x) if as_in_paper else {}
-    attacks, broken, moved = attack(config, model, x, found) if as_in_paper else (0, 0, 0.0)
-    standing = under_attack(config, model, x, y) if as_in_paper else np.full(len(EPS), np.nan)
     return Measurements.of(
         plain_accuracy=plain, average_radius=found.mean_radius(),
         abstained=float(found.abstained.double().mean()), **predicted,
@@ -172,7 +206,7 @@ def under_attack(config: Smoothing, model: nn.Module, x: Tensor, y: Tensor) -> n
         return np.full(len(EPS), np.nan)
     images, classes = x[: config.attacked], y[: config.attacked].to(x.device)
     run = pgd_smoothed(
-        model, images, classes, eps=list(EPS), sigma=config.sigma, steps=10, draws=16, clip=None, votes=config.few,
+        model, images, classes, eps=list(EPS), sigma=config.sigma, steps=10, draws=8, clip=None, votes=config.few,
         seed=STREAMS.seed(config.seed, "attack"),
     )  # fmt: skip
     return run.robust_accuracy.cpu().numpy()
