@@ -59,15 +59,13 @@ def bytes_held(table) -> Figure:
         series = []
         for way, rows in table[table.solver == solver].groupby("way"):
             role: Role = "control" if way == "checkpoint" else "measured"
-            for k, curve in enumerate(rows.held if solver == "dopri5" else rows.held[:1]):
-                label = WAYS[way] if solver == "rk4" else f"{WAYS[way]}, seed {k}"
-                series.append(Series(label=label, x=curve.x, y=curve.y, role=role))
-        drawn = series if solver == "rk4" else [s for s in series if s.label.endswith("seed 0")]
+            curve = rows.held.iloc[0]
+            series.append(Series(label=WAYS[way], x=curve.x, y=curve.y, role=role))
         panels.append(
             Panel(
                 x=Axis(label="evaluations of the field", log=True),
                 y=Axis(label="held by autograd, in states", log=True),
-                series=drawn,
+                series=series,
                 title=title,
             )
         )
