@@ -77,7 +77,7 @@ def _spread(
         mine = tuple(x[:, first:last] if of_samples else x[first:last] for x in whole)
         held = [tuple(x if of_samples else x[first:last] for x in arrays) for arrays in (weights, by) if arrays]
         pairs = [pair for arrays in held for pair in (arrays[:2], arrays[-2:])]
-        compiled(kicks, lengths, steps, mine, *pairs, chunk, min(block, samples), TABLES[dtype])
+        compiled(kicks, lengths, steps, mine, *pairs, chunk, max(1, min(block, samples)), TABLES[dtype])
 
     count = samples if of_samples else members
     if threads <= 1:

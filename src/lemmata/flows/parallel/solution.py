@@ -10,10 +10,11 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.flows.field import State
 from lemmata.flows.parallel.scheme import Multigrid
+from lemmata.flows.parallel.work import Work
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class Solution(Work):
     """States, residuals and work of one solve, forwards or backwards.
 
     Attributes:
@@ -58,16 +59,6 @@ class Solution:
         """
         seen = [r for r in self.residuals if r > 10 * self.rounding]
         return float((seen[-1] / seen[0]) ** (1 / (len(seen) - 1))) if len(seen) > 1 else 0.0
-
-    @property
-    def evaluations(self) -> int:
-        """Velocities (backwards: their transposed products) that it cost, on all levels."""
-        return sum(steps * stages for steps, stages in zip(self.steps, self.stages, strict=True))
-
-    @property
-    def work(self) -> float:
-        """The same in serial sweeps over the layers."""
-        return self.evaluations / (self.serial * self.stages[0])
 
     def plot(self, predicted: float | None = None) -> Figure:
         """Draw the residuals against iterations, beside them a `predicted` convergence factor.

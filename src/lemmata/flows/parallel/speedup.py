@@ -21,11 +21,12 @@ from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.flows.methods import Method, method_of
 from lemmata.flows.parallel.scheme import Multigrid, scheme_of
+from lemmata.flows.parallel.work import Work
 from lemmata.given import require_flag, require_number, require_whole
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Forecast(Work):
     """The cost of one solve by `processes` processes.
 
     Attributes:
@@ -47,16 +48,6 @@ class Forecast:
     stages: tuple[int, ...]
     latency: float
     guessed: bool
-
-    @property
-    def evaluations(self) -> int:
-        """Velocities on all levels; what `Solution.evaluations` counts."""
-        return sum(steps * stages for steps, stages in zip(self.steps, self.stages, strict=True))
-
-    @property
-    def work(self) -> float:
-        """The same in serial sweeps."""
-        return self.evaluations / (self.serial * self.stages[0])
 
     @property
     def relaxations(self) -> int:
