@@ -82,24 +82,24 @@ constant.control("a control half as large again", moves="the slope", to=0.0, det
 
 @study.figure
 def limits(table) -> Figure:
-    """Distances from the limit against depth."""
+    """Distances from the limit against depth, in units of those of the shallowest network of the seed."""
     own = table[~table["control"]]
     panels = []
     for column, label in (
-        ("gradient_error", "gradient, relative error in L2"),
+        ("gradient_error", "gradient, error in L2"),
         ("value_gap", "least objective, distance from its limit"),
-        ("spread", "Hamiltonian, range over mean size"),
+        ("spread", "Hamiltonian, range in time"),
     ):
-        first = own[own.layers == own.layers.min()][column].mean()
-        theory = [first * own.layers.min() / layers for layers in LAYERS]
+        first = own[own.layers == LAYERS[0]].set_index("seed")[column]
+        rows = own.assign(share=own[column] / own.seed.map(first))
         series = [
-            Series.over_seeds("measured", own, x="layers", y=column),
-            Series(label="first order", x=LAYERS, y=theory, role="theory"),
+            Series.over_seeds("measured", rows, x="layers", y="share"),
+            Series(label="first order", x=LAYERS, y=[LAYERS[0] / layers for layers in LAYERS], role="theory"),
         ]
         panels.append(Panel(x=Axis(label="layers", log=True), y=Axis(label=label, log=True), series=series))
     return Figure(
         name="limits",
         title="Residual networks of growing depth, at a fixed end of time",
-        caption="Mean over seeds, 95 % interval, every seed.",
+        caption="In units of what 16 layers give. Mean over seeds, 95 % interval, every seed.",
         panels=panels,
     )
