@@ -16,13 +16,14 @@ What is below every uniform bound is measured by `lemmata.bounds.uniform_converg
 Sources. Only the abstract is quoted. The theorem asks for D of order max(m log(m / delta), m log(1 / epsilon)), with
 constants that it does not give, so that D = 500 m and epsilon = 0.01 are ours, from the closed form:
 Phi(-500^(1/2) / 8) = 0.0026. The paper's networks have 1,000 dimensions and 100,000 hidden units on the spheres, five
-hidden layers of 1,024 units on MNIST. At laptop scale: 300 dimensions and 2,048 units, step size 2, at most 8,192
+hidden layers of 1,024 units on MNIST. At laptop scale: 300 dimensions and 1,024 units, step size 2, at most 4,096
 points; 64 units a layer and at most 2,048 digits of `mnist-5k`, mean-pooled to 14 x 14, step size 1. Its exponents in
 m are not quoted: directions are tested.
 
 Chosen after pilot runs, of one seed or two. Spheres: the step size, so that networks of that width learn; width and
-dimension, for the time they take. Their test errors are 0.47, 0.41 and 0.32 with 512, 2,048 and 8,192 points (five
-seeds; pilot runs of one seed had shown down to 0.19), far from small. Narrower networks, of some 25 weights a point or
+dimension, for the time they take. Their test errors are 0.48, 0.47 and 0.40 with 256, 1,024 and 4,096 points (five
+seeds), far from small. At first there were twice the units and twice the points, for some twice the time: 0.47, 0.41
+and 0.32 with 512, 2,048 and 8,192 points, and every verdict the same. Narrower networks, of some 25 weights a point or
 fewer, were right about 4 % or more of the moved points, so that more points alone do not bring a small test error at
 such widths. The thresholds 0.8 for the gap and 1/2 for the ratio are what the study began with, and are missed: a gap
 cannot exceed 1 less the test error. The claim with 1/2 for the gap was added after pilot runs: added to a training
@@ -111,9 +112,9 @@ linear.claim(
 
 # ---- spheres ---------------------------------------------------------------------------------------------------------
 
-SIZES = [512, 2048, 8192]
+SIZES = [256, 1024, 4096]
 PAPER = {"d": 1000, "width": 100_000, "step_size": 0.1, "m": [*SIZES, 32_768]}  # the step size is assumed
-FEW = {"d": 10, "width": 256, "m": SIZES[0], "epochs": 50}
+FEW = {"d": 10, "width": 256, "m": 512, "epochs": 50}
 SMALL = {"d": 100, "width": 1024, "m": [SIZES[0]]}
 
 spheres = study.experiment(
@@ -121,7 +122,7 @@ spheres = study.experiment(
     config=Spheres,
     sweep={"m": SIZES},
     seeds={"smoke": 3, "laptop": 5, "paper": 5},
-    scales={"smoke": SMALL, "paper": PAPER},
+    scales={"smoke": SMALL, "laptop": {"width": 1024}, "paper": PAPER},
     vectorised=("seed",),
     block=1,  # one wide network stays in the cache
 )
@@ -155,7 +156,7 @@ spheres.claim(
     kind=exact(of="gap_low", at_least=0.8),
     select={"m": SIZES[-1]},
     note="lower end of the interval from 4,000 fresh points, in every run; it cannot hold where the test error is "
-    "above 0.2, as it is (0.32) for networks 50 times narrower than the paper's",
+    "above 0.2, as it is (0.40) for networks a hundred times narrower than the paper's",
 ).control("ten dimensions, 256 units", FEW)
 
 spheres.claim(
