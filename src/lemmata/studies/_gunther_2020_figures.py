@@ -1,9 +1,13 @@
 """The figures of the study of Guenther, Ruthotto, Schroder, Cyr and Gauger (2020)."""
 
+from typing import Any
+
 import numpy as np
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.studies._gunther_2020_convergence import TOL
+
+SOURCES = {"peaks": "the peaks", "mnist-5k": "5,000 digits"}
 
 
 def depth(table) -> Figure:
@@ -54,7 +58,9 @@ def coarsening(table) -> Figure:
 
 def training(table) -> Figure:
     """Losses and errors of networks trained either way."""
-    kinds = [("layers in turn", table[(table["mode"] == "serial") & (table.iterations > 0)], "measured")]
+    kinds: list[tuple[str, Any, Any]] = [
+        ("layers in turn", table[(table["mode"] == "serial") & (table.iterations > 0)], "measured")
+    ]
     parallel = table[table["mode"] == "layer-parallel"]
     kinds += [("two iterations a step", parallel[parallel.iterations > 0], "measured")]
     kinds += [("the coarse network alone", parallel[parallel.iterations == 0], "control")]
@@ -69,7 +75,7 @@ def training(table) -> Figure:
     right = Panel(x=Axis(label="trained with", ticks=ticks), y=Axis(label="test error, layers in turn"), series=ends)
     return Figure(
         name="training",
-        title="Inexact gradients train as well",
+        title=f"Inexact gradients train as well: {SOURCES[table.source.iloc[0]]}",
         caption="Full-batch Adam with layers in turn, and with multigrid stopped after two iterations either way, "
         "begun from the states of the step before. Every seed.",
         panels=[left, right],
