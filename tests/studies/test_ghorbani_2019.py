@@ -138,7 +138,7 @@ def test_no_control_passes_at_smoke_scale(smoke):
 def test_every_claim_at_laptop_scale(tmp_path):
     """One control is on the edge with six seeds: with fixed statistics the ratio is 0.65 or 0.66, claimed below 0.5.
 
-    Its interval begins at 0.498 or at 0.535, by the rounding of two machines, whose networks part in training.
+    Its interval began at 0.498 on one machine and at 0.535 on another; why the runs part was not traced.
     """
     found = laboratory.run(ghorbani.study, scale="laptop", store=tmp_path)
     for verdict in found.verdicts:
