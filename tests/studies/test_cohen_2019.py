@@ -263,7 +263,7 @@ def test_figures_of_the_logs_are_drawn(tmp_path):
 
 @pytest.mark.slow
 def test_every_claim_about_our_own_networks_at_laptop_scale(tmp_path):
-    """One control is on the edge with five seeds: of networks trained without noise about 0.44 are certified, not half."""
+    """One control is on the edge with five seeds: trained without noise about 0.44 are certified."""
     found = laboratory.run(cohen.study, scale="laptop", only=["digits", "linear"], store=tmp_path)
     asked = [verdict for verdict in found.verdicts if verdict.claim.experiment in ("digits", "linear")]
     assert len(asked) == 8
