@@ -48,7 +48,8 @@ def _solved(config: Kernel, labels: Sequence[str]) -> list[Measurements]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     whole = data.load(config.data, dtype=getattr(torch, config.precision), device=device).flat()
     part = whole if config.n == len(whole) else whole.split(config.n, config.n_test, seed=config.seed)
-    assert part.x_test is not None and part.y_test is not None
+    assert part.x_test is not None
+    assert part.y_test is not None
     draw = torch.Generator().manual_seed(config.seed)
     versions = [part.y if name == "true" else random_labels(len(part.y), 10, generator=draw) for name in labels]
     y = torch.stack([version.to(device) for version in versions], 1)  # (n, versions)
