@@ -6,14 +6,16 @@ What the command line does, as functions. The store is the only state: a second 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lemmata.catalogue import entries
 from lemmata.engines.base import Outcome
-from lemmata.engines.base import run as run_trials
+from lemmata.engines.base import run_each as run_plans
 from lemmata.errors import InvalidInput, LemmataError, UnknownName
 from lemmata.plan import Plan
 from lemmata.plan import make as make_plan
@@ -75,18 +77,87 @@ def run(
     is called before anything runs, `on_event` as trials start and end. Raises `LemmataError` for what a user can mend;
     a trial that fails is in `Run.outcome`, not raised.
     """
-    study = covered(load(study) if isinstance(study, str) else study, scale, only)
-    place = open_store(store)
-    looks = _looks(study, scale, seeds, until_decided)
-    for asked in looks:
-        plan = _plan(study, place, scale=scale, overrides=overrides, seeds=asked, data_dir=data_dir)
-        if on_plan is not None:
-            on_plan(plan)
-        outcome = run_trials(plan, place, engine=engine, workers=workers, on_event=on_event)
-        finished = _judged(study, plan, place, looks=looks, outcome=outcome)
-        if outcome.interrupted or not undecided(finished.verdicts):
-            break
+    runs = run_each(
+        [load(study) if isinstance(study, str) else study],
+        scale=scale, only=only, overrides=overrides, seeds=seeds, store=store, engine=engine, workers=workers,
+        until_decided=until_decided, data_dir=data_dir, on_plan=on_plan, on_event=on_event,
+    )  # fmt: skip
+    with closing(runs):
+        _, finished = next(runs)
+    if isinstance(finished, Exception):
+        raise finished
     return finished
+
+
+def run_each(
+    studies: Iterable[Study],
+    *,
+    scale: str = "laptop",
+    only: Collection[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    seeds: int | None = None,
+    store: Store | str | Path | None = None,
+    engine: str = "serial",
+    workers: int | None = None,
+    until_decided: int | None = None,
+    data_dir: str | Path | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_event: Callable[[Any], None] | None = None,
+) -> Generator[tuple[Study, Run | Exception]]:
+    """Run studies by the same workers, which begin the next while the last trials of one still run.
+
+    A study comes back with its `Run` when its last trial ends, or with the error that kept it from being planned, run
+    or judged, which stops no other. The rest is as in `run`. Raises `LemmataError` for what concerns them all.
+    """
+    place = open_store(store)
+    broken = deque[tuple[Study, Exception]]()
+    again = deque[Study]()  # another look is due at these
+    taken = Counter[Study]()  # looks
+    to_come = _covered_each(studies, scale, only, broken)
+
+    def next_plan() -> Plan | None:
+        while (study := again.popleft() if again else next(to_come, None)) is not None:
+            try:
+                asked = _looks(study, scale, seeds, until_decided)[taken[study]]
+                taken[study] += 1
+                plan = _plan(study, place, scale=scale, overrides=overrides, seeds=asked, data_dir=data_dir)
+                if on_plan is not None:
+                    on_plan(plan)
+            except Exception as error:
+                broken.append((study, error))
+            else:
+                return plan
+        return None
+
+    with closing(run_plans(next_plan, place, engine=engine, workers=workers, on_event=on_event)) as over:
+        for plan, outcome in over:
+            while broken:
+                yield broken.popleft()
+            study = plan.study
+            looks = _looks(study, scale, seeds, until_decided)
+            if isinstance(outcome, LemmataError):
+                yield study, outcome
+                continue
+            try:
+                finished = _judged(study, plan, place, looks=looks, outcome=outcome)
+            except Exception as error:
+                yield study, error
+                continue
+            if outcome.interrupted or taken[study] == len(looks) or not undecided(finished.verdicts):
+                yield study, finished
+            else:
+                again.append(study)
+    yield from broken
+
+
+def _covered_each(
+    studies: Iterable[Study], scale: str, only: Collection[str], broken: deque[tuple[Study, Exception]]
+) -> Iterator[Study]:
+    for study in studies:
+        try:
+            yield covered(study, scale, only)
+        except LemmataError as error:
+            broken.append((study, error))
 
 
 def recall(

@@ -233,9 +233,10 @@ def test_a_worker_ends_with_its_input_even_in_a_trial(coin, coin_file, store):
     inbox = queue.Queue()
     greeting = {
         "source": str(coin_file), "study": "coin", "store": str(store.path), "fingerprints": plan.fingerprints,
-        "datasets": {},
+        "datasets": {}, "data_dir": None,
     }  # fmt: skip
-    worker = Worker(greeting, inbox, 1)
+    worker = Worker(inbox, 1)
+    worker.tell(greeting)
     assert inbox.get(timeout=60)[1] == {"kind": "ready"}
     member = plan.wanted[0]
     worker.tell({"experiment": "main", "members": [[member.key, member.setting, member.config.non_default()]]})

@@ -1,4 +1,4 @@
-"""`lemmata run --all`: every study that declares the scale, one after the other, a report of each and one of all.
+"""`lemmata run --all`: every study that declares the scale by the same workers, a report of each and one of all.
 
 A study that cannot be run is told at the end and stops none of the others.
 """
@@ -6,7 +6,6 @@ A study that cannot be run is told at the end and stops none of the others.
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -29,26 +28,35 @@ def run_all(
     lines: list[Line] = []
     broken: dict[str, str] = {}
     interrupted = False
-    for name, study in laboratory.declaring(selection.asked, broken, folder=Path.cwd(), topic=topic):
-        console.rule(name, align="left")
-        path = default_path(name, selection.asked, "html", folder)
-        try:
-            finished = _run(study, selection, console, engine=engine, workers=workers)
-            write_reports(finished, path, pdf=pdf, console=console)
-        except LemmataError as error:
-            broken[name] = str(error)
-            continue
-        except Exception as error:  # of a study's own code, or a defect here: neither may cost the studies that follow
-            broken[name] = f"{type(error).__name__}: {error}"
-            continue
-        absent = finished.plan.missing
-        lines.append(Line(finished.study, selection.asked, finished.verdicts, page=path.name, absent=absent))
-        tell_failures(finished, console)
-        if finished.outcome.failed:
-            broken[name] = f"{len(finished.outcome.failed)} trials failed"
-        if finished.outcome.interrupted:
-            interrupted = True
-            break
+    studies = [study for _, study in laboratory.declaring(selection.asked, broken, folder=Path.cwd(), topic=topic)]
+    with Progress(console, studies=len(studies)) as progress:
+        for study, finished in laboratory.run_each(
+            studies,
+            **{**vars(selection), "scale": selection.asked},
+            engine=engine,
+            workers=workers,
+            on_plan=progress.planned,
+            on_event=progress.event,
+        ):
+            progress.over(study.name)
+            try:
+                if isinstance(finished, Exception):
+                    raise finished
+                path = default_path(study.name, selection.asked, "html", folder)
+                write_reports(finished, path, pdf=pdf, console=console)
+            except LemmataError as error:
+                broken[study.name] = str(error)
+                continue
+            except Exception as error:  # of a study's own code, or a defect here: neither may cost the other studies
+                broken[study.name] = f"{type(error).__name__}: {error}"
+                continue
+            absent = finished.plan.missing
+            lines.append(Line(finished.study, selection.asked, finished.verdicts, page=path.name, absent=absent))
+            tell_failures(finished, console)
+            assert finished.outcome is not None
+            if finished.outcome.failed:
+                broken[study.name] = f"{len(finished.outcome.failed)} trials failed"
+            interrupted |= finished.outcome.interrupted
     console.print(overview_table(lines))
     page = write(lines, default_path("index", selection.asked, "html", folder))
     console.print(f"all in {(time.perf_counter() - start) / 60:.1f} minutes; overview: {page}", soft_wrap=True)
@@ -58,17 +66,3 @@ def run_all(
         raise KeyboardInterrupt
     if broken:
         sys.exit(1)
-
-
-def _run(study: Any, selection: Selection, console: Console, *, engine: str, workers: int | None) -> Any:
-    from lemmata import laboratory
-
-    with Progress(console) as progress:
-        return laboratory.run(
-            study,
-            **selection.chosen(study, ()),
-            engine=engine,
-            workers=workers,
-            on_plan=progress.planned,
-            on_event=progress.event,
-        )

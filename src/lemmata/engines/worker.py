@@ -1,4 +1,4 @@
-"""What a worker process does: load the study, then run and record one trial after the other until told no more.
+"""What a worker process does: load a study, run and record trials of it, and load the next when it is told so.
 
 It speaks over the pipe that was its standard output, which is then pointed at standard error, so that what a trial
 prints disturbs nothing. It ends when its input closes, even in the middle of a trial: then the parent is gone.
@@ -27,8 +27,7 @@ def main() -> None:
 
 
 def serve(inbox: "queue.Queue[Message]", speak: BinaryIO) -> None:
-    """Load what the greeting names, then answer every trial with "done", "failed" or "store"."""
-    greeting = inbox.get()
+    """Load the study that a greeting names, and answer every trial of it with "done", "failed" or "store"."""
 
     def say(kind: str, **rest: Any) -> None:
         speak.write(json.dumps({"kind": kind, **rest}).encode("ascii") + b"\n")
@@ -38,15 +37,21 @@ def serve(inbox: "queue.Queue[Message]", speak: BinaryIO) -> None:
     from lemmata.records.staging import StoreError
     from lemmata.records.store import Store
 
-    try:
-        study = _load(greeting)
-        store = Store(greeting["store"])
-    except LemmataError as error:
-        say("unusable", error=str(error))
-        return
-    say("ready")
+    greeting: Message = {}
+    study = store = None
     while True:
         message = inbox.get()
+        if "source" in message:
+            greeting = message
+            try:
+                study, store = _load(greeting), Store(greeting["store"])
+            except LemmataError as error:
+                say("unusable", error=str(error))
+            else:
+                say("ready")
+            continue
+        assert study is not None
+        assert store is not None
         try:
             record = _run(study, message, greeting)
         except Exception as error:
@@ -66,6 +71,8 @@ def _load(greeting: Message):
     from lemmata.plan.fingerprint import fingerprint
     from lemmata.study.registry import load_from
 
+    if greeting["data_dir"] is not None:
+        os.environ["LEMMATA_DATA"] = greeting["data_dir"]
     study = load_from(Path(greeting["source"]), greeting["study"])
     for name, expected in greeting["fingerprints"].items():
         experiment = study.experiments.get(name)
