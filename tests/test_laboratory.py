@@ -5,6 +5,7 @@ import pytest
 
 import lemmata as lm
 from lemmata.errors import InvalidInput
+from lemmata.laboratory import Run, run_each
 
 
 class Coin(lm.Config):
@@ -57,6 +58,30 @@ def test_until_decided_doubles_the_seeds_and_stops_when_decided(tmp_path):
     recalled = lm.recall(fair(coin(), 0.03), store=tmp_path / "store", until_decided=256)
     assert recalled.verdicts[0].n == done.verdicts[0].n
     assert recalled.verdicts[0].level == done.verdicts[0].level < 0.05
+
+
+def test_each_of_many_studies_is_looked_at_until_it_is_decided(tmp_path):
+    """As one by one: what a study takes of looks costs the others nothing."""
+    margins = (0.3, 0.05, 0.0005)
+    alone = [lm.run(fair(coin(), m), store=tmp_path / f"{m}", until_decided=64).verdicts[0] for m in margins]
+    studies = [fair(coin(), m) for m in margins]
+    found = {id(study): run for study, run in run_each(studies, store=tmp_path / "all", until_decided=64)}
+    together = [found[id(study)].verdicts[0] for study in studies]
+    assert [(v.outcome, v.n, v.level) for v in together] == [(v.outcome, v.n, v.level) for v in alone]
+    assert len({v.n for v in alone}) == 3
+
+
+class Bent(lm.kinds.value):
+    def components(self, *given):
+        raise IndexError("a kind of one's own is broken")
+
+
+def test_a_study_that_cannot_be_planned_or_judged_comes_back_with_its_error(tmp_path):
+    bent = coin()
+    bent.claim("heads", where="p. 1", name="bent", kind=Bent(of="heads"), paper=0.5, margin=0.2)
+    studies = [lm.Study("empty", question="Is anything here?"), bent, fair(coin(), 0.2)]
+    found = {(study.name, type(run)) for study, run in run_each(studies, store=tmp_path)}
+    assert found == {("empty", InvalidInput), ("coin", IndexError), ("coin", Run)}
 
 
 def test_until_decided_stops_when_the_seeds_are_spent(tmp_path):

@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,54 +111,79 @@ def run_each(
     or judged, which stops no other. The rest is as in `run`. Raises `LemmataError` for what concerns them all.
     """
     place = open_store(store)
-    broken = deque[tuple[Study, Exception]]()
-    again = deque[Study]()  # another look is due at these
-    taken = Counter[Study]()  # looks
-    to_come = _covered_each(studies, scale, only, broken)
+    series = _Series(
+        studies, place, scale=scale, only=only, overrides=overrides, seeds=seeds, until_decided=until_decided,
+        data_dir=data_dir, on_plan=on_plan,
+    )  # fmt: skip
+    with closing(run_plans(series.next_plan, place, engine=engine, workers=workers, on_event=on_event)) as over:
+        for plan, outcome in over:
+            yield from series.looked(plan, outcome)
+            yield from series.told_broken()
+    yield from series.told_broken()
 
-    def next_plan() -> Plan | None:
-        while (study := again.popleft() if again else next(to_come, None)) is not None:
+
+class _Series:
+    """Studies, each with the looks at it that are due."""
+
+    def __init__(
+        self, studies: Iterable[Study], store: Store, *, scale: str, only: Collection[str], seeds: int | None,
+        until_decided: int | None, on_plan: Callable[[Plan], None] | None, **asked: Any,
+    ):  # fmt: skip
+        self.store = store
+        self.scale = scale
+        self.planned = partial(_plan, store=store, scale=scale, **asked)
+        self.looks = partial(_looks, scale=scale, seeds=seeds, until_decided=until_decided)
+        self.on_plan = on_plan or (lambda plan: None)
+        self.given = dict[Study, Study]()  # by the part of it that is asked
+        self.taken = Counter[Study]()  # looks
+        self.again = deque[Study]()  # another look is due at these
+        self.broken = deque[tuple[Study, Exception]]()
+        self.to_come = self._first_looks(studies, only)
+
+    def next_plan(self) -> Plan | None:
+        """The plan of the next look that is due."""
+        while (study := self.again.popleft() if self.again else next(self.to_come, None)) is not None:
             try:
-                asked = _looks(study, scale, seeds, until_decided)[taken[study]]
-                taken[study] += 1
-                plan = _plan(study, place, scale=scale, overrides=overrides, seeds=asked, data_dir=data_dir)
-                if on_plan is not None:
-                    on_plan(plan)
+                asked = self.looks(study)[self.taken[study]]
+                self.taken[study] += 1
+                plan = self.planned(study, seeds=asked)
+                self.on_plan(plan)
             except Exception as error:
-                broken.append((study, error))
+                self.broken.append((self.given[study], error))
             else:
                 return plan
         return None
 
-    with closing(run_plans(next_plan, place, engine=engine, workers=workers, on_event=on_event)) as over:
-        for plan, outcome in over:
-            while broken:
-                yield broken.popleft()
-            study = plan.study
-            looks = _looks(study, scale, seeds, until_decided)
-            if isinstance(outcome, LemmataError):
-                yield study, outcome
-                continue
-            try:
-                finished = _judged(study, plan, place, looks=looks, outcome=outcome)
-            except Exception as error:
-                yield study, error
-                continue
-            if outcome.interrupted or taken[study] == len(looks) or not undecided(finished.verdicts):
-                yield study, finished
-            else:
-                again.append(study)
-    yield from broken
-
-
-def _covered_each(
-    studies: Iterable[Study], scale: str, only: Collection[str], broken: deque[tuple[Study, Exception]]
-) -> Iterator[Study]:
-    for study in studies:
+    def looked(self, plan: Plan, outcome: Outcome | LemmataError) -> Iterator[tuple[Study, Run | Exception]]:
+        """Judge what was run: gives what came of the study, or nothing where another look is due."""
+        study, looks = plan.study, self.looks(plan.study)
+        if isinstance(outcome, LemmataError):
+            yield self.given[study], outcome
+            return
         try:
-            yield covered(study, scale, only)
-        except LemmataError as error:
-            broken.append((study, error))
+            finished = _judged(study, plan, self.store, looks=looks, outcome=outcome)
+        except Exception as error:
+            yield self.given[study], error
+            return
+        if outcome.interrupted or self.taken[study] == len(looks) or not undecided(finished.verdicts):
+            yield self.given[study], finished
+        else:
+            self.again.append(study)
+
+    def told_broken(self) -> Iterator[tuple[Study, Exception]]:
+        """Studies that could not be planned, each once."""
+        while self.broken:
+            yield self.broken.popleft()
+
+    def _first_looks(self, studies: Iterable[Study], only: Collection[str]) -> Iterator[Study]:
+        for study in studies:
+            try:
+                asked = covered(study, self.scale, only)
+            except LemmataError as error:
+                self.broken.append((study, error))
+            else:
+                self.given[asked] = study
+                yield asked
 
 
 def recall(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lemmata.engines import processes
-from lemmata.engines.base import run
+from lemmata.engines.base import Outcome, run, run_each
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.plan import make
 from lemmata.records import Store, StoreError
@@ -141,6 +141,64 @@ def test_a_run_in_another_thread(coin, store):
     thread.start()
     thread.join()
     assert len(store.members()) == 6
+
+
+PID = "float(__import__('os').getpid())"
+
+
+def each(plans, store, *, engine="processes", workers=2, **options):
+    """What comes back of plans, in the order in which they are over."""
+    asked = iter(plans)
+    return list(run_each(lambda: next(asked, None), store, engine=engine, workers=workers, **options))
+
+
+@BOTH
+def test_many_plans_are_run_by_the_same_workers(coin_file, store, engine):
+    coin_file.write_text(coin_file.read_text().replace("heads=heads.mean()", f"heads={PID}"))
+    coin = load(str(coin_file))
+    plans = [make(coin, scale="smoke", overrides={"tosses": tosses}) for tosses in (10, 20, 30, 40)]
+    found = each(plans, store, engine=engine)
+    assert {id(plan) for plan, _ in found} == {id(plan) for plan in plans}
+    assert all(outcome == Outcome(2, (), outcome.seconds) for _, outcome in found)
+    pids = {scalars["heads"] for scalars, *_ in measurements(store).values()}
+    assert pids == {os.getpid()} if engine == "serial" else len(pids) == 2
+    assert _children() == set()
+
+
+def test_the_next_plan_begins_while_the_last_trial_of_one_still_runs(coin_file, store):
+    coin_file.write_text(coin_file.read_text().replace("PAUSE = 0.0", "PAUSE = 0.3"))
+    coin = load(str(coin_file))
+    first, second = (make(coin, scale="smoke", overrides={"tosses": tosses}) for tosses in (10, 20))
+    told = []
+    each([first, second], store, workers=3, on_event=lambda event: told.append((event.kind, event.trial)))
+    ends = [told.index(("done", trial)) for trial in first.trials]
+    begins = [told.index(("started", trial)) for trial in second.trials]
+    assert min(begins) < max(ends)
+
+
+def test_a_plan_that_cannot_be_run_stops_no_other(coin, coin_file, store, tmp_path):
+    other = tmp_path / "other_coin.py"
+    other.write_text(coin_file.read_text())
+    plans = [make(coin), make(load(str(other)), scale="smoke", overrides={"tosses": 10})]
+    coin_file.write_text("1/0\n" + coin_file.read_text())
+    found = {id(plan): outcome for plan, outcome in each(plans, store)}
+    assert "ZeroDivisionError" in str(found[id(plans[0])])
+    assert found[id(plans[1])].done == 2
+
+
+@pytest.mark.usefixtures("heeded")
+def test_ctrl_c_gives_back_the_plans_on_their_way_and_no_further_ones(coin, store):
+    plans = [make(coin, scale="smoke", overrides={"tosses": tosses}) for tosses in (10, 20, 30, 40, 50, 60)]
+
+    def interrupt(event):
+        if event.kind == "done":
+            signal.raise_signal(signal.SIGINT)
+
+    found = each(plans, store, on_event=interrupt)
+    assert 1 <= len(found) < len(plans)
+    assert found[-1][1].interrupted
+    assert _children() == set()
+    assert store.check() == []
 
 
 def test_a_study_that_changed_since_the_plan_is_not_run(coin, coin_file, store):
