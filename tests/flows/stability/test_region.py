@@ -48,5 +48,7 @@ def test_what_is_refused():
         stability_region("rk4", x=(1, -1))
     with pytest.raises(InvalidInput, match="points = 1"):
         stability_region("rk4", points=1)
+    with pytest.raises(InvalidInput, match="points is more than 4096"):
+        stability_region("rk4", points=10**400)
     with pytest.raises(UnknownName, match="unknown method"):
         stability_region("rk5")

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Field, Figure, Panel, Series
 from lemmata.flows.methods import Method, method_of
 from lemmata.flows.required import require_window
 from lemmata.given import require_whole
 
 Window = tuple[float, float]
+MOST = 4096  # points along one side: the values then take 400 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Region:
 def stability_region(
     method: str | Method, *, x: Window = (-4.0, 2.0), y: Window = (-3.5, 3.5), points: int = 201
 ) -> Region:
-    """Compute the growth of a step over a window of the complex plane, on `points` x `points` values.
+    """Compute the growth of a step over a window of the complex plane, on `points` x `points` values, at most 4096.
 
     >>> region = stability_region("forward-euler", points=61)
     >>> stable = region.growth <= 1
@@ -64,6 +66,8 @@ def stability_region(
     (True, False)
     """
     chosen, points = method_of(method), require_whole(points, "points", least=2)
+    if points > MOST:
+        raise InvalidInput(f"points is more than {MOST}: the window has points x points values; give a smaller number")
     across, up = (np.linspace(*require_window(window, name), points) for name, window in (("x", x), ("y", y)))
     return Region(chosen, across, up, np.asarray(chosen.growth(across + 1j * up[:, None])))
 
