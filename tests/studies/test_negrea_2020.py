@@ -120,6 +120,13 @@ def test_the_uniform_bound_is_the_largest_eigenvalue_and_is_attained():
     assert excess[-1] == pytest.approx(values[-1], rel=1e-9)
 
 
+def test_the_uniform_bound_is_zero_where_samples_span_all_dimensions_and_s2_where_all_variances_are_equal():
+    x = torch.randn(30, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    v = torch.linspace(0.5, 1.0, 12, dtype=torch.float64)
+    assert regression.uniform_bound(x, v) == 0.0
+    assert regression.uniform_bound(x[:5], torch.full_like(v, 0.25)) == 0.25
+
+
 def test_theory_is_the_mean_over_samples():
     """30 samples of n = 100: 4.5 standard errors and 5 % for what n is not infinite."""
     config = {"n": 100, "spiked": 5, "weak": 1000}

@@ -72,9 +72,9 @@ def denoising_surrogate(fit: Fit, x: Tensor, expected: Tensor | Callable[[Tensor
 def least_squares_surrogate(x: Tensor, y: Tensor, expected: Tensor) -> LeastSquaresSurrogate:
     """Solve least squares of minimum norm for labels y (n,) and for their conditional means `expected` (n,).
 
-    x is (n, d), of any rank; computed in float64 by one singular value decomposition, some 4 n d min(n, d) operations;
-    singular values below max(n, d) 2^-52 of the largest count as 0. Nothing is random. Raises `InvalidInput` for shapes
-    that do not go together and NaN.
+    x is (n, d), of any rank; computed in float64 by one singular value decomposition, where d > n of what reflections
+    leave, n x n: some 2 n^2 d + 20 n^3 operations. Singular values below max(n, d) 2^-52 of the largest count as 0.
+    Nothing is random. Raises `InvalidInput` for shapes that do not go together and NaN.
 
     >>> x = torch.tensor([[1.0, 0.0, 1.0], [0.0, 2.0, 0.0]])
     >>> found = least_squares_surrogate(x, torch.tensor([2.0, 3.0]), torch.tensor([2.0, 2.0]))
@@ -89,10 +89,26 @@ def least_squares_surrogate(x: Tensor, y: Tensor, expected: Tensor) -> LeastSqua
     for value, name in ((inputs, "x"), (labels, "y"), (clean, "expected")):
         _require_finite(value, name)
     both = torch.stack([labels, clean], 1).double()
-    left, singular, right = torch.linalg.svd(inputs.double(), full_matrices=False)
-    kept = singular > max(inputs.shape) * torch.finfo(torch.float64).eps * singular[0]
-    weights = right[kept].T @ ((left[:, kept].T @ both) / singular[kept, None])
+    weights = _minimum_norm(inputs.double(), both)
     return LeastSquaresSurrogate(_linear(weights[:, 0]), _linear(weights[:, 1]), weights[:, 0] - weights[:, 1])
+
+
+def _minimum_norm(x: Tensor, y: Tensor) -> Tensor:
+    """X^+ y, (d, k), for x (n, d) and y (n, k): with X' = QR, X^+ = Q (R')^+, and Q is never formed."""
+    n, d = x.shape
+    least = max(n, d) * torch.finfo(x.dtype).eps
+    if d <= n:
+        return _pseudo_inverse(x, y, least)
+    reflections, scales = torch.geqrf(x.T)
+    weights = _pseudo_inverse(reflections[:n].triu().T, y, least)
+    return torch.ormqr(reflections, scales, torch.cat([weights, weights.new_zeros(d - n, y.shape[1])]))
+
+
+def _pseudo_inverse(x: Tensor, y: Tensor, least: float) -> Tensor:
+    """X^+ y, where singular values below `least` of the largest count as 0."""
+    left, singular, right = torch.linalg.svd(x, full_matrices=False)
+    kept = singular > least * singular[0]
+    return right[kept].T @ ((left[:, kept].T @ y) / singular[kept, None])
 
 
 def _linear(weight: Tensor) -> nn.Linear:
