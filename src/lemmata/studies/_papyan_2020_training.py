@@ -15,6 +15,7 @@ from lemmata.study import Config, Curve, Measurements
 from lemmata.training import SGD
 from lemmata.training.batches import Batches
 from lemmata.training.ensemble import Ensemble
+from lemmata.training.perceptron import assemble
 from lemmata.training.probes import Samples
 
 DROPS = (1 / 2, 5 / 6)  # shares of the epochs at which the step size falls to a tenth
@@ -68,7 +69,7 @@ def run(configs: Sequence[Training]) -> list[Measurements]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     drawn = [examples(config) for config in configs]
     x, y = (torch.stack(part).to(device) for part in zip(*drawn, strict=True))
-    ensemble = Ensemble.of([network(config, x.shape[2]).to(device) for config in configs], "cross_entropy")
+    ensemble = assemble([network(config, x.shape[2]).to(device) for config in configs], "cross_entropy")
     decay = [config.weight_decay for config in configs]
     rule = SGD(lr=first.lr, momentum=0.9, weight_decay=decay).start(ensemble)
     batches = Batches(Samples(x, y, len(configs), name="training data"), first.batch_size, [c.seed for c in configs])
