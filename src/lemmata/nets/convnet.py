@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
+from lemmata.nets.fused_convnet1d import FusedConvNet1d
 from lemmata.nets.initialisations import Law, generator_from, initialise
 from lemmata.nets.mlp import check_sizes
 
@@ -55,6 +56,7 @@ def convnet1d(
     length: int = 40,
     outputs: int = 10,
     batch_norm: bool = False,
+    fused: bool = False,
     initialisation: str | Law = "standard",
     gain: float = 1.0,
     seed: int | torch.Generator,
@@ -63,7 +65,8 @@ def convnet1d(
     """Build three convolutions of stride 2 (kernels 5, 3, 3), each with ReLU, then a linear read-out.
 
     Inputs are (n, 1, length). With 25 channels and length 40 it has the 5,210 parameters of MNIST-1D's own
-    network.
+    network. A `fused` network is the same with both passes written out (`FusedConvNet1d`): several of them train three
+    times as fast together, but it gives first derivatives only.
 
     >>> net = convnet1d(25, seed=0)
     >>> net(torch.zeros(2, 1, 40)).shape, sum(p.numel() for p in net.parameters())
@@ -81,4 +84,5 @@ def convnet1d(
         fan_in = channels
     layers["flatten"] = nn.Flatten()
     layers["output"] = skip_init(nn.Linear, channels * length, outputs, dtype=dtype)
-    return initialise(nn.Sequential(layers), initialisation, generator_from(seed), gain=gain)  # type: ignore[return-value]
+    net = FusedConvNet1d(layers) if fused else nn.Sequential(layers)
+    return initialise(net, initialisation, generator_from(seed), gain=gain)  # type: ignore[return-value]

@@ -218,7 +218,7 @@ class Classroom:
 
 def convolutional(seed: int) -> nn.Module:
     """MNIST-1D's own convolutional network, for signals (n, 40)."""
-    return nn.Sequential(nn.Unflatten(1, (1, LENGTH)), *nets.convnet1d(25, length=LENGTH, seed=seed))
+    return nn.Sequential(nn.Unflatten(1, (1, LENGTH)), nets.convnet1d(25, length=LENGTH, fused=True, seed=seed))
 
 
 def epochs(steps: int, batch: int, n: int) -> int:

@@ -120,7 +120,8 @@ def published(model: Model, inputs: int = 40, *, width: int | None = None, seed:
         return residual_mlp(inputs, width or 100, seed=seed)
     if model == "gru":
         return gru(width or 6, length=inputs, seed=seed)
-    return nn.Sequential(nn.Unflatten(1, (1, inputs)), *nets.convnet1d(width or 25, length=inputs, seed=seed))
+    net = nets.convnet1d(width or 25, length=inputs, fused=True, seed=seed)
+    return nn.Sequential(nn.Unflatten(1, (1, inputs)), net)
 
 
 class Architecture(Config):

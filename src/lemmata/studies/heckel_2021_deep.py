@@ -99,7 +99,10 @@ def run_signals(configs: Sequence[Signals]) -> list[Measurements]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     x, y, x_test, y_test = (torch.stack(part).to(device) for part in zip(*map(_signals, configs), strict=True))
     at = epochs_at([*range(2, min(first.epochs, 40) + 1, 2), *range(44, first.epochs + 1, 4)])
-    starts = [nets.convnet1d(first.channels, batch_norm=True, seed=STREAMS.seed(c.seed, "weights")) for c in configs]
+    starts = [
+        nets.convnet1d(first.channels, batch_norm=True, fused=True, seed=STREAMS.seed(c.seed, "weights"))
+        for c in configs
+    ]
     result = train(
         [net.to(device) for net in starts], x, y,
         optimiser=SGD(lr=first.step_size, momentum=0.9, lr_scale={"output": [c.fc_step for c in configs]}),
