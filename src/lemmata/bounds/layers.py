@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lemmata.bounds.norms.dense_norm import dense_norm
 from lemmata.bounds.norms.folded import UP, Folded, Weights, fold_both
 from lemmata.errors import InvalidInput
 from lemmata.figures import Axis, Figure, Panel, Series
@@ -31,6 +32,8 @@ from lemmata.given import require_number
 from lemmata.linalg.convolution_norm import FLOPS, OperatorNorm, convolution_norm, matrix_norm
 from lemmata.robustness.linear_bounds.affine import Convolution
 from lemmata.short_repr import short_repr
+
+DENSE = 1024  # the longest shorter side of a matrix that is bounded by dense algebra
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,8 @@ def operator_norm(weights: Weights, *, tolerance: float = 1e-6, flops: float = F
     if isinstance(step, Convolution):
         size = tuple(weights.inputs[1:])
         return convolution_norm(weight, size, **step.options, tolerance=tolerance, flops=flops, seed=seed)
+    if min(weight.shape) <= DENSE:
+        return dense_norm(weight, tolerance=tolerance)
     return matrix_norm(weight, tolerance=tolerance, seed=seed)
 
 
