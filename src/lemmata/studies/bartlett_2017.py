@@ -67,7 +67,7 @@ study = Study(
 
 LEVELS = [0.0, 0.25, 0.5, 0.75, 1.0]
 SMOKE = {"n": 200, "n_test": 500, "pool": 4, "network.width": 32, "training.batch": 20, "training.epochs": 100}
-VECTORISED = ("seed", "easy", "hard", "inputs", "norms", "margin", "scale")
+VECTORISED = ("seed", "easy", "hard", "norms", "margin", "scale")  # controls that share networks are in one call
 RANDOM = {"hard": 1.0, "easy": 0.0, "inputs": "true"}
 
 perceptrons = study.experiment(
@@ -77,7 +77,6 @@ perceptrons = study.experiment(
     seeds={"smoke": 3, "laptop": 8},
     scales={"smoke": SMOKE},
     vectorised=VECTORISED,
-    block=60,
     data=lambda config: config.data,
 )
 perceptrons.trial(measure_pairs)
