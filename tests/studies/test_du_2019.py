@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lemmata.plan import make
+from lemmata.studies import _two_layer_first_layer
 from lemmata.studies import du_2019 as du
 from lemmata.studies._du_2019_descent import Descent, measure, problem
 from lemmata.studies._two_layer_first_layer import FirstLayers, descend
@@ -49,6 +50,25 @@ def test_descent_is_that_of_autograd(scaling):
             W -= (0.5 if scaling == "ntk" else 0.5 * 30) * slope
     np.testing.assert_allclose(ran.residual[0], norms, rtol=1e-4)  # float32, 15 steps
     torch.testing.assert_close(networks.outputs(x[None])[0] - y, c * torch.relu(x @ networks.W[0].T) @ a - y)
+
+
+@pytest.mark.parametrize("scaling", ["ntk", "mean field"])
+@pytest.mark.parametrize("d", [3, 10])
+def test_residuals_are_those_of_descent_in_either_space(scaling, d, monkeypatch):
+    """12 points: of 10 dimensions by the units' inputs, two networks at a time, of 3 by the weights; float32."""
+    monkeypatch.setattr(_two_layer_first_layer, "CACHE", 2 * 30 * 12 * 4)
+    x, y, W, a = (
+        torch.cat(parts) for parts in zip(*(_one(tiny(scaling=scaling, d=d, seed=s)) for s in range(3)), strict=True)
+    )
+    given = {"step_sizes": torch.tensor([0.5, 0.1, 0.3]), "steps": 15}
+    networks = FirstLayers(W, a, scaling)
+    expected = descend(networks, x, y, **given).residual
+    torch.testing.assert_close(_two_layer_first_layer.residuals(networks, x, y, **given), expected, rtol=1e-4, atol=0)
+
+
+def _one(config: Descent):
+    x, y, networks = drawn(config)
+    return x[None], y[None], networks.W, networks.a
 
 
 def test_members_do_not_see_each_other():

@@ -17,7 +17,7 @@ from lemmata.data.corruption import corrupt_labels
 from lemmata.data.dataset import Dataset
 from lemmata.data.preprocessing import mean_pool
 from lemmata.kernels import EigendirectionRates, eigendirection_rates, kernel_ridge, label_complexity, two_layer_gram
-from lemmata.studies._two_layer_first_layer import FirstLayers, descend
+from lemmata.studies._two_layer_first_layer import FirstLayers, residuals
 from lemmata.study import Config, Curve, Measurements
 
 TOP = 5  # eigenvectors whose share of the labels is measured
@@ -136,7 +136,7 @@ def _descended(configs: list[Descent]) -> list[tuple[Tensor, EigendirectionRates
     start = networks.outputs(x)
     rates = [_rates(*of) for of in zip(x, y - start, strict=True)]
     steps = torch.tensor([found.step_size for found in rates])
-    ran = descend(networks, x, y, step_sizes=steps.to(device), steps=first.steps).residual.cpu()
+    ran = residuals(networks, x, y, step_sizes=steps.to(device), steps=first.steps).cpu()
     return list(zip(ran, rates, strict=True))
 
 

@@ -5,6 +5,9 @@
 Full-batch gradient descent on half the squared error, W <- W - eta c sum_i (u_i - y_i) a_r 1{w_r . x_i >= 0} x_i. With
 the scaling "mean field" c = 1 / m, and the step size is m times as large, so that the outputs start to move at the same
 speed: the kernel is the same, and the weights travel sqrt(m) times as far.
+
+Where weights are not asked for, the units' inputs Z = W X' take their place: Z <- Z - eta c a (1{Z >= 0} left) X X',
+one product of 2 m n^2 flops a step instead of two of 2 m n d.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import torch
 from torch import Tensor
 
 Scaling = Literal["ntk", "mean field"]
+CACHE = 2**22  # bytes of units' inputs that are descended on at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,10 @@ class FirstLayers:
         m = self.a.shape[1]
         return 1 / m if self.scaling == "mean field" else m**-0.5
 
+    def own_steps(self, step_sizes: Tensor) -> Tensor:
+        """Step sizes (S, 1, 1) of the weights, from those of the kernel (S,)."""
+        return (step_sizes.float() * (self.a.shape[1] if self.scaling == "mean field" else 1))[:, None, None]
+
     def to(self, device: torch.device) -> Self:
         """The same networks on another device."""
         return replace(self, W=self.W.to(device), a=self.a.to(device))
@@ -59,8 +67,7 @@ class Descended:
 def descend(networks: FirstLayers, x: Tensor, y: Tensor, *, step_sizes: Tensor, steps: int) -> Descended:
     """Run so many steps on x (S, n, d) and y (S, n), each network with its own step size (S,), in float32."""
     W, a = networks.W.clone(), networks.a[..., None]
-    c, m = networks.scale, networks.a.shape[1]
-    eta = (step_sizes.float() * (m if networks.scaling == "mean field" else 1))[:, None, None]
+    c, eta = networks.scale, networks.own_steps(step_sizes)
     norms = []
     for step in range(steps + 1):
         Z = x @ W.mT  # (S, n, m)
@@ -70,3 +77,32 @@ def descend(networks: FirstLayers, x: Tensor, y: Tensor, *, step_sizes: Tensor, 
         if step < steps:
             W.sub_(eta * c * a * (on.mul_(left).mT @ x))
     return Descended(FirstLayers(W, networks.a, networks.scaling), torch.stack(norms, 1))
+
+
+def residuals(networks: FirstLayers, x: Tensor, y: Tensor, *, step_sizes: Tensor, steps: int) -> Tensor:
+    """The `residual` (S, T) of `descend` without its networks, in whichever space a step takes fewer products."""
+    n, d = x.shape[1:]
+    if n > 2 * d:
+        return descend(networks, x, y, step_sizes=step_sizes, steps=steps).residual
+    kernels = networks.scale * networks.own_steps(step_sizes) * (x @ x.mT)
+    at_once = max(1, CACHE // (networks.a.shape[1] * n * x.element_size()))
+    parts = [
+        _of_units(W @ points.mT, a, kernel, labels, c=networks.scale, steps=steps)
+        for W, a, points, kernel, labels in zip(
+            *(whole.split(at_once) for whole in (networks.W, networks.a, x, kernels, y)), strict=True
+        )
+    ]
+    return torch.cat(parts)
+
+
+def _of_units(Z: Tensor, a: Tensor, kernel: Tensor, y: Tensor, *, c: float, steps: int) -> Tensor:
+    """Residuals from units' inputs Z (S, m, n), which are changed, and eta c X X' (S, n, n)."""
+    outer, signs = a[:, None], a[..., None].expand_as(Z)
+    room, norms = torch.empty_like(Z), []
+    for step in range(steps + 1):
+        left = torch.baddbmm(-y[:, None], outer, torch.clamp(Z, min=0, out=room), alpha=c)  # (S, 1, n)
+        norms.append(left[:, 0].double().norm(dim=1))
+        if step < steps:
+            torch.ops.aten.threshold_backward.grad_input(signs, Z, 0, grad_input=room)  # a where a unit is on
+            Z.baddbmm_(room, left.mT * kernel, alpha=-1)
+    return torch.stack(norms, 1)
