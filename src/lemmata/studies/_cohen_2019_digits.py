@@ -23,7 +23,7 @@ from lemmata.robustness.training import gaussian_augmentation
 from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements, Section
 
-STREAMS = Streams("split", "labels", "weights", "batches", "certificates", "attack")
+STREAMS = Streams("split", "labels", "weights", "batches", "certificates", "attack", first=1000)  # none of a pilot run
 RADII = (0.0, 0.25, 0.5, 1.0, 1.5)
 FORWARD = {"batch": 250, "memory_format": "plain"}  # the same bits whatever runs beside
 EPS = (0.25, 0.5, 1.0, 1.5)  # at which the smoothed classifier is attacked, to be drawn beside what is certified
@@ -45,7 +45,7 @@ class Smoothing(Config):
 
     data: Literal["mnist-5k", "mnist"] = "mnist-5k"
     n_train: int = Field(default=2000, ge=1, description="training images")
-    images: int = Field(default=50, ge=1, description="test images that are certified")
+    images: int = Field(default=100, ge=1, description="test images that are certified")
     channels: int = Field(default=8, ge=1)
     hidden: int = Field(default=64, ge=1)
     training: Training = Training()

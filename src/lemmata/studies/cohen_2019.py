@@ -14,7 +14,7 @@ Experiments.
     mnist-logs                   logs of Jeong and Shin (2020) on MNIST, five runs of five training methods: do
                                  networks trained to be consistent under noise lead?
     digits                       our own: a convolutional network (8 and 16 channels, 64 hidden units) on 2,000
-                                 digits of mnist-5k, pixels in [0, 1], 28x28, trained for 8 epochs with noise; 50 test
+                                 digits of mnist-5k, pixels in [0, 1], 28x28, trained for 8 epochs with noise; 100 test
                                  images certified with 1,000 samples (paper: 100,000) at alpha = 0.001, 20 of them
                                  attacked by SmoothAdv's gradient inside what was certified
     linear                       a linear classifier, whose radius is known in closed form
@@ -22,13 +22,13 @@ Experiments.
 The logs are no part of lemmata: give the folder that holds them by --data-dir; without it their claims are not
 testable.
 
-Deviations. The paper has no numbers for MNIST, so that our own claims there are about orders. Set after pilot runs on
-five seeds: radius 0.25 (first 0.5) of "certified on most digits", when training was cut to 8 epochs; radius 0.25
-(first 0) at which sigma = 0.25 and 1 are compared; the tenth of sigma by which training with noise has to gain; the
-distances in the linear experiment. They were borne out on ten seeds, five of them fresh: 0.72 of the digits certified
-at 0.25, 95 % interval [0.66, 0.78]; price 0.18, gain 0.22, and 0.46 of average radius by noise in training. The control
-without noise in training is close to one half: two later runs of five seeds leave it open, 0.44 [0.35, 0.52] and, of
-80 other images each and with 600 samples, 0.45 [0.35, 0.54].
+Deviations. The paper has no numbers for MNIST, so that our own claims there are about orders. Set after pilot runs: the
+radius 0.25 (first 0) at which sigma = 0.25 and 1 are compared; the tenth of sigma by which training with noise has to
+gain; the distances in the linear experiment; and the radius of "certified on most digits". That was 0.5, half of sigma,
+then 0.25 for a while, where the control without noise in training lies too near to one half (0.44, 95 % interval
+[0.35, 0.52], of five seeds with 50 images each) to be decided. It is 0.5 again, at which more is claimed, and 100
+images are certified: four pilot seeds gave 0.62 with noise in training and 0.35 without. The verdicts come from seeds
+that no pilot run had.
 
 What the logs show beyond the paper: their radii are those of alpha = 0.01 in six of the seven rows, though section 4
 states 0.001; the tables change by at most a point.
@@ -107,9 +107,9 @@ most = digits.claim(
     "trained with the noise that smooths it, a network is certified on most digits",
     name="certified-on-most",
     where="sections 3.3 and 4",
-    kind=value(of="at_0_25"),
+    kind=value(of="at_0_5"),
     select=TRAINED,
-    quoted="no number for MNIST; read as: more than half at radius 0.25, sigma 1", within=(0.5, INF),
+    quoted="no number for MNIST; read as: more than half at radius 0.5, sigma 1", within=(0.5, INF),
 )  # fmt: skip
 most.control("trained without noise", noise=0.0)
 most.control("hardly any smoothing: sigma = 0.05", sigma=0.05)
@@ -171,8 +171,9 @@ settled.control("as few samples twice", many=100, few=100)
 # ---- a linear classifier ---------------------------------------------------------------------------------------------
 
 linear = study.experiment(
-    "linear", config=Linear, seeds={"smoke": 3, "laptop": 5, "paper": 5}, scales={"smoke": {"points": 4}}
-)
+    "linear", config=Linear, seeds={"smoke": 3, "laptop": 5, "paper": 5}, scales={"smoke": {"points": 4}},
+    vectorised=("seed", "alpha"),
+)  # fmt: skip
 linear.trial(certify_linear)
 linear.figure(figures.linear_radii)
 
