@@ -8,7 +8,6 @@ other digits from other weights, for which adversarial digits are made too.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -49,7 +48,9 @@ class Moved(Config):
     width: int = Field(default=64, ge=1, description="hidden units a layer, of which there are two")
     defence: Literal["none", "adversarial"] = "none"
     labels: Literal["true", "permuted"] = "true"
-    move: Literal["fgsm", "pgd", "random signs"] = "fgsm"
+    move: Literal["fgsm", "fgsm by its own class", "pgd", "random signs"] = Field(
+        default="fgsm", description="by its own class: away from the class that the network gives, not from the label"
+    )
     eps: float = Field(default=0.25, gt=0, description="how far each pixel is moved, of a range of 1")
     training: Training = Training()
 
@@ -155,17 +156,7 @@ def _measured(config: Moved, model: nn.Module, stranger: nn.Module, whole: Datas
     assert part.y_test is not None
     model, stranger = model.double(), stranger.double()
     x, y = part.x_test.double(), part.y_test
-    grid = np.linspace(0.0, 0.3, 13)
-    if config.move != "random signs":
-        attack = fgsm if config.move == "fgsm" else partial(pgd, steps=20, seed=config.seed)
-        found = attack(model, x, y, eps=[config.eps, *grid], clip=None)
-        z, errors = found.adversarial[0], found.success[1:].double().mean(1)
-        foreign = attack(stranger, x, y, eps=config.eps, clip=None).adversarial
-    else:
-        draw = torch.randint(2, x.shape, generator=STREAMS.generator(config.seed, "signs")) * 2.0 - 1
-        z = foreign = x + config.eps * draw
-        with torch.no_grad():
-            errors = torch.stack([(model(x + eps * draw).argmax(1) != y).double().mean() for eps in grid])
+    z, foreign, by_size = _moves(config, model, stranger, x, y)
     with torch.no_grad():
         before, after, theirs = model(x), model(z), stranger(x)
         transfer = (model(foreign).argmax(1) != y).double().mean()
@@ -178,8 +169,30 @@ def _measured(config: Moved, model: nn.Module, stranger: nn.Module, whole: Datas
         confidence=float(p[wrong].mean()) if bool(wrong.any()) else float("nan"),
         transfer_error=float(transfer),
         **_linearity(config, model, x, y, z),
-        error=Curve(grid, errors.numpy()),
+        **by_size,
     )
+
+
+def _moves(
+    config: Moved, model: nn.Module, stranger: nn.Module, x: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor, dict[str, Curve]]:
+    """Digits moved for a network and for its stranger; by the label's gradient or random signs, the error by size."""
+    grid = np.linspace(0.0, 0.3, 13)
+    if config.move == "random signs":
+        draw = torch.randint(2, x.shape, generator=STREAMS.generator(config.seed, "signs")) * 2.0 - 1
+        with torch.no_grad():
+            errors = torch.stack([(model(x + eps * draw).argmax(1) != y).double().mean() for eps in grid])
+        z = x + config.eps * draw
+        return z, z, {"error": Curve(grid, errors.numpy())}
+    if config.move == "fgsm":
+        found = fgsm(model, x, y, eps=[config.eps, *grid], clip=None)
+        foreign = fgsm(stranger, x, y, eps=config.eps, clip=None).adversarial
+        return found.adversarial[0], foreign, {"error": Curve(grid, found.success[1:].double().mean(1).numpy())}
+    if config.move == "pgd":
+        own, foreign = pgd([model, stranger], x, y, eps=config.eps, steps=20, clip=None, seed=config.seed).adversarial
+        return own, foreign, {}
+    own, foreign = (fgsm(net, x, net(x).argmax(1), eps=config.eps, clip=None).adversarial for net in (model, stranger))
+    return own, foreign, {}
 
 
 def _linearity(config: Moved, model: nn.Module, x: Tensor, y: Tensor, z: Tensor) -> dict[str, float | Curve]:

@@ -25,12 +25,13 @@ The paper's mean confidences (79.3 % and 97.6 %) depend on how long one trains, 
 separable problem grow for ever. They are drawn over the epochs, and what is claimed is that networks are sure of their
 errors.
 
-A control taught more than the claim. Adversarial training lowers the error on digits moved by one step, as the paper
-says, and it does so on *random labels* too, where there is nothing to learn: the step is taken along the gradient of
-the label's loss and carries the label's mark, which a network trained on such steps reads off (label leaking). So the
-claim as the paper measures it, `adversarial-training-helps`, keeps this control and is void. What it is meant to say is
-claimed in `adversarial-training-resists`, by twenty steps within the same eps, which carry no mark; and what happened
-instead, in `label-leaking` and `no-gain-under-pgd`.
+A control taught more than the claim. By the paper's own measure adversarial training lowers the error on *random
+labels* too, where there is nothing to learn: the step is taken along the gradient of the label's loss and carries the
+label's mark, which a network trained on such steps reads off (label leaking; claim `label-leaking`). So
+`adversarial-training-helps` is measured by a step that knows no label, away from the class that the network itself
+gives the digit, as Kurakin et al. (2017) advise; on random labels it gains nothing. Chosen after runs in which this
+control passed, and tried on two seeds that are not among the study's. That the network resists is claimed in
+`adversarial-training-resists`, by twenty steps within the same eps, and what happened instead in `no-gain-under-pgd`.
 
 Places. The paper's numbers are quoted from its text; the numbers of its sections are left out, as not looked up.
 
@@ -114,7 +115,7 @@ networks = study.experiment(
         },
         {"network": ["linear"], "training.epochs": [1, 3, 10]},
         {"network": ["maxout"], "defence": ["adversarial"], "labels": ["permuted"]},
-        {"network": ["maxout"], "defence": ["none", "adversarial"], "move": ["pgd"]},
+        {"network": ["maxout"], "defence": ["none", "adversarial"], "move": ["fgsm by its own class", "pgd"]},
     ],
     seeds={"smoke": 3, "laptop": 5, "paper": 3},
     scales={
@@ -191,12 +192,12 @@ networks.claim(
     name="adversarial-training-helps",
     where="on adversarial training",
     kind=ratio(of="moved_error", over="defence", between=("none", "adversarial")),
-    select={**OPEN, "network": "maxout", "defence": ["none", "adversarial"]},
+    select={**OPEN, "network": "maxout", "defence": ["none", "adversarial"], "move": "fgsm by its own class"},
     paper=0.2,
     quoted="from 89.4 % to 17.9 %",
     within=(-math.inf, 0.5),
-    note="By one step, as the paper measures it. The error falls on random labels too, by label leaking: networks read "
-    "off the step's own mark (claims label-leaking and no-gain-under-pgd), so that this proves no resistance.",
+    note="By one step, as in the paper, but away from the network's own class: the label's step would carry its mark, "
+    "so that the error falls on random labels too (claim label-leaking). It proves no resistance (no-gain-under-pgd).",
 ).control("a linear model, which has not the capacity to resist", network="linear").control(
     "random labels, of which there is nothing to learn", labels="permuted"
 )
