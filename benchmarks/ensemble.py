@@ -7,7 +7,8 @@ clock is processor time, which other programs do not disturb; with more it is th
 at rest: a thread that waits for another one's turn on a busy core makes small operations a hundred times slower.
 
 "One at a time" is a plain PyTorch loop: `nn.Sequential`, `torch.optim.SGD`, one permutation an epoch, no metrics;
-"together" measures training loss and error once, at the end, and this is counted.
+"together" measures training loss and error once, at the end, and this is counted. Where the gradient is written out
+(perceptrons), the same networks are trained by the general path, `vmap` of autograd, as well.
 
 The share of the peak compares the floating-point operations of the matrix products of a step (forward, and backward
 by weights and by units) with a large float32 product, timed in the same process.
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 
 from lemmata import nets
 from lemmata.training import SGD, epochs_at, train
+from lemmata.training.perceptron import perceptron_layers
 from machine import clock, facts, peak
 
 RESULTS = Path(__file__).parent / "results"
@@ -65,9 +67,26 @@ def perceptrons(width: int, activation: str = "relu") -> Callable[[int], nn.Modu
     return lambda seed: nets.mlp(40, [width, width], 10, activation=activation, seed=seed)
 
 
+def normalised(width: int) -> Callable[[int], nn.Module]:
+    """Two hidden layers, each linear, batch normalisation, ReLU."""
+
+    def build(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        hidden = [(nn.Linear(fan_in, width), nn.BatchNorm1d(width), nn.ReLU()) for fan_in in (40, width)]
+        return nn.Sequential(*hidden[0], *hidden[1], nn.Linear(width, 10))
+
+    return build
+
+
+class General(nn.Sequential):
+    """A perceptron that is not known to be one, so that it takes the general path."""
+
+
 CASES = [
     Case("MLP 40-16-16-10", 32, 32, 4000, 2, perceptrons(16), (40,), at_least=15),
     Case("MLP 40-64-64-10", 32, 32, 4000, 2, perceptrons(64), (40,), at_least=6),
+    Case("MLP 40-16-16-10, batch normalisation", 32, 32, 4000, 1, normalised(16), (40,)),
+    Case("MLP 40-64-64-10, batch normalisation", 32, 32, 4000, 1, normalised(64), (40,)),
     Case("MLP 40-16-16-10, GELU (by vmap)", 32, 32, 4000, 1, perceptrons(16, "gelu"), (40,)),
     Case("MLP 196-512-10", 15, 50, 1000, 3, lambda seed: nets.mlp(196, [512], 10, seed=seed), (196,)),
     Case("convnet 14x14, 16 channels", 15, 50, 1000, 2, lambda seed: nets.convnet(16, seed=seed), (1, 14, 14)),
@@ -95,6 +114,10 @@ def together(models: list[nn.Module], x: Tensor, y: Tensor, case: Case) -> None:
     )  # fmt: skip
 
 
+def by_vmap(models: list[nn.Module], x: Tensor, y: Tensor, case: Case) -> None:
+    together([General(*model.children()) for model in models], x, y, case)
+
+
 def seconds(run: Callable[..., None], case: Case) -> float:
     models, (x, y) = case.models(), case.data()
     start = clock()
@@ -114,13 +137,17 @@ def product_flops(case: Case) -> int:
 
 def measure(case: Case, repetitions: int) -> dict[str, object]:
     seconds(together, case)  # warm-up
-    single, joint = [], []
+    written_out = perceptron_layers(case.build(0), "cross_entropy") is not None
+    single, joint, general = [], [], []
     for _ in range(repetitions):
         single.append(seconds(one_at_a_time, case))
         joint.append(seconds(together, case))
+        if written_out:
+            general.append(seconds(by_vmap, case))
     ratios = sorted(a / b for a, b in zip(single, joint, strict=True))
     flops = product_flops(case)
     share = flops / statistics.median(joint) / peak() if flops else None
+    to_general = statistics.median([a / b for a, b in zip(general, joint, strict=True)]) if written_out else None
     return {
         "case": case.name,
         "members": case.members,
@@ -131,21 +158,22 @@ def measure(case: Case, repetitions: int) -> dict[str, object]:
         "ratio": statistics.median(ratios),
         "ratio of the fastest turns": min(single) / min(joint),
         "ratios": ratios,
+        "general path, ratio": to_general,
         "required": case.at_least,
         "share of matmul peak": share,
     }
 
 
 def show(rows: list[dict[str, object]]) -> None:
-    table = Table("networks", "one at a time", "together", "ratio", "required", "share of peak")
+    table = Table("networks", "one at a time", "together", "ratio", "required", "general path", "share of peak")
     for row in rows:
         single, joint = (
             f"{row[f'{side}, microseconds a member and step']:.1f} µs" for side in ("one at a time", "together")
         )
-        required, share = row["required"], row["share of matmul peak"]
+        required, general, share = (row.get(k) for k in ("required", "general path, ratio", "share of matmul peak"))
         table.add_row(
             f"{row['members']} x {row['case']}", single, joint, f"{row['ratio']:.1f}",
-            f"{required:g}" if required else "", f"{share:.0%}" if share else "",
+            f"{required:g}" if required else "", f"{general:.1f}" if general else "", f"{share:.0%}" if share else "",
         )  # fmt: skip
     Console().print(table)
 
@@ -154,18 +182,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", help="measure the cases whose name has this in it, keep the other rows")
     parser.add_argument("--output", type=Path, help="default: results/ensemble.json, or ensemble-1-thread.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     name = "ensemble-1-thread.json" if options.threads == 1 else "ensemble.json"
     output = options.output or RESULTS / name
     machine = facts()
-    rows = []
+    rows: dict[str, dict[str, object]] = {}
+    if options.only and output.exists():
+        known = json.loads(output.read_text())
+        machine, rows = known["machine"], {row["case"]: row for row in known["measurements"]}
     for case in CASES:
-        rows.append(measure(case, options.repetitions))
+        if options.only not in case.name:
+            continue
+        rows[case.name] = measure(case, options.repetitions)
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps({"machine": machine, "measurements": rows}, indent=1) + "\n")
-    show(rows)
+        ordered = [rows[case.name] for case in CASES if case.name in rows]
+        output.write_text(json.dumps({"machine": machine, "measurements": ordered}, indent=1) + "\n")
+    show([rows[case.name] for case in CASES if case.name in rows])
 
 
 if __name__ == "__main__":
