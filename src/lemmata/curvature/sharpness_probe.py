@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from lemmata.curvature.member_hessians import MemberHessians
+from lemmata.curvature.perceptron_hessians import hessians_at
 from lemmata.estimate import Estimate
 from lemmata.linalg.leading_pair import leading_pairs
 from lemmata.objective import Objective, Subject
@@ -81,7 +81,7 @@ class SharpnessTracker:
         name = self.objective.names[0]
         if name in state and state[name].shape == own[name].shape:
             state = {key: tensor[None] for key, tensor in state.items()}
-        hessians = MemberHessians(self.objective, state, memory=self.memory)
+        hessians = hessians_at(self.objective, state, memory=self.memory)
         points = torch.cat([state[key].detach().flatten(1) for key in self.objective.names], 1)
         start, nearest = self._start(points)
         found = leading_pairs(
