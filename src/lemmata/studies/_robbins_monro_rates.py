@@ -64,22 +64,24 @@ class Descent(Config):
 
 
 def descend(configs: Sequence[Descent]) -> list[Measurements]:
-    """Run all members, each with its own step sizes, together."""
-    first = configs[0]
-    each = {name: _each([getattr(config, name) for config in configs], first.draws) for name in ("c", "k0", "power")}
+    """Run all members, each with its own step sizes, together; two that differ in what is measured share a run."""
+    first, runs = configs[0], list(dict.fromkeys((c.c, c.k0, c.power, c.seed) for c in configs))
+    rules = torch.tensor([rule for *rule, _ in runs], dtype=torch.float64).repeat_interleave(first.draws, 0)
     run = stochastic_approximation(
-        first.problem, first.start, step=StepSizes(**each), iterations=first.iterations, marks=first.marks,
-        seed=[config.seed for config in configs], each=first.draws, theory=False,
+        first.problem, first.start, step=StepSizes(*rules.unbind(1)), iterations=first.iterations, marks=first.marks,
+        seed=[seed for *_, seed in runs], each=first.draws, theory=False,
     )  # fmt: skip
-    prefix = "averaged_" if first.average else ""
-    distance, gap = (getattr(run, prefix + name) for name in ("distance", "gap"))
-    theta = run.averaged if first.average else run.theta
-    members = (part.unflatten(0, (len(configs), first.draws)).mean(1).numpy() for part in (distance, gap, theta))
-    return [_measured(*member) for member in zip(configs, *members, strict=True)]
 
+    def means(*of: torch.Tensor | None) -> list[tuple[np.ndarray, ...]]:
+        parts = (part.unflatten(0, (len(runs), first.draws)).mean(1).numpy() for part in of if part is not None)
+        return list(zip(*parts, strict=True))
 
-def _each(values: Sequence[float], draws: int) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64).repeat_interleave(draws)
+    last = dict(zip(runs, means(run.distance, run.gap, run.theta), strict=True))
+    averaged = dict(zip(runs, means(run.averaged_distance, run.averaged_gap, run.averaged), strict=True))
+    return [
+        _measured(config, *(averaged if config.average else last)[config.c, config.k0, config.power, config.seed])
+        for config in configs
+    ]
 
 
 def _measured(config: Descent, distance: np.ndarray, gap: np.ndarray, mean: np.ndarray) -> Measurements:

@@ -7,12 +7,13 @@ least squares the mean gap is known, p / (2 (n - p - 1)).
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Generator, Tensor
 
 from lemmata.regression.stochastic import (
     Moments,
@@ -75,56 +76,70 @@ def limit_gap_ratio(c: float = 1.0) -> float:
 
 
 class _LeastSquares:
-    """Sums x x' and x y of the samples that a run sees, and solves least squares at the marks."""
+    """Notes what a problem draws, and has the sums x x' and x y of each stream at the marks: `products`."""
 
-    def __init__(self, problem: StochasticProblem, config: Samples, streams: int):
-        self.problem, self.config, self.streams, self.k = problem, config, streams, 0
-        self.XX = torch.zeros(streams, config.p, config.p, dtype=problem.dtype)
-        self.Xy = torch.zeros(streams, config.p, dtype=problem.dtype)
-        self.gaps: list[Tensor] = []
+    def __init__(self, problem: StochasticProblem, config: Samples):
+        self.problem, self.config = problem, config
+        self.products = dict[Generator, list[Tensor]]()  # of (x, y) with itself: (draws, p + 1, p + 1) for each mark
+        self._running = dict[Generator, tuple[int, Tensor]]()
 
-    def gradient(self, theta: Tensor, draws: Draws) -> Tensor:
-        """The problem's own gradient, its samples noted."""
-        self.k += 1
-        x, y = (part[: self.streams, 0] for part in draws)
-        self.XX += x[:, :, None] * x[:, None]
-        self.Xy += x * y[:, None]
-        if self.k in self.config.marks:
-            normal = self.XX / self.k + self.config.ridge * torch.eye(self.config.p, dtype=x.dtype)
-            solution = torch.linalg.solve(normal, self.Xy / self.k)
-            assert self.problem.expected is not None
-            self.gaps.append(self.problem.expected(solution))
-        return self.problem.gradient(theta, draws)
+    def draw(self, n: int, generator: Generator) -> Draws:
+        """The problem's own samples, those of the streams of a seed by turns."""
+        x, y = self.problem.draw(n, generator)
+        z, size = torch.cat([x, y[:, None]], 1).unflatten(0, (-1, self.config.draws)), self.config.p + 1
+        k, total = self._running.get(generator, (0, torch.zeros(self.config.draws, size, size, dtype=z.dtype)))
+        seen = self.products.setdefault(generator, [])
+        stops = [mark for mark in self.config.marks if k < mark <= k + len(z)]
+        for first, last in pairwise(sorted({k, *stops, k + len(z)})):
+            part = z[first - k : last - k].transpose(0, 1)
+            total = total + part.mT @ part
+            seen += [total] if last in stops else []
+        self._running[generator] = k + len(z), total
+        return x, y
+
+    def gaps(self, ridge: float) -> Tensor:
+        """F - f* of the solution on the samples so far, of every stream (streams, T)."""
+        p, marks = self.config.p, torch.tensor(self.config.marks)[:, None, None, None]
+        products = torch.cat([torch.stack(each) for each in self.products.values()], 1) / marks
+        normal = products[..., :p, :p] + ridge * torch.eye(p, dtype=products.dtype)
+        assert self.problem.expected is not None
+        assert self.problem.minimum is not None
+        return (self.problem.expected(torch.linalg.solve(normal, products[..., :p, p])) - self.problem.minimum).mT
 
 
 def learn(configs: Sequence[Samples]) -> list[Measurements]:
-    """Run all seeds at once: averaged and last iterates, and least squares, all on the same samples."""
-    first, seeds = configs[0], [config.seed for config in configs]
-    problem, streams = first.problem, len(configs) * first.draws
-    least_squares = _LeastSquares(problem, first, streams)
+    """Run all members at once: averaged and last iterates, and least squares, all on the same samples of a seed."""
+    first, seeds = configs[0], list(dict.fromkeys(config.seed for config in configs))
+    problem = first.problem
+    least_squares = _LeastSquares(problem, first)
+    runs = list(dict.fromkeys((rule, config.seed) for config in configs for rule in config.rules))
     steps = {
-        name: torch.tensor([getattr(rule, name) for rule in first.rules]).double().repeat_interleave(streams)
+        name: torch.tensor([getattr(rule, name) for rule, _ in runs]).double().repeat_interleave(first.draws)
         for name in ("c", "k0", "power")
     }
     run = stochastic_approximation(
-        replace(problem, gradient=least_squares.gradient),
-        step=StepSizes(**steps),
-        iterations=first.n,
-        marks=first.marks,
-        seed=seeds + seeds,
-        each=first.draws,
-        theory=False,
-    )
+        replace(problem, draw=least_squares.draw), step=StepSizes(**steps), iterations=first.n, marks=first.marks,
+        seed=[seed for _, seed in runs], each=first.draws, theory=False,
+    )  # fmt: skip
     assert run.averaged_gap is not None
     assert run.gap is not None
-    assert problem.minimum is not None
-    gaps = {
-        "averaged": run.averaged_gap[:streams],
-        "iterate": run.gap[streams:],
-        "least_squares": torch.stack(least_squares.gaps, 1) - problem.minimum,
+    averaged, last = (gap.unflatten(0, (len(runs), first.draws)).mean(1).numpy() for gap in (run.averaged_gap, run.gap))
+    solved = {
+        ridge: least_squares.gaps(ridge).unflatten(0, (len(seeds), first.draws)).mean(1).numpy()
+        for ridge in {config.ridge for config in configs}
     }
-    means = {name: gap.unflatten(0, (len(configs), first.draws)).mean(1).numpy() for name, gap in gaps.items()}
-    return [_measured(first, {name: mean[i] for name, mean in means.items()}) for i in range(len(configs))]
+    place = {one: i for i, one in enumerate(runs)}
+    return [
+        _measured(
+            config,
+            {
+                "averaged": averaged[place[config.rules[0], config.seed]],
+                "iterate": last[place[config.rules[1], config.seed]],
+                "least_squares": solved[config.ridge][seeds.index(config.seed)],
+            },
+        )
+        for config in configs
+    ]
 
 
 def _measured(config: Samples, gaps: dict[str, np.ndarray]) -> Measurements:

@@ -1,5 +1,8 @@
 """Runs against exact moments, against torch.optim and against theory; statistical tests with stated failure odds."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from lemmata.errors import InvalidInput, UnknownName
 from lemmata.objective import Objective
 from lemmata.regression.stochastic import (
     StepSizes,
+    StochasticProblem,
     exact_moments,
     finite_sum,
     limit_covariance,
@@ -292,3 +296,34 @@ def test_repeats_of_one_seed_share_their_draws():
     for i, (seed, rate) in enumerate(((4, 0.5), (7, 1.0), (4, 2.0))):
         alone = stochastic_approximation(STREAM, START, step=StepSizes(rate, 9), iterations=30, seed=[seed], each=2)
         torch.testing.assert_close(run.theta[2 * i : 2 * i + 2], alone.theta, rtol=1e-12, atol=0)
+
+
+def _problems() -> Iterator[tuple[str, StochasticProblem]]:
+    draw = torch.Generator().manual_seed(4)
+    x = torch.randn(40, 3, generator=draw, dtype=torch.float64)
+    three = torch.randint(3, (40,), generator=draw)
+    yield "quadratic", noisy_quadratic(x[:20].mT @ x[:20] / 20, 0.5, torch.ones(3).double())
+    yield "stream", linear_regression(torch.tensor([1.0, 2.0, 0.5]).double(), torch.ones(3).double())
+    yield "mse", finite_sum(x, x @ torch.ones(3).double() + 1, ridge=0.1, intercept=True)
+    yield "logistic", finite_sum(x, (three > 0).long(), loss="logistic", ridge=0.1)
+    yield "cross-entropy", finite_sum(x, three, loss="cross_entropy", ridge=0.1, intercept=True)
+    yield "sparse", finite_sum(x * (x > 1), three, loss="cross_entropy", ridge=0.1)
+
+
+@pytest.mark.parametrize(("name", "problem"), list(_problems()), ids=lambda part: part if isinstance(part, str) else "")
+@pytest.mark.parametrize("batch", [1, 3])
+def test_compiled_steps_are_those_of_the_gradient(name, problem, batch):
+    """Two seeds, the first with two rules and shared draws; averages from step 7; only the order of sums differs."""
+    c, power = torch.tensor([[0.1, 0.1, 0.1, 0.1, 0.3, 0.3], [0, 1, 1, 0, 1, 1]], dtype=torch.float64)
+    steps = StepSizes(c, k0=2.0, power=power)
+    runs = [
+        stochastic_approximation(
+            one, step=steps, iterations=50, batch=batch, seed=[3, 5, 3], each=2, average_from=7, marks=[0, 5, 7, 20],
+            theory=False, memory=2**14,
+        )
+        for one in (problem, replace(problem, plain_steps=None))
+    ]  # fmt: skip
+    for part in ("theta", "averaged", "gap", "averaged_gap", "distance"):
+        torch.testing.assert_close(getattr(runs[0], part), getattr(runs[1], part), rtol=1e-11, atol=1e-13)
+    assert (runs[0].theta[0] - runs[0].theta[4]).abs().max() > 1e-6
+    assert runs[0].theta.unique(dim=0).shape == runs[0].theta.shape, name

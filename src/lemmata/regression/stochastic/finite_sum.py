@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+from scipy.sparse import csr_array
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -31,6 +32,8 @@ Loss = Literal["mse", "logistic", "cross_entropy"]
 SMOOTHNESS = {"mse": 1.0, "logistic": 0.25, "cross_entropy": 0.5}
 SLOPES = {"mse": math.inf, "logistic": 1.0, "cross_entropy": 2.0}
 DENSE = 200  # parameters up to which Hessian and covariance are formed
+SPARSE = 0.3  # share of entries that are not zero below which products with all the data skip the zeros
+OUTPUTS = 2**22  # held at once
 TOLERANCE = 1e-9  # of the gradient at the minimiser
 
 
@@ -52,14 +55,14 @@ def finite_sum(
     _check(x, y, loss, ridge)
     x = torch.cat([x, torch.ones_like(x[:, :1])], 1) if intercept else x
     model = _Linear(x, y.to(x.dtype if loss == "mse" else torch.int64), loss, ridge)
-    top = _spectrum(x)
+    top = _spectrum(x, least=loss == "mse")
     smooth, longest = SMOOTHNESS[loss], float(x.square().sum(1).max())
     problem = StochasticProblem(
         name={"mse": "least squares", "logistic": "logistic regression", "cross_entropy": "softmax regression"}[loss],
         size=model.size, dtype=x.dtype, device=x.device, draw=model.draw, gradient=model.gradient, loss=model.loss,
         expected=model.expected, mu=ridge + (top[0] if loss == "mse" else 0.0), L=smooth * top[1] + ridge,
         L_each=smooth * longest + ridge, variance=SLOPES[loss] * longest, solve=model.solve if loss == "mse" else None,
-        whole=model,
+        whole=model, plain_steps=model.plain_steps,
     )  # fmt: skip
     return _with_minimum(problem, model) if minimiser else problem
 
@@ -71,6 +74,9 @@ class _Linear:
         self.x, self.y, self.name, self.ridge = x, y, loss, ridge
         self.classes = int(y.max()) + 1 if loss == "cross_entropy" else 1
         self.size = x.shape[1] * self.classes
+        sparse = x.device.type == "cpu" and int(x.count_nonzero()) < SPARSE * x.numel()
+        self._rows, self._columns = (csr_array(x.numpy()), csr_array(x.numpy().T)) if sparse else (None, None)
+        self._seen: tuple[Tensor, Tensor] | None = None
 
     def draw(self, n: int, generator: Generator) -> Draws:
         """Indices of n samples."""
@@ -87,24 +93,47 @@ class _Linear:
         return self._losses(self._outputs(theta, x), y).mean(-1) + self.ridge / 2 * theta.square().sum(-1)
 
     def expected(self, theta: Tensor) -> Tensor:
-        outputs = self._outputs(theta, self.x)
-        return self._losses(outputs, self.y).mean(-1) + self.ridge / 2 * theta.square().sum(-1)
+        few = theta.reshape(-1, self.size).split(max(1, OUTPUTS // (len(self.x) * self.classes)))
+        losses = torch.cat([self._losses(self._outputs(part), self.y).mean(-1) for part in few])
+        return losses.reshape(theta.shape[:-1]) + self.ridge / 2 * theta.square().sum(-1)
 
     def value_and_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Give f and its gradient at theta (p,), in one pass over all the data."""
-        z = self._outputs(theta, self.x)
-        slope = (self.x.mT @ self._slopes(z, self.y)).flatten() / len(self.x)
+        z = self._outputs(theta)
+        slope = self._pulled(self._slopes(z, self.y)) / len(self.x)
         return self._losses(z, self.y).mean() + self.ridge / 2 * theta @ theta, slope + self.ridge * theta
 
     def hvp(self, v: Tensor, theta: Tensor) -> Tensor:
         """The Hessian of f at theta (p,) times v (p,)."""
-        z, u = self._outputs(theta, self.x), self._outputs(v, self.x)
+        u = self._outputs(v)
         if self.name == "cross_entropy":
-            p = z.softmax(-1)
+            p = self._probabilities(theta)
             u = p * (u - (p * u).sum(-1, keepdim=True))
         elif self.name == "logistic":
-            u = torch.sigmoid(z) * torch.sigmoid(-z) * u
-        return (self.x.mT @ u).flatten() / len(self.x) + self.ridge * v
+            p = self._probabilities(theta)
+            u = p * (1 - p) * u
+        return self._pulled(u) / len(self.x) + self.ridge * v
+
+    def _probabilities(self, theta: Tensor) -> Tensor:
+        """Those of all samples at theta (p,), kept until another point is asked for."""
+        if self._seen is None or not torch.equal(self._seen[0], theta):
+            z = self._outputs(theta)
+            self._seen = theta.clone(), z.softmax(-1) if self.name == "cross_entropy" else z.sigmoid()
+        return self._seen[1]
+
+    def _pulled(self, slopes: Tensor) -> Tensor:
+        """X' times slopes (n, k), flat: the slopes stand to the left, where a product of few rows is fast."""
+        if self._columns is not None:
+            return torch.from_numpy(self._columns @ slopes.numpy()).flatten()
+        return (slopes.mT @ self.x).mT.flatten()
+
+    def plain_steps(self, theta, total, draws, *rules) -> None:
+        """Many steps of many runs, compiled."""
+        from lemmata.regression.stochastic import compiled  # numba takes half a second to import
+
+        theta, total = (part.reshape(len(part), -1, self.classes) for part in (theta, total))
+        x, y = self.x.numpy(), self.y.numpy()
+        compiled.finite_sum(theta, total, *draws, *rules, x, y, compiled.LOSSES[self.name], self.ridge)
 
     def solve(self, draws: Draws) -> Tensor:
         """Least squares on the samples drawn, by the augmented system."""
@@ -117,12 +146,12 @@ class _Linear:
 
     def each(self, theta: Tensor) -> Tensor:
         """The gradient of every sample at theta (p,): (n, p)."""
-        slopes = self._slopes(self._outputs(theta, self.x), self.y)
+        slopes = self._slopes(self._outputs(theta), self.y)
         return (self.x[:, :, None] * slopes[:, None]).flatten(1) + self.ridge * theta
 
     def noise(self, theta: Tensor) -> float:
         """E|grad F(theta; xi)|^2, without forming the gradients."""
-        slopes = self._slopes(self._outputs(theta, self.x), self.y)
+        slopes = self._slopes(self._outputs(theta), self.y)
         across = (self.x @ theta.unflatten(-1, (-1, self.classes)) * slopes).sum(-1)
         square = self.x.square().sum(-1) * slopes.square().sum(-1) + 2 * self.ridge * across
         return float(square.mean() + self.ridge**2 * theta.square().sum())
@@ -132,8 +161,17 @@ class _Linear:
         columns = torch.eye(self.size, dtype=theta.dtype, device=theta.device)
         return torch.stack([self.hvp(v, theta) for v in columns], 1)
 
-    def _outputs(self, theta: Tensor, x: Tensor) -> Tensor:
-        return x @ theta.unflatten(-1, (-1, self.classes))
+    def _outputs(self, theta: Tensor, x: Tensor | None = None) -> Tensor:
+        """Of each point (..., p) on the samples x, or on all samples: (..., n, classes)."""
+        weights = theta.unflatten(-1, (-1, self.classes))
+        if x is not None:
+            return x @ weights
+        side_by_side = weights.movedim(-2, 0).flatten(1)
+        if self._rows is None:
+            z = self.x @ side_by_side
+        else:
+            z = torch.from_numpy(self._rows @ side_by_side.detach().numpy())
+        return z.unflatten(1, weights.shape[:-2] + weights.shape[-1:]).movedim(0, -2)
 
     def _slopes(self, z: Tensor, y: Tensor) -> Tensor:
         """The derivative of the loss by the outputs: (..., b, k)."""
@@ -168,11 +206,14 @@ def _with_minimum(problem: StochasticProblem, model: _Linear) -> StochasticProbl
     )  # fmt: skip
 
 
-def _spectrum(x: Tensor) -> tuple[float, float]:
-    """The least and the largest eigenvalue of X'X / n."""
+def _spectrum(x: Tensor, *, least: bool) -> tuple[float, float]:
+    """The least and the largest eigenvalue of X'X / n; the least, which squaring would blur, only where it is asked."""
+    if not least:
+        gram = x.mT @ x if len(x) > x.shape[1] else x @ x.mT
+        return 0.0, float(torch.linalg.eigvalsh(gram)[-1]) / len(x)
     singular = torch.linalg.svdvals(x)
-    least = float(singular[-1]) if len(x) >= x.shape[1] else 0.0
-    return least**2 / len(x), float(singular[0]) ** 2 / len(x)
+    smallest = float(singular[-1]) if len(x) >= x.shape[1] else 0.0
+    return smallest**2 / len(x), float(singular[0]) ** 2 / len(x)
 
 
 def _check(x: Tensor, y: Tensor, loss: str, ridge: float) -> None:

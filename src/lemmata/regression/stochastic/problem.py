@@ -26,6 +26,7 @@ from lemmata.errors import InvalidInput
 from lemmata.regression.stochastic.checks import check_point, check_tensors
 
 Draws = tuple[Tensor, ...]
+Steps = Callable[..., None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +40,8 @@ class StochasticProblem:
     of smoothness of f, the Lipschitz constant `L_each` of every single gradient, the `noise` E|grad F(theta*; xi)|^2,
     and a bound `variance` of tr Cov(grad F(theta; xi)) everywhere. `solve(draws)` minimises the mean of F over samples
     (M, n, ...) in closed form, giving (M, p). `whole` is f as `minimise` takes it.
+    `plain_steps(theta, total, draws, stream, sizes, rule)`, if any, takes many steps of many runs at once, by a
+    function of `.compiled`; who replaces `gradient` replaces it too, by None if need be.
     """
 
     name: str
@@ -60,6 +63,7 @@ class StochasticProblem:
     variance: float = math.inf
     solve: Callable[[Draws], Tensor] | None = None
     whole: Any = None
+    plain_steps: Steps | None = None
 
 
 def noisy_quadratic(H: Tensor, S: Tensor | float = 1.0, minimiser: Tensor | None = None) -> StochasticProblem:
@@ -99,11 +103,17 @@ def noisy_quadratic(H: Tensor, S: Tensor | float = 1.0, minimiser: Tensor | None
     def solve(draws: Draws) -> Tensor:
         return star - torch.linalg.solve(H, draws[0].mean(-2).mT).mT
 
+    def plain_steps(theta, total, draws, *rules) -> None:
+        from lemmata.regression.stochastic import compiled  # numba takes half a second to import
+
+        compiled.quadratic(theta, total, *draws, *rules, H.numpy(), star.numpy())
+
     noise = float(S.trace())
     return StochasticProblem(
         name="noisy quadratic", size=p, dtype=H.dtype, device=H.device, draw=draw, gradient=gradient, loss=loss,
         expected=expected, minimiser=star, minimum=0.0, hessian=H, covariance=S, mu=low, L=high, L_each=high,
         noise=noise, variance=noise, solve=solve, whole=expected,
+        plain_steps=plain_steps,
     )  # fmt: skip
 
 
@@ -147,10 +157,16 @@ def linear_regression(H: Tensor, minimiser: Tensor, *, noise: float = 1.0) -> St
     def solve(draws: Draws) -> Tensor:
         return torch.linalg.lstsq(draws[0], draws[1][..., None], driver="gels").solution[..., 0]
 
+    def plain_steps(theta, total, draws, *rules) -> None:
+        from lemmata.regression.stochastic import compiled
+
+        compiled.stream_of_samples(theta, total, *draws, *rules)
+
     return StochasticProblem(
         name="linear regression", size=p, dtype=H.dtype, device=H.device, draw=draw, gradient=gradient, loss=loss,
         expected=expected, minimiser=star, minimum=noise**2 / 2, hessian=H, covariance=noise**2 * H, mu=low, L=high,
         noise=noise**2 * float(H.trace()), solve=solve, whole=expected,
+        plain_steps=plain_steps,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,12 +28,14 @@ from lemmata.estimate import Estimate
 from lemmata.figures import Axis, Figure, Panel, Series, mean_and_band
 from lemmata.regression.stochastic.checks import check_counts, check_tensors, sorted_marks
 from lemmata.regression.stochastic.moments import Moments, exact_moments
-from lemmata.regression.stochastic.problem import Draws, StochasticProblem
+from lemmata.regression.stochastic.problem import Draws, Steps, StochasticProblem
 from lemmata.regression.stochastic.rates import mean_square_bound
 from lemmata.regression.stochastic.seeds import Seed, generators
 from lemmata.regression.stochastic.step_sizes import StepSizes, as_steps
 
 Rule = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+Walk = Callable[[int, Draws], None]  # takes the steps after k, in place, one for each of the draws (n, D, batch, ...)
+TOGETHER = 2**24  # bytes of iterates that wait to be measured
 RULES: dict[str, Rule] = {
     "momentum": lambda theta: torch.optim.SGD(theta, lr=0.0, momentum=0.9),
     "nesterov": lambda theta: torch.optim.SGD(theta, lr=0.0, momentum=0.9, nesterov=True),
@@ -144,13 +147,15 @@ def stochastic_approximation(
     source = _Source(problem, seed, repeats, each)
     theta = _started(problem, start, source.repeats)
     recorder = _Recorder(problem, _marks(marks, iterations), average_from)
-    update = _plain(theta, steps) if method == "sgd" else _by_torch(theta, steps, method)
-    recorder.see(0, theta)
-    begun = time.process_time()
+    walk = _walk(source, theta, recorder.total(theta), steps, method)
+    begun = recorder.see(0, theta)
     with torch.no_grad():
-        for k, draws in enumerate(source.ahead(iterations, batch, memory), start=1):
-            update(k, problem.gradient(theta, draws))
-            begun = recorder.see(k, theta, begun)
+        for done, draws in source.ahead(iterations, batch, memory):
+            if not done:
+                begun += _seconds(walk, 0, tuple(part[:0] for part in draws))  # what compiling takes
+            for k, to in recorder.pieces(done, len(draws[0])):
+                walk(k, tuple(part[k - done : to - done] for part in draws))
+                begun = recorder.see(to, theta, begun)
     scalar = all(torch.as_tensor(part).ndim == 0 for part in (steps.c, steps.k0, steps.power))
     known = theory and method == "sgd" and scalar and theta.ndim == 2 and (start is None or start.ndim == 1)
     origin = theta.new_zeros(problem.size) if start is None else start
@@ -169,6 +174,43 @@ def stochastic_approximation(
     )
 
 
+def _seconds(walk: Walk, k: int, draws: Draws) -> float:
+    start = time.process_time()
+    walk(k, draws)
+    return time.process_time() - start
+
+
+def _walk(source: _Source, theta: Tensor, total: Tensor, steps: StepSizes, method: str | Rule) -> Walk:
+    """The steps of a method from `theta`; `total` sums the iterates."""
+    plain_steps = source.problem.plain_steps
+    if method == "sgd":
+        _check_number(steps, len(theta))
+        if plain_steps is not None and theta.device.type == "cpu" and theta.dtype in {torch.float32, torch.float64}:
+            return _compiled(plain_steps, source, theta, total, steps)
+    update = _plain(theta, steps) if method == "sgd" else _by_torch(theta, steps, method)
+
+    def walk(k: int, draws: Draws) -> None:
+        for i in range(len(draws[0])):
+            update(k + i + 1, source.problem.gradient(theta, source.rows(draws, i)))
+            total.add_(theta)
+
+    return walk
+
+
+def _compiled(plain_steps: Steps, source: _Source, theta: Tensor, total: Tensor, steps: StepSizes) -> Walk:
+    each = [torch.as_tensor(part, dtype=torch.float64).cpu().expand(len(theta)) for part in vars(steps).values()]
+    rules, place = torch.stack(each, 1).unique(dim=0, return_inverse=True)  # many runs have few rules
+    c, k0, power = rules.numpy().T
+    points, sums, stream, rule = theta.numpy(), total.numpy(), source.stream.numpy(), place.numpy()
+
+    def walk(k: int, draws: Draws) -> None:
+        given = tuple(part.numpy() for part in draws)
+        sizes = c / (np.arange(k + 1.0, k + 1.0 + len(given[0]))[:, None] + k0) ** power
+        plain_steps(points, sums, given, stream, sizes.astype(points.dtype), rule)
+
+    return walk
+
+
 def _plain(theta: Tensor, steps: StepSizes) -> Callable[[int, Tensor], None]:
     def update(k: int, gradient: Tensor) -> None:
         size = steps(k)
@@ -177,9 +219,12 @@ def _plain(theta: Tensor, steps: StepSizes) -> Callable[[int, Tensor], None]:
         else:
             theta.add_(gradient, alpha=-size)
 
-    if any(isinstance(part, Tensor) and part.ndim and len(part) != len(theta) for part in vars(steps).values()):
-        raise InvalidInput(f"step sizes for another number of repeats than {len(theta)}; give one number for each")
     return update
+
+
+def _check_number(steps: StepSizes, repeats: int) -> None:
+    if any(isinstance(part, Tensor) and part.ndim and len(part) != repeats for part in vars(steps).values()):
+        raise InvalidInput(f"step sizes for another number of repeats than {repeats}; give one number for each")
 
 
 def _by_torch(theta: Tensor, steps: StepSizes, method: str | Rule) -> Callable[[int, Tensor], None]:
@@ -211,48 +256,72 @@ class _Source:
         self.order = [place[one] for one in seed] if named else list(range(len(self.generators)))
         self.repeats = len(self.order) * each
 
-    def ahead(self, iterations: int, batch: int, memory: int) -> Iterator[Draws]:
-        """The samples of each step, (S, batch, ...), drawn many steps ahead."""
+        streams = torch.tensor(self.order)[:, None] * each + torch.arange(each)
+        self.stream = streams.flatten()  # the stream that each repeat sees
+        self.shared = len(self.order) > len(self.generators)
+
+    def ahead(self, iterations: int, batch: int, memory: int) -> Iterator[tuple[int, Draws]]:
+        """The number of steps done, and the draws of the next ones, (n, D, batch, ...) for D streams."""
         size = 8 * (self.problem.size + 1)  # of a sample, at most
         chunk = max(1, min(iterations, memory // (2 * size * batch * self.repeats), 4096))
-        rows = (torch.tensor(self.order)[:, None] * self.each + torch.arange(self.each)).flatten()
-        rows = rows.to(self.problem.device)
-        shared = len(self.order) > len(self.generators)
         for done in range(0, iterations, chunk):
             steps = min(chunk, iterations - done)
             drawn = [self.problem.draw(steps * self.each * batch, generator) for generator in self.generators]
             columns = zip(*drawn, strict=True)
-            parts = [torch.cat([p.unflatten(0, (steps, self.each, batch)) for p in column], 1) for column in columns]
-            for i in range(steps):
-                yield tuple(part[i][rows] if shared else part[i] for part in parts)
+            yield done, tuple(torch.cat([p.unflatten(0, (steps, self.each, batch)) for p in c], 1) for c in columns)
+
+    def rows(self, draws: Draws, i: int) -> Draws:
+        """The draws of one step, (S, batch, ...)."""
+        stream = self.stream.to(draws[0].device)
+        return tuple(part[i][stream] if self.shared else part[i] for part in draws)
 
 
 class _Recorder:
-    """Sums the iterates, and measures iterates and averages at the marks; its own time does not count."""
+    """Sums the iterates, and measures iterates and averages at the marks; that takes no part of the runs' time."""
 
     def __init__(self, problem: StochasticProblem, marks: np.ndarray, average_from: int):
         self.problem, self.marks, self.average_from = problem, marks, average_from
-        self.wanted, self.spent, self.total = set(marks.tolist()), 0.0, torch.zeros(())
-        self.average = torch.zeros(())
+        self.wanted, self.spent = set(marks.tolist()), 0.0
+        self.sum, self.average = torch.zeros(()), torch.zeros(())
+        self.points: list[Tensor] = []  # iterate and average (2, S, p) at each mark that is not measured yet
         self.rows: list[tuple[Tensor | None, ...]] = []
         self.times: list[float] = []
 
+    def total(self, theta: Tensor) -> Tensor:
+        """Zeros, to which the walk adds each iterate."""
+        self.sum = torch.zeros_like(theta)
+        return self.sum
+
+    def pieces(self, done: int, count: int) -> Iterator[tuple[int, int]]:
+        """The next `count` steps, cut where iterates are to be seen."""
+        stops = {k for k in (*self.wanted, self.average_from) if done < k < done + count}
+        return pairwise([done, *sorted(stops), done + count])
+
     def see(self, k: int, theta: Tensor, begun: float = 0.0) -> float:
-        if k == 0:
-            self.total, self.average = torch.zeros_like(theta), theta.clone()
-        elif k > self.average_from:
-            self.total += theta
+        if k == self.average_from:
+            self.sum.zero_()
         if k not in self.wanted:
-            return begun
+            return begun if k else time.process_time()
         self.spent += time.process_time() - begun if k else 0.0
         count = k - self.average_from
-        self.average = self.total / count if count > 0 else theta.clone()
+        self.average = self.sum / count if count > 0 else theta.clone()
         self.times.append(self.spent)
-        self.rows.append((*self._errors(theta), *self._errors(self.average)))
+        self.points.append(torch.stack([theta, self.average]))
+        if len(self.points) * self.points[0].nbytes > TOGETHER:
+            self._measure()
         return time.process_time()
 
+    def _measure(self) -> None:
+        """Measure what waits: many points at once, and not between two steps, whose data it would drive from caches."""
+        errors = [[None] * len(self.points) if e is None else e for e in self._errors(torch.stack(self.points))]
+        self.rows += [
+            tuple(None if part is None else part[which] for which in (0, 1) for part in parts)
+            for parts in zip(*errors, strict=True)
+        ]
+        self.points.clear()
+
     def _errors(self, theta: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Squared distance and gap of each repeat (S,), where they are known."""
+        """Squared distance and gap of points (..., p), where they are known."""
         problem, distance, gap = self.problem, None, None
         if problem.minimiser is not None:
             distance = (theta - problem.minimiser).square().sum(-1).nan_to_num(nan=torch.inf, posinf=torch.inf)
@@ -261,6 +330,8 @@ class _Recorder:
         return distance, gap
 
     def measured(self) -> dict:
+        if self.points:
+            self._measure()
         names = ("distance", "gap", "averaged_distance", "averaged_gap")
         columns = {
             name: None if column[0] is None else torch.stack([part for part in column if part is not None], 1)
