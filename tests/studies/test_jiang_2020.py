@@ -17,7 +17,7 @@ from lemmata.studies import jiang_2020 as jiang
 from lemmata.studies._jiang_2020_measures import gradient_noise, margin, norm_measures
 from lemmata.studies._jiang_2020_networks import Group, Networks, trained
 from lemmata.studies._jiang_2020_ranks import MEASURES, judged, key, measure_grid, rank
-from lemmata.studies._jiang_2020_sharpness import gaussian_draws, largest_sigma, training_error
+from lemmata.studies._jiang_2020_sharpness import CELL, LEAST, gaussian_draws, largest_sigma, perturbed, training_error
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
@@ -134,6 +134,21 @@ def test_sigma_is_that_of_the_instrument_for_one_network(groups, magnitude):
         assert found.stderr < 0.2 * found.value
 
 
+@pytest.mark.parametrize("magnitude", [False, True])
+def test_sigma_is_where_the_rise_is_allowed_and_not_at_the_next_value(groups, magnitude):
+    """Both ends of the interval that is found, by evaluating all networks there; the values are those of 1,024."""
+    group = groups[3]
+    draws = gaussian_draws(group, [7] * 4 + [8] * 4, 5)
+    sigma = largest_sigma(group, draws, magnitude=magnitude)
+    places = (sigma / LEAST).log() / CELL
+    torch.testing.assert_close(places, places.round(), atol=1e-9, rtol=0)
+    before = training_error(group, group.result.states)
+    for factor, allowed in ((0, True), (CELL, False)):
+        here = (sigma * np.exp(factor)).float()
+        errors = [training_error(group, perturbed(group.result.states, u, here, magnitude)) for u in draws]
+        assert ((torch.stack(errors).mean(0) - before <= 0.1) == allowed).all()
+
+
 def test_errors_are_counted_and_sigma_stays_in_its_range(groups):
     group = groups[0]
     error = training_error(group, group.result.states)
@@ -187,6 +202,7 @@ def test_networks_that_do_not_reach_the_loss_are_counted_and_left_out():
     (none,) = rank([tiny(epochs=1, fitted=1e-3, widths=(4, 8))])
     assert none.status == "ok"
     assert none.scalars == {"share_reached": 0.0}
+    assert set(none.arrays) == {"reached"}  # nothing is measured of what is not judged
 
 
 def test_an_average_over_settings_hides_the_worst_pair_of_them():

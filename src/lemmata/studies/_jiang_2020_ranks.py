@@ -42,12 +42,21 @@ def rank(configs: Sequence[Networks]) -> list[Measurements]:
 
 
 def measure_grid(setting: Networks, seeds: Sequence[int]) -> dict[str, np.ndarray]:
-    """All measures of all networks, and their errors, "reached" and "test error" among them: {name: (C, S)}."""
-    found: list[dict[str, np.ndarray]] = []
-    for group in trained(setting, seeds):
-        of_group = measure(group, setting, seeds)
-        found.append({name: value.reshape(len(seeds), -1).T for name, value in of_group.items()})
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    """All measures of all networks, and their errors, "reached" and "test error" among them: {name: (C, S)}.
+
+    Where too few networks of every seed have reached the loss to be judged, only "reached" is given.
+    """
+    groups = list(trained(setting, seeds))
+    reached = np.concatenate([_by_seed(group.result.stopped.double().numpy(), seeds) for group in groups])
+    if (reached.mean(0) <= LEAST).all():
+        return {"reached": reached}
+    found = [measure(group, setting, seeds) for group in groups]
+    return {name: np.concatenate([_by_seed(part[name], seeds) for part in found]) for name in found[0]}
+
+
+def _by_seed(values: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    """Values (M,) of a group, the seed outermost, as (C, S)."""
+    return values.reshape(len(seeds), -1).T
 
 
 def measure(group: Group, setting: Networks, seeds: Sequence[int]) -> dict[str, np.ndarray]:

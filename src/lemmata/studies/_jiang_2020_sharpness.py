@@ -4,13 +4,16 @@
     sigma'   the same with                                              u_i ~ N(0, sigma'^2 theta_i^2 + epsilon^2)
 
 sigma is a standard deviation, and epsilon is 1e-3 (Jiang et al. 2020). The expectation is the mean over the
-same few draws of u / sigma for every sigma, so that what is searched is a function and not an estimate; bisection on
-log sigma from 1e-4 to 10. Measures: 1 / sigma, 1 / sigma', and |theta - theta_0| / sigma ("pac-bayes"), whose square is
-the divergence of the two Gaussian laws.
+same few draws of u / sigma for every sigma, so that what is searched is a function and not an estimate. It is searched
+on a grid of 1,024 values from 1e-4 to 10, 1.1 % apart: found is a value at which the rise is allowed, while it is not
+at the next. Each network goes its own way there: by the rise's growth like a power of sigma, which takes about half of
+the evaluations of bisection. Measures: 1 / sigma, 1 / sigma', and |theta - theta_0| / sigma ("pac-bayes"), whose square
+is the divergence of the two Gaussian laws.
 
-Cost: `draws` x `STEPS` forward passes over the training set.
+Cost: five or six times `draws` forward passes over the training set.
 """
 
+from dataclasses import replace
 from math import log
 
 import torch
@@ -21,24 +24,60 @@ from lemmata.studies._jiang_2020_networks import Group, States
 
 RISE = 0.1
 EPSILON = 1e-3
-LEAST, MOST, STEPS = 1e-4, 10.0, 10  # of sigma: ten halvings of five decades, 1.1 % at the end
+LEAST, MOST, CELLS = 1e-4, 10.0, 1024  # of sigma
+CELL = log(MOST / LEAST) / CELLS
+FIRST = {
+    False: 576,
+    True: 740,
+}  # where the search begins, and networks of the laptop scale end: only time depends on it
+POWER = 2.0  # of sigma, by which the rise is thought to grow where only one value is known
+BEYOND = 0.05  # of an interval: how far across the supposed place the next value lies, so that both its ends move
 
 
 def largest_sigma(group: Group, draws: list[States], *, magnitude: bool) -> Tensor:
     """The sigma (M,) float64 of each network; `draws` are Gaussian numbers of the states' shapes.
 
-    A network whose error never rises so much has `MOST`, one whose error does at once `LEAST`.
+    A network whose error never rises so much has the last value below `MOST`, one whose error does at once `LEAST`.
     """
-    states = group.result.states
-    allowed = training_error(group, states) + RISE
-    low, high = (allowed.new_full(allowed.shape, log(end)) for end in (LEAST, MOST))
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        sigma = middle.exp().to(group.x.dtype)
-        errors = torch.stack([training_error(group, perturbed(states, u, sigma, magnitude)) for u in draws]).mean(0)
-        inside = errors <= allowed
-        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
-    return low.exp()
+    before = training_error(group, group.result.states)
+    low, high = torch.zeros_like(before), torch.full_like(before, CELLS)
+    rises = before.new_full((2, len(before)), torch.nan)  # at both ends, where they have been looked at
+    place = torch.full_like(before, FIRST[magnitude])
+    while (searching := high - low > 1).any():
+        rows = searching.nonzero()[:, 0]
+        sigma = (log(LEAST) + CELL * place[rows]).exp()
+        rise = _mean_error(group, draws, rows, sigma, magnitude) - before[rows]
+        inside = rise <= RISE
+        low[rows], high[rows] = (
+            torch.where(inside, place[rows], low[rows]),
+            torch.where(inside, high[rows], place[rows]),
+        )
+        rises[:, rows] = torch.where(torch.stack([inside, ~inside]), rise, rises[:, rows])
+        place = _next(low, high, rises.clamp_min(1e-4))
+    return (log(LEAST) + CELL * low).exp()
+
+
+def _next(low: Tensor, high: Tensor, rises: Tensor) -> Tensor:
+    """Where to look next between the ends: (M,) whole numbers."""
+    logs = rises.log() - log(RISE)  # NaN at ends that have not been looked at
+    width = high - low
+    secant = low - logs[0] * width / (logs[1] - logs[0])
+    secant += torch.where(secant - low < high - secant, BEYOND, -BEYOND) * width
+    step = 2 + 1.25 * logs.abs() / (POWER * CELL)
+    found = torch.where(logs[0].isnan(), high - step[1], torch.where(logs[1].isnan(), low + step[0], secant))
+    return torch.minimum(torch.maximum(found.round(), low + 1), high - 1)
+
+
+def _mean_error(group: Group, draws: list[States], rows: Tensor, sigma: Tensor, magnitude: bool) -> Tensor:
+    """The mean over draws of the training errors of some networks (m,), each with its sigma (m,)."""
+    some = replace(group, x=group.x[rows], y=group.y[rows])
+    states = {name: value[rows] for name, value in group.result.states.items()}
+    sigma = sigma.to(group.x.dtype)
+    errors = [
+        training_error(some, perturbed(states, {name: value[rows] for name, value in u.items()}, sigma, magnitude))
+        for u in draws
+    ]
+    return torch.stack(errors).mean(0)
 
 
 def perturbed(states: States, draw: States, sigma: Tensor, magnitude: bool) -> States:
