@@ -103,7 +103,7 @@ def test_at_smoke_scale_nothing_fails_nothing_is_void_and_parameters_are_settled
 
 EXPECTED = [
     "ordering", "ordering-shuffled", "linear-kept", "mlp-kept", "cnn-kept", "linear-shuffled", "mlp-shuffled",
-    "cnn-shuffled", "lead", "shuffling-costs-cnn", "shuffling-costs-mlp", "digits",
+    "cnn-shuffled", "lead", "lead-shuffled", "shuffling-costs-cnn", "shuffling-costs-mlp", "digits",
     *(f"parameters-{model}" for model in PARAMETERS),
 ]  # fmt: skip
 

@@ -23,7 +23,7 @@ from lemmata.studies._streams import Streams
 from lemmata.study import Config, Curve, Measurements
 from lemmata.training import Adam, Probe, epochs_at, last_epoch, train
 
-STREAMS = Streams("weights", "samples", "pixels", "split", first=1000)  # none of a pilot or an earlier run
+STREAMS = Streams("weights", "samples", "pixels", "split", first=2000)  # none of a pilot or an earlier run
 TRAIN, TEST = 4000, 1000
 FRESH, FRESH_SEED = 10_000, 43  # signals of the same law, on which networks are judged; the published have seed 42
 POINTS = 24  # times at which the accuracy is recorded
@@ -36,7 +36,7 @@ class Classifier(Config):
     model: Model = "cnn"
     data: Literal["mnist1d", "mnist-5k"] = "mnist1d"
     order: Literal["kept", "shuffled"] = Field(default="kept", description="of a signal's pixels, the same for all")
-    steps: int = Field(default=3000, ge=40, description="on signals")
+    steps: int = Field(default=2200, ge=40, description="on signals")
     digit_steps: int = Field(default=600, ge=40, description="on digits")
     batch: int = Field(default=100, ge=1)
     step_size: float = Field(default=0.01, gt=0)
