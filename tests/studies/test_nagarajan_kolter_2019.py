@@ -11,6 +11,7 @@ from lemmata.studies import _nagarajan_kolter_2019_spheres as spheres
 from lemmata.studies import nagarajan_kolter_2019 as study_file
 from lemmata.studies._nagarajan_kolter_2019_norms import Norms
 from lemmata.studies._nagarajan_kolter_2019_spheres import Spheres
+from lemmata.training import SGD, Stop, train
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
@@ -40,6 +41,38 @@ def test_networks_on_spheres_do_not_see_each_other():
     for config, found in zip(configs, spheres.train_on_spheres(configs), strict=True):
         (alone,) = spheres.train_on_spheres([config])
         assert alone.scalars == pytest.approx(found.scalars, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [5, 128, 700])
+def test_a_loss_is_below_whatever_is_above_it_and_nothing_else(n: int):
+    random = torch.Generator().manual_seed(n)
+    x, y = spheres.points(Spheres(d=6), n, random)
+    model = nets.mlp(6, [9], 2, seed=random)
+    loss = torch.nn.functional.cross_entropy(model(x), y).item()
+    weights = {name: w.detach() for name, w in model.named_parameters()}
+    for share, below in ((0.01, False), (0.999, False), (1.001, True)):
+        assert spheres.loss_is_below(model, weights, x, y, share * loss) is below
+    assert not spheres.loss_is_below(model, weights, x * torch.nan, y, 1.0)
+
+
+def test_training_ends_after_the_first_epoch_with_a_small_mean_loss():
+    """Against training that looks at the whole sample after every epoch."""
+    config = Spheres(d=6, m=300, outer=1.5, width=64, epochs=60, n_test=50, fitted=0.2)
+    random = torch.Generator().manual_seed(0)
+    x, y = spheres.points(config, config.m, random)
+    stop = Stop(train_loss_below=config.fitted)
+    expected = train(
+        [nets.mlp(6, [64], 2, seed=random)],
+        x,
+        y,
+        optimiser=SGD(lr=2.0),
+        batch_size=64,
+        epochs=60,
+        stop=stop,
+        seeds=[0],
+    )
+    (found,) = spheres.train_on_spheres([config])
+    assert 1 < found.scalars["epochs_trained"] == int(expected.stopped_at[0]) < 60
 
 
 # ---- norms -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ steps, after which the margins are looked at.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from pydantic import Field
@@ -25,7 +25,10 @@ from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, on
 from lemmata import data, nets
 from lemmata.bounds import margins, spectral_margin_bound
 from lemmata.study import Config, Measurements
-from lemmata.training import SGD, last_epoch, train
+from lemmata.training import SGD, Batch, last_epoch, train
+from lemmata.training.ensemble import Ensemble
+from lemmata.training.probes import Samples
+from lemmata.training.recipe import Selecting
 
 ROUND = 32  # steps between two looks at the margins, or an epoch if that is longer
 CLASSES = 10
@@ -83,7 +86,7 @@ def _trained(
     for number in range(-(-setting.steps // (length * per_epoch))):
         result = train(
             [models[i] for i in live], xs[live], one_hot(ys[live], CLASSES).float(),
-            loss=binary_cross_entropy_with_logits, optimiser=SGD(lr=setting.step_size), batch_size=setting.batch,
+            loss="mse", recipe=Logistic(), optimiser=SGD(lr=setting.step_size), batch_size=setting.batch,
             epochs=length, seeds=[1000 * configs[i].seed + number for i in live], train_at=last_epoch,
         )  # fmt: skip
         for place, i in enumerate(live):
@@ -92,6 +95,18 @@ def _trained(
         if not live:
             break
     return models, epochs
+
+
+class Logistic(Selecting):
+    """The recipe that takes steps on the mean over classes and samples of the logistic loss; it has no state."""
+
+    def start(self, ensemble: Ensemble, samples: Samples, seeds: Sequence[int]) -> Self:
+        """Begin a training."""
+        return self
+
+    def batch(self, ensemble: Ensemble, x: Tensor, y: Tensor, *, epoch: int) -> Batch:
+        """The batch as it is, with this loss."""
+        return Batch(x, y, lambda z, y: binary_cross_entropy_with_logits(z, y, reduction="none").mean((1, 2)))
 
 
 def share_below(model: nn.Module, x: Tensor, y: Tensor, margin: float) -> float:

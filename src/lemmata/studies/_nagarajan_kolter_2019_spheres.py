@@ -7,17 +7,23 @@ The network, one hidden layer of rectifiers, is trained by SGD on cross-entropy 
 0.01. The risk is estimated from 4,000 fresh points.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
 
 from lemmata import nets
 from lemmata.bounds import uniform_convergence_gap
 from lemmata.study import Config, Measurements
-from lemmata.training import SGD, Stop, last_epoch, train
+from lemmata.training import SGD, Stop, WeightProbe, last_epoch, train
+
+FIRST = 128  # samples whose losses are looked at first
 
 
 class Spheres(Config):
@@ -36,36 +42,58 @@ class Spheres(Config):
 
 
 def train_on_spheres(configs: Sequence[Spheres]) -> list[Measurements]:
-    """Train the networks of a block, which differ in their seeds, at once."""
-    setting = configs[0]
+    """Train the networks one after the other: the weights of one fill a cache."""
+    return [_trained(config) for config in configs]
+
+
+def _trained(config: Spheres) -> Measurements:
+    """Train one network until it has fitted its sample, and measure it."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    randoms = [torch.Generator().manual_seed(config.seed) for config in configs]
-    samples = [points(setting, setting.m, random) for random in randoms]
-    x, y = (torch.stack(parts).to(device) for parts in zip(*samples, strict=True))
+    random = torch.Generator().manual_seed(config.seed)
+    sample = points(config, config.m, random)
+    x, y = (part.to(device) for part in sample)
+    model = nets.mlp(config.d, [config.width], 2, seed=random).to(device)
     result = train(
-        [nets.mlp(setting.d, [setting.width], 2, seed=random).to(device) for random in randoms], x, y,
-        optimiser=SGD(lr=setting.step_size), batch_size=setting.batch, epochs=setting.epochs, train_at=last_epoch,
-        seeds=[config.seed for config in configs], stop=Stop(train_loss_below=setting.fitted),
+        [model], x, y, optimiser=SGD(lr=config.step_size), batch_size=config.batch, epochs=config.epochs,
+        train_at=last_epoch, seeds=[config.seed], probes={"unfitted": _looks(model, x, y, config.fitted)},
+        stop=Stop(monitor="unfitted", patience=1),
     )  # fmt: skip
-    found = []
-    for i, random in enumerate(randoms):
-        model = result.model(i).cpu()
-        held = points(setting, setting.n_test, random)
-        moved = samples[i] if setting.projected == "training" else points(setting, setting.m, random)
-        gap = uniform_convergence_gap(model, samples[i], to_other_sphere(setting, *moved), holdout=held)
-        found.append(
-            Measurements.of(
-                status="diverged" if bool(result.diverged[i]) else "ok",
-                train_error=gap.train_error,
-                test_error=gap.test_error,
-                turned_error=gap.transformed_error,
-                gap=gap.value,
-                gap_low=gap.low,
-                gap_alpha=gap.alpha,
-                epochs_trained=int(result.stopped_at[i]),
-            )
-        )
-    return found
+    held = points(config, config.n_test, random)
+    moved = sample if config.projected == "training" else points(config, config.m, random)
+    gap = uniform_convergence_gap(result.model(0).cpu(), sample, to_other_sphere(config, *moved), holdout=held)
+    return Measurements.of(
+        status="diverged" if bool(result.diverged[0]) else "ok",
+        train_error=gap.train_error,
+        test_error=gap.test_error,
+        turned_error=gap.transformed_error,
+        gap=gap.value,
+        gap_low=gap.low,
+        gap_alpha=gap.alpha,
+        epochs_trained=int(result.stopped_at[0]),
+    )
+
+
+def _looks(model: nn.Module, x: Tensor, y: Tensor, least: float) -> WeightProbe:
+    """A number that falls after each epoch until the mean training loss is below `least`, and no more then."""
+    numbers = count()
+
+    def look(states: Mapping[str, Tensor]) -> Tensor:
+        weights = {name: state[0] for name, state in states.items()}
+        number = -float(next(numbers))
+        return torch.tensor([math.inf if loss_is_below(model, weights, x, y, least) else number])
+
+    return WeightProbe(look, last_epoch)
+
+
+@torch.no_grad()
+def loss_is_below(model: nn.Module, weights: dict[str, Tensor], x: Tensor, y: Tensor, least: float) -> bool:
+    """Whether the mean cross-entropy is below `least`, from as few samples as tell, since no loss is negative."""
+    total, start, size = 0.0, 0, FIRST
+    while start < len(x) and total < least * len(x):
+        part = slice(start, start + size)
+        total += float(cross_entropy(functional_call(model, weights, (x[part],)), y[part], reduction="sum"))
+        start, size = start + size, 2 * size
+    return total < least * len(x)
 
 
 def points(config: Spheres, n: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
