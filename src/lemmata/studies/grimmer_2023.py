@@ -170,8 +170,8 @@ real = study.experiment(
     sweep={"t": [0, 1, *LENGTHS]},
     seeds={"smoke": 3, "laptop": 5, "paper": 10},
     scales={"smoke": {"n": 100, "iterations": 127, "t": [0, 1, 3, 31, 127]}, "paper": {"data": "mnist", "n": 20_000}},
-    vectorised=("seed", "t"),
-    block=8,
+    vectorised=("seed", "t", "order", "baseline"),
+    block=120,
     data=lambda config: config.data,
 )
 real.trial(digits)
