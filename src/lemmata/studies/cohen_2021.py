@@ -72,7 +72,7 @@ digits = study.experiment(
     ],
     seeds={"smoke": 2, "laptop": 5},
     scales={"smoke": {"n": 60, "time": 60.0, "measurements": 8, "network.width": 24}},
-    vectorised=("seed",),
+    vectorised=("seed", "step_size"),
     data=lambda config: config.data,
 )
 digits.trial(run)
@@ -184,7 +184,7 @@ cifar = study.experiment(
     ],
     seeds={"paper": 3},
     scales={"paper": CIFAR},
-    vectorised=("seed",),
+    vectorised=("seed", "step_size"),
     data=lambda config: config.data,
 )
 cifar.trial(run)
