@@ -173,7 +173,10 @@ HERE = os.environ.get("LEMMATA_DATA")
 def test_published_networks_misclassify_as_many_of_the_first_500(shortcuts, wrong):
     from lemmata.studies._li_2018_published import batch
 
-    x, y = batch("test_batch.bin", verify=False)
+    try:
+        x, y = batch("test_batch.bin", verify=False)
+    except DataMissing as missing:
+        pytest.skip(str(missing))
     with torch.no_grad():
         net = published(shortcuts)
         found = sum(
