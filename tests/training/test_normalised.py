@@ -218,3 +218,17 @@ def test_one_activation_in_two_places_acts_in_both():
     fast = assemble(models, "mse")
     assert type(fast) is Perceptrons
     torch.testing.assert_close(fast(x, shared=True)[0], models[0](x), **EXACT)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_device_takes_the_same_steps():
+    models = [usual({}, seed) for seed in range(M)]
+    x, y = batch(8, 0, M)
+    here = Perceptrons.of(models, "cross_entropy")
+    there = Perceptrons.of([model.cuda() for model in models], "cross_entropy")
+    here.accumulate(x, y, shared=False)
+    there.accumulate(x.cuda(), y.cuda(), shared=False)
+    torch.testing.assert_close(there.gradient.cpu(), here.gradient, **EXACT)
+    for name, value in here.constants.items():
+        torch.testing.assert_close(there.constants[name].cpu(), value, **EXACT)
