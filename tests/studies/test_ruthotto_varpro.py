@@ -53,6 +53,44 @@ def test_one_neuron_and_its_best_weight():
     np.testing.assert_allclose(projected, projected[::-1, ::-1], atol=1e-14)  # tanh is odd: (k, b) and (-k, -b) agree
 
 
+def objective(x, y, parameters, config):
+    """J of every member as it is defined, for autograd."""
+    K, b, W, c = parameters
+    z = x @ K + b
+    outputs = (z.tanh() if config.activation == "tanh" else z) @ W + c
+    ridge = sum(p.square().sum((1, 2)) for p in parameters)
+    return 0.5 * (outputs - y).square().sum(2).mean(1) + config.ridge / 2 * ridge
+
+
+@pytest.mark.parametrize("activation", ["tanh", "identity"])
+def test_the_gradient_of_all_members_is_autograds(activation: str):
+    """To 1e-12, some dozens of roundings; before and after a member has left."""
+    config = tiny(activation=activation)
+    x, y, parameters = training._stacked([tiny(activation=activation, seed=seed) for seed in range(3)], 2)
+    leaves = [(p + 0.1 * torch.randn_like(p)).requires_grad_() for p in parameters]
+    found = training._Objectives(x, y, config)
+    for rows in (torch.ones(6, dtype=torch.bool), torch.tensor([1, 1, 0, 0, 1, 1]).bool()):
+        found.select(rows)
+        x, y, leaves = x[rows], y[rows], [p.detach()[rows].requires_grad_() for p in leaves]
+        wanted = objective(x, y, leaves, config)
+        gradients = torch.autograd.grad(wanted.sum(), leaves)
+        J, written = found([p.detach() for p in leaves])
+        torch.testing.assert_close(J, wanted.detach(), rtol=1e-12, atol=0)
+        for one, other in zip(written, gradients, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_a_member_leaves_when_it_is_there_and_the_others_go_on():
+    """Histories are those of each alone, though the targets are reached at different steps."""
+    configs = [tiny(method="adam", seed=seed, target=0.08, budget=200) for seed in range(4)]
+    together = training._descended(configs)
+    assert len({len(one.value) for one in together}) > 1
+    for config, found in zip(configs, together, strict=True):
+        (alone,) = training._descended([config])
+        np.testing.assert_allclose(found.value, alone.value, rtol=1e-9)
+        assert (np.diff(found.seconds) >= 0).all()
+
+
 def test_adam_and_momentum_are_torchs():
     for method, make in (
         ("adam", lambda p, lr: torch.optim.Adam(p, lr=lr)),
@@ -66,7 +104,7 @@ def test_adam_and_momentum_are_torchs():
             optimiser = make(leaves, rate)
             values = []
             for _ in range(config.budget + 1):
-                J = training._objectives(x, y, leaves, config)
+                J = objective(x, y, leaves, config)
                 values.append(J.item())
                 optimiser.zero_grad()
                 J.sum().backward()

@@ -106,25 +106,30 @@ def _minimised(config: Training) -> History:
 def _descended(configs: Sequence[Training]) -> list[History]:
     """Adam or SGD for all members and learning rates at once; for each member the rate that is first at the target.
 
-    Where none gets there, the rate that ends lowest.
+    Where none gets there, the rate that ends lowest. A member leaves when one of its rates is there.
     """
     first, rates = configs[0], RATES[configs[0].method]
     x, y, parameters = _stacked(configs, len(rates))
-    leaves = [p.clone().requires_grad_() for p in parameters]
     scale = torch.tensor(rates, dtype=torch.float64).repeat(len(configs))
-    rule = _Adam(leaves, scale) if first.method == "adam" else _Momentum(leaves, scale)
-    values, begun, seconds, arrived = [], time.process_time(), [], np.zeros(len(scale), dtype=bool)
+    rule = _Adam(parameters, scale) if first.method == "adam" else _Momentum(parameters, scale)
+    objectives, live = _Objectives(x, y, first), np.arange(len(configs))
+    values, shares, spent, begun = [], [], 0.0, time.process_time()
     for _ in range(first.budget + 1):
-        J = _objectives(x, y, leaves, first)
-        values.append(J.detach().numpy().copy())
-        seconds.append(time.process_time() - begun)
-        arrived |= np.nan_to_num(values[-1], nan=np.inf) <= first.target
-        if arrived.reshape(len(configs), len(rates)).any(1).all():
+        J, gradients = objectives(rule.leaves)
+        values.append(np.full((len(configs), len(rates)), np.inf))
+        values[-1][live] = J.numpy().reshape(-1, len(rates))
+        spent, begun = spent + (time.process_time() - begun) / len(J), time.process_time()
+        shares.append(spent)
+        there = (values[-1][live] <= first.target).any(1)
+        rule.step(gradients)
+        if there.any():
+            live, rows = live[~there], torch.from_numpy(~there).repeat_interleave(len(rates))
+            rule.select(rows)
+            objectives.select(rows)
+        if not len(live):
             break
-        rule.step(torch.autograd.grad(J.sum(), leaves))
-    table = np.array(values).reshape(len(values), len(configs), len(rates))
-    shares = np.array(seconds) / (len(configs) * len(rates))
-    return [_best(table[:, i], shares, first.target) for i in range(len(configs))]
+    table = np.array(values)
+    return [_best(table[:, i], np.array(shares), first.target) for i in range(len(configs))]
 
 
 def _best(values: np.ndarray, seconds: np.ndarray, target: float) -> History:
@@ -153,23 +158,58 @@ def _stacked(configs: Sequence[Training], copies: int) -> tuple[Tensor, Tensor, 
     return torch.stack(xs).repeat_interleave(copies, 0), torch.stack(ys).repeat_interleave(copies, 0), stacked
 
 
-def _objectives(x: Tensor, y: Tensor, parameters: list[Tensor], config: Training) -> Tensor:
-    """J of every member, (members,)."""
-    K, b, W, c = parameters
-    z = torch.baddbmm(b, x, K)
-    outputs = torch.baddbmm(c, z.tanh() if config.activation == "tanh" else z, W)
-    ridge = sum(p.square().sum((1, 2)) for p in parameters)
-    return 0.5 * (outputs - y).square().sum(2).mean(1) + config.ridge / 2 * ridge
+class _Objectives:
+    """J of every member, and its gradient written out; with units H = phi(X T), X the inputs and a one, T = (K; b):
+
+    outputs H W + c,   D = (outputs - y) / n,   dJ/dW = H'D,   dJ/dT_u = W_u X'(D phi'_u),   phi' = 1 - H^2 for tanh.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, config: Training):
+        self.X, self.y = torch.cat([x.mT, torch.ones_like(y).mT], 1), y.mT.contiguous()
+        self.ridge, self.tanh = config.ridge, config.activation == "tanh"
+        self.H = x.new_empty(0)
+
+    def select(self, rows: Tensor) -> None:
+        """Keep some members."""
+        self.X, self.y, self.H = self.X[rows], self.y[rows], self.X.new_empty(0)
+
+    def __call__(self, parameters: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """J (members,), and the gradient by each of K, b, W, c."""
+        K, b, W, c = parameters
+        H = self._units(torch.cat([K, b], 1))
+        D = torch.baddbmm(c, W.mT, H).sub_(self.y)  # (members, 1, n)
+        ridge = sum(p.square().sum((1, 2)) for p in parameters)
+        J = 0.5 * D.square().mean((1, 2)) + self.ridge / 2 * ridge
+        D /= D.shape[2]
+        by_W, by_c = H @ D.mT, D.sum(2, keepdim=True)
+        weighted = self.X * D
+        by_T = weighted.sum(2, keepdim=True).expand(-1, -1, H.shape[1])
+        if self.tanh:
+            by_T = torch.baddbmm(by_T, weighted, H.square_().mT, alpha=-1)
+        by_T = by_T * W.mT
+        gradients = [by_T[:, :-1], by_T[:, -1:], by_W, by_c]
+        return J, [torch.add(g, p, alpha=self.ridge) for g, p in zip(gradients, parameters, strict=True)]
+
+    def _units(self, T: Tensor) -> Tensor:
+        """H (members, units, n), in room that is allocated once."""
+        if len(self.H) != len(T):
+            self.H = T.new_empty(len(T), T.shape[2], self.X.shape[2])
+        torch.bmm(T.mT, self.X, out=self.H)
+        return self.H.tanh_() if self.tanh else self.H
 
 
 class _Momentum:
     """Descent with momentum 0.9, a rate a member."""
 
-    def __init__(self, leaves: list[Tensor], rates: Tensor):
-        self.leaves, self.rates = leaves, rates[:, None, None]
+    def __init__(self, leaves: Sequence[Tensor], rates: Tensor):
+        self.leaves, self.rates = [p.clone() for p in leaves], rates[:, None, None]
         self.velocity = [torch.zeros_like(p) for p in leaves]
 
-    @torch.no_grad()
+    def select(self, rows: Tensor) -> None:
+        """Keep some members."""
+        self.leaves, self.velocity = ([t[rows] for t in each] for each in (self.leaves, self.velocity))
+        self.rates = self.rates[rows]
+
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Move all leaves."""
         for p, v, g in zip(self.leaves, self.velocity, gradients, strict=True):
@@ -180,11 +220,16 @@ class _Momentum:
 class _Adam:
     """Adam with its usual constants (Kingma and Ba, 2015), a rate a member."""
 
-    def __init__(self, leaves: list[Tensor], rates: Tensor):
-        self.leaves, self.rates, self.steps = leaves, rates[:, None, None], 0
+    def __init__(self, leaves: Sequence[Tensor], rates: Tensor):
+        self.leaves, self.rates, self.steps = [p.clone() for p in leaves], rates[:, None, None], 0
         self.first, self.second = ([torch.zeros_like(p) for p in leaves] for _ in range(2))
 
-    @torch.no_grad()
+    def select(self, rows: Tensor) -> None:
+        """Keep some members."""
+        moments = (self.leaves, self.first, self.second)
+        self.leaves, self.first, self.second = ([t[rows] for t in each] for each in moments)
+        self.rates = self.rates[rows]
+
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Move all leaves."""
         self.steps += 1
