@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from lemmata.studies._deep_linear import layer_gradients, orthonormal, prefixes
+from lemmata.studies._deep_linear import orthonormal, step_down, suffixes
 from lemmata.study import Config, Measurements
 
 WIDTH, OUTPUTS = 16, 4
@@ -38,20 +38,20 @@ def learning_times(configs: Sequence[Initialisation]) -> list[Measurements]:
     drawn = [_draw(config) for config in configs]
     shape = len(configs), len(CONSTANTS)
     layers = [
-        torch.stack(part)[:, None].expand(*shape, *part[0].shape) for part in zip(*(d[0] for d in drawn), strict=True)
+        torch.stack(part).repeat_interleave(len(CONSTANTS), 0) for part in zip(*(d[0] for d in drawn), strict=True)
     ]
-    target = torch.stack([d[1] for d in drawn])[:, None]
-    eta = torch.tensor(CONSTANTS, dtype=torch.float64)[:, None, None] / first.depth
+    target = torch.stack([d[1] for d in drawn]).repeat_interleave(len(CONSTANTS), 0)
+    eta = torch.tensor(CONSTANTS, dtype=torch.float64).repeat(len(configs))[:, None, None] / first.depth
     best = torch.full(shape, torch.inf, dtype=torch.float64)
     for step in range(first.most + 1):
-        parts = prefixes(layers)
+        parts = suffixes(layers)
         error = parts[-1] - target
         share = error.square().sum((-1, -2)) / target.square().sum((-1, -2))
-        best = torch.where((share <= LEARNED) & best.isinf(), float(step), best)
+        best = torch.where((share.view(shape) <= LEARNED) & best.isinf(), float(step), best)
         if best.isfinite().any(1).all():
             break
-        error = torch.where(share[..., None, None] < 1e6, error, 0.0)  # a step size that diverges is left where it is
-        layers = [w - eta * g for w, g in zip(layers, layer_gradients(layers, parts, error), strict=True)]
+        error = torch.where(share[:, None, None] < 1e6, error, 0.0)  # a step size that diverges is left where it is
+        step_down(layers, parts, eta * error)
     values, which = best.min(1)
     return [Measurements.of(steps=values[i], constant=CONSTANTS[int(which[i])]) for i in range(len(configs))]
 
