@@ -68,6 +68,19 @@ def test_members_do_not_see_each_other(dynamics):
             np.testing.assert_allclose(found.curves[name].y, alone.curves[name].y, rtol=2e-3)
 
 
+@pytest.mark.parametrize("dynamics", ["descent", "flow"])
+def test_step_sizes_of_a_block_are_each_held_against_their_own_threshold(dynamics):
+    """A block mixes step sizes and seeds, and gives back each in its place."""
+    configs = [
+        tiny(seed=seed, step_size=step, dynamics=dynamics) for seed, step in ((1, 0.5), (0, 0.25), (0, 0.5), (1, 0.25))
+    ]
+    for config, found in zip(configs, run(configs), strict=True):
+        (alone,) = run([config])
+        assert found.scalars["threshold"] == 2 / config.step_size
+        np.testing.assert_allclose(found.curves["sharpness"].y, alone.curves["sharpness"].y, rtol=2e-3)
+        np.testing.assert_allclose(found.curves["loss"].y, alone.curves["loss"].y, rtol=2e-3)
+
+
 def test_the_flow_does_not_depend_on_the_step_size():
     coarse, fine = (run([tiny(dynamics="flow", step_size=step)])[0] for step in (0.5, 0.25))
     np.testing.assert_array_equal(coarse.curves["sharpness"].y, fine.curves["sharpness"].y)
