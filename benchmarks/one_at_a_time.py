@@ -3,7 +3,8 @@
 Inside ``with one_at_a_time() as meter`` the functions that work on stacks of networks are watched, wherever in the
 package they are called from. Each call is run as it is, for its answer; then some of its networks are run alone by the
 same function, at least two, spread over the stack, and more while they have taken less than a quarter of the stack's
-time. `Meter.seconds` is the time of the whole without the stacks' and the samples' own, plus the mean of the samples
+time; and these once more as modules under autograd (`plain_network`), where the package writes the chain rule
+out. `Meter.seconds` is the time of the whole without the stacks' and the samples' own, plus the mean of the samples
 times the number of networks. Of a function that has been called often the ratio found so far stands for further calls.
 
 Nothing of the package is changed but the names by which functions are found, and those are put back.
@@ -28,9 +29,12 @@ from lemmata.landscape import critical, teacher_student
 from lemmata.pruning.setting import Setting
 from lemmata.studies import _belkin_2019_nested, _jiang_2020_ranks, _simsek_2021_flow
 from lemmata.training.loop import train
+from lemmata.training.perceptron import assemble
 from lemmata.training.probes import Probe, Samples, WeightProbe
+from plain_network import assembler
 
 Arguments = dict[str, Any]
+Seconds = tuple[float, float, float]  # as declared, one network at a time, one plain network at a time
 LEAST, SHARE = 2, 0.25  # networks of a stack that are run alone, and the time they may take in units of the stack's
 OFTEN = 20  # calls of one function of which samples are taken
 GOLDEN = 0.6180339887498949
@@ -47,21 +51,29 @@ class Stack:
 
 @dataclass
 class Meter:
-    """What has been seen: seconds spent in stacks, in samples of them, and what all of them would take one by one."""
+    """What has been seen: seconds in stacks, in samples of them, and what all would take one by one and plainly."""
 
     began: float
     together: dict[str, float] = field(default_factory=lambda: dict.fromkeys(NAMES, 0.0))
     alone: dict[str, float] = field(default_factory=lambda: dict.fromkeys(NAMES, 0.0))
+    plain: dict[str, float] = field(default_factory=lambda: dict.fromkeys(NAMES, 0.0))
     calls: Counter[str] = field(default_factory=Counter)
     sampling: float = 0.0
+    assemblies: int = field(default_factory=lambda: assembler.calls)  # before this
     networks: int = 0
     sampled: int = 0
     busy: bool = False
 
-    def seconds(self) -> tuple[float, float]:
-        """Seconds since the beginning, as it was and with one network at a time; the samples' own are left out."""
+    @property
+    def assembled(self) -> bool:
+        """Whether any network was assembled."""
+        return assembler.calls > self.assemblies
+
+    def seconds(self) -> Seconds:
+        """Seconds since the beginning: as it was, one network at a time, and plainly; the samples' own are left out."""
         own = machine.clock() - self.began - self.sampling
-        return own, own - sum(self.together.values()) + sum(self.alone.values())
+        rest = own - sum(self.together.values())
+        return own, rest + sum(self.alone.values()), rest + sum(self.plain.values())
 
     def run(self, name: str, call: Callable[[], Stack | None], plain: Callable[[], Any]) -> Any:
         """Run a call, and measure what its networks take alone if it is a stack that no other stack holds."""
@@ -84,19 +96,21 @@ class Meter:
         """Enter a stack that took so many seconds."""
         start, often = machine.clock(), self.calls[name] >= OFTEN and self.together[name] > 0
         singles = [] if often else _singles(stack, SHARE * seconds)
-        each = mean(singles) * stack.count if singles else seconds * self.alone[name] / self.together[name]
+        for side, own in zip(
+            (self.alone, self.plain), zip(*singles, strict=True) if singles else ((), ()), strict=True
+        ):
+            side[name] += mean(own) * stack.count if own else seconds * side[name] / self.together[name]
         self.calls[name] += 1
         self.together[name] += seconds
-        self.alone[name] += each
         self.networks, self.sampled = self.networks + stack.count, self.sampled + len(singles)
         self.sampling += machine.clock() - start
 
 
 @contextmanager
 def one_at_a_time() -> Iterator[Meter]:
-    """Watch the functions of `CUTS`."""
+    """Watch the functions of `CUTS`, and what assembles networks."""
     meter = Meter(machine.clock())
-    watched = {function: _watching(meter, function, cut) for function, cut in CUTS.items()}
+    watched = {function: _watching(meter, function, cut) for function, cut in CUTS.items()} | {assemble: assembler}
     try:
         for function, watching in watched.items():
             _exchange(function, watching)
@@ -106,17 +120,34 @@ def one_at_a_time() -> Iterator[Meter]:
             _exchange(watching, function)
 
 
-def _singles(stack: Stack, most: float) -> list[float]:
-    """Seconds of some networks alone, in an order that is spread over the stack however soon it ends."""
-    places, found = [int(stack.count * ((k + 0.5) * GOLDEN % 1)) for k in range(stack.count)], list[float]()
+def _singles(stack: Stack, most: float) -> list[tuple[float, float]]:
+    """Seconds of some networks, alone and plain, in an order that is spread over the stack however soon it ends."""
+    places, found = (
+        [int(stack.count * ((k + 0.5) * GOLDEN % 1)) for k in range(stack.count)],
+        list[tuple[float, float]](),
+    )
     for place in dict.fromkeys(places):
-        if len(found) >= LEAST and sum(found) > most:
+        if len(found) >= LEAST and sum(alone for alone, _ in found) > most:
             break
-        call = stack.alone(place)
-        start = machine.clock()
-        call()
-        found.append(machine.clock() - start)
+        found.append(alone_and_plain(lambda place=place: stack.alone(place)))
     return found
+
+
+def alone_and_plain(call: Callable[[], Callable[[], object]]) -> tuple[float, float]:
+    """Seconds of what `call` makes, and of another with plain networks if it assembles any."""
+    before = assembler.calls
+    alone = _timed(call())
+    if assembler.calls == before:
+        return alone, alone
+    with assembler.plainly():
+        return alone, _timed(call())
+
+
+def _timed(call: Callable[[], object]) -> float:
+    """Processor time of a call."""
+    start = machine.clock()
+    call()
+    return machine.clock() - start
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -3,12 +3,14 @@
     python benchmarks/studies.py [--only STUDY ...] [--blocks 2] [--members 2]
 
 writes ``benchmarks/results/studies.json``. One process, one thread, processor time; the caches of the studies are
-emptied before each call, on both sides.
+emptied before each call, on every side.
 
-As declared, a call has a whole block: many seeds and settings. On the other side every stack of networks in that call
-is cut to single ones, as `one_at_a_time` says, which names the functions where that is done. What is no stack of
-networks (a kernel, a certificate, a surface point by point) takes the same on both sides, as do networks that several
-members of a block share. Where a block calls none of those functions, the other side has a call for each of its
+As declared, a call has a whole block: many seeds and settings. On the second side every stack of networks in that call
+is cut to single ones, as `one_at_a_time` says, which names the functions where that is done. On the third these single
+ones are modules under autograd, as `plain_network` says, wherever `lemmata.training` would write the chain rule out:
+that is the loop that anybody writes for one network. What is no stack of
+networks (a kernel, a certificate, a surface point by point) takes the same on all sides, as do networks that several
+members of a block share. Where a block calls none of those functions, the other sides have a call for each of its
 members: there one configuration with one seed is one network, or one problem. Descents on a band, whose pivots hang
 together, stay whole.
 
@@ -42,11 +44,11 @@ from lemmata import laboratory
 from lemmata.plan import make
 from lemmata.plan.trial import Trial
 from lemmata.study.study import Study
-from one_at_a_time import GOLDEN, one_at_a_time
+from one_at_a_time import GOLDEN, Seconds, alone_and_plain, one_at_a_time
 from turns import RESULTS, merge, show
 
 ENOUGH = 4.0  # seconds of a call that need not be run twice
-SIDES = ("as declared", "one network at a time")
+SIDES = ("as declared", "one network at a time", "one plain network at a time")
 TOTAL = "all studies"
 LIMIT = "products and convolutions of the declared run at the peak of float32"
 Block = Sequence[Any]  # the configurations of one call
@@ -72,55 +74,68 @@ def forget() -> None:
 class Cost:
     """Seconds and flops of a study; how many blocks, members and networks of stacks were run, of how many."""
 
-    together: float = 0.0
-    alone: float = 0.0
+    seconds: Seconds = (0.0, 0.0, 0.0)
     flops: float = 0.0  # of the declared side
     run: Counter[str] = field(default_factory=Counter)
     all: Counter[str] = field(default_factory=Counter)
 
     def add(self, function: Trials, blocks: Sequence[Block], *, at_most: int, members: int) -> None:
         """Run some of the blocks of one kind, and let them stand for all."""
-        found = list[tuple[float, float]]()
+        found = list[Seconds]()
         for block in spread(blocks, at_most):
             if found and found[0][0] > ENOUGH:
                 break
             found.append(self._block(function, block, members))
-        together, alone = (mean(side) * len(blocks) for side in zip(*found, strict=True))
-        self.together, self.alone = self.together + together, self.alone + alone
+        together, alone, plain = (mean(side) * len(blocks) for side in zip(*found, strict=True))
+        self.seconds = (self.seconds[0] + together, self.seconds[1] + alone, self.seconds[2] + plain)
         self.flops += flops(function, *spread(blocks, 1)) * len(blocks)
         self.run["blocks"] += len(found)
         self.all["blocks"] += len(blocks)
 
-    def _block(self, function: Trials, block: Block, members: int) -> tuple[float, float]:
-        """Seconds of a block as declared, and one network at a time."""
-        forget()
+    def _block(self, function: Trials, block: Block, members: int) -> Seconds:
+        """Seconds of a block on each side."""
         with one_at_a_time() as meter:
-            function(block)
-            together, alone = meter.seconds()
-        if meter.networks:
-            self.run["networks"] += meter.sampled
-            self.all["networks"] += meter.networks
-            return together, alone
-        if len(block) == 1:
-            return together, together
-        singles = [seconds(function, [config]) for config in spread(block, members)]
+            call(function, block)()
+            seconds = meter.seconds()
+            if meter.networks:
+                self.run["networks"] += meter.sampled
+                self.all["networks"] += meter.networks
+                return seconds
+            together, *_ = seconds
+            if len(block) == 1 and not meter.assembled:
+                return together, together, together
+            few = spread(block, members)
+            singles = [alone_and_plain(lambda config=config: call(function, [config])) for config in few]
         self.run["members"] += len(singles)
         self.all["members"] += len(block)
-        return together, mean(singles) * len(block)
+        alone, plain = (mean(side) * len(block) for side in zip(*singles, strict=True))
+        return together, alone, plain
 
 
-def seconds(function: Trials, configs: Block) -> float:
-    """Processor time of one call of a trial function."""
+def call(function: Trials, configs: Block) -> Callable[[], object]:
+    """A call of a trial function that finds no cache filled."""
     forget()
-    start = machine.clock()
-    function(configs)
-    return machine.clock() - start
+    return lambda: function(configs)
+
+
+class Everywhere:
+    """In place of what tells in which module one is, whose hooks forbid gradients by the input."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None:
+        """Watch nothing."""
+
+    def __exit__(self, *args: object) -> None:
+        """Put nothing back."""
 
 
 def flops(function: Trials, configs: Block) -> int:
     """Floating-point operations of products and convolutions in one call of a trial function."""
     forget()
-    with FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = Everywhere()  # type: ignore[assignment]
+    with counter:
         function(configs)
     return counter.get_total_flops()
 
@@ -149,29 +164,28 @@ def measured(name: str, study: Study, *, blocks: int, members: int, peak: float)
     """The row of one study, on a machine with a peak of so many flops a second."""
     found = cost(laboratory.covered(study, "laptop"), blocks=blocks, members=members)
     return {
-        "work": name, "unit": "the study as declared", "limit": found.flops / peak / found.together, "limit is": LIMIT,
-        "ours at most": None, "flops": found.flops,
+        "work": name, "unit": "the study as declared", "flops": found.flops,
+        "limit": found.flops / peak / found.seconds[0], "limit is": LIMIT, "ours at most": None,
         **{f"{what} run, of": [found.run[what], found.all[what]] for what in ("blocks", "members", "networks")},
-        "sides": {
-            SIDES[0]: {"median": 1.0, "seconds": found.together},
-            SIDES[1]: {"median": found.alone / found.together, "seconds": found.alone},
-        },
+        "sides": sides(found.seconds),
     }  # fmt: skip
 
 
 def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The row of all studies."""
-    together, alone = (sum(row["sides"][side]["seconds"] for row in rows) for side in SIDES)
+    together, alone, plain = (sum(row["sides"][side]["seconds"] for row in rows) for side in SIDES)
     limits = [row["limit"] and row["limit"] * row["sides"][SIDES[0]]["seconds"] for row in rows]
     return {
         "work": TOTAL, "unit": "the studies as declared",
         "limit": None if None in limits else sum(limits) / together, "limit is": LIMIT, "ours at most": None,
         "studies": len(rows),
-        "sides": {
-            SIDES[0]: {"median": 1.0, "seconds": together},
-            SIDES[1]: {"median": alone / together, "seconds": alone},
-        },
+        "sides": sides((together, alone, plain)),
     }  # fmt: skip
+
+
+def sides(seconds: Seconds) -> dict[str, dict[str, float]]:
+    """Each side's seconds, and these in units of the declared run."""
+    return {side: {"median": own / seconds[0], "seconds": own} for side, own in zip(SIDES, seconds, strict=True)}
 
 
 def main() -> None:
@@ -192,7 +206,7 @@ def main() -> None:
         row = measured(name, study, blocks=chosen.blocks, members=chosen.members, peak=peak)
         merge(path, row, facts)
         rows = [
-            row for row in json.loads(path.read_text())["rows"] if SIDES[1] in row["sides"] and row["work"] != TOTAL
+            row for row in json.loads(path.read_text())["rows"] if SIDES[2] in row["sides"] and row["work"] != TOTAL
         ]
         merge(path, total(rows), facts)
         show([row, total(rows)])
