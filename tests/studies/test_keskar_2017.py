@@ -73,7 +73,7 @@ def test_a_shrunk_solution_is_the_same_function_and_sharper():
 
 
 def test_ratios_are_what_they_say_and_members_do_not_see_each_other():
-    configs = [tiny(seed=1), tiny(seed=0), tiny(seed=1, shrink=10.0), tiny(seed=1, sizes="exchanged")]
+    configs = [tiny(seed=1), tiny(seed=0), tiny(seed=1, shrink=10.0), tiny(seed=1, sizes="both large")]
     together = train_and_measure(configs)
     for config, found in zip(configs, together, strict=True):
         (alone,) = train_and_measure([config])
@@ -84,13 +84,13 @@ def test_ratios_are_what_they_say_and_members_do_not_see_each_other():
         if "average_large" in always:
             assert found.scalars["average_large"] == pytest.approx(alone.scalars["average_large"], rel=1e-2, abs=1e-4)
         # ten steps up a loss that is not concave, from weights equal to rounding: another kink may be met
-        box = "half_box" if config.sizes == "exchanged" else "box"
+        box = "half_box" if config.sizes == "both large" else "box"
         assert found.scalars[f"{box}_small"] == pytest.approx(alone.scalars[f"{box}_small"], rel=0.1)
         within = 2 * 0.1 / log(10)  # a ratio of two numbers, each known to a tenth
         assert found.scalars[f"log_{box}_ratio"] == pytest.approx(alone.scalars[f"log_{box}_ratio"], abs=within)
-    first, _, moved, exchanged = (found.scalars for found in together)
+    first, _, moved, alike = (found.scalars for found in together)
     assert moved["box_large"] == first["box_large"]  # measured once a solution
-    assert exchanged["half_box_large"] != first["half_box_small"]  # other batches than the network as it is named
+    assert alike["half_box_small"] != alike["half_box_large"]  # batches of one size, in another order
     for name in SHARPNESS:
         ratio = first[f"{name}_large"] / first[f"{name}_small"]
         if ratio > 0:
@@ -150,14 +150,15 @@ NOT_REPRODUCED = {
     "sharper-in-a-box": Outcome.DIRECTION_ONLY, "sharper-in-a-box-plain": Outcome.INCONCLUSIVE,
     "six-networks": Outcome.NOT_TESTABLE,
 }  # fmt: skip
-FRAGILE = "sharper-in-half-the-box"  # a ratio near 1, which roundings move; its control is then open as well
+FRAGILE = "sharper-in-half-the-box"  # a ratio near 1, which roundings move; far below the margin in all of them
 EDGE = "sharper-in-a-subspace"  # larger than 1 beyond doubt, but significantly below the margin only in some roundings
 
 
 @pytest.mark.slow
 def test_every_claim_at_laptop_scale(laptop):
     found = laptop("keskar-2017")
-    assert found.verdicts[FRAGILE].outcome in (Outcome.REPRODUCED, Outcome.INCONCLUSIVE)
+    assert found.verdicts[FRAGILE].outcome in (Outcome.CONTRADICTED, Outcome.DIRECTION_ONLY)
+    found.assert_outcome(FRAGILE, found.verdicts[FRAGILE].outcome)  # with its control refuted
     assert found.verdicts[EDGE].outcome in (Outcome.DIRECTION_ONLY, Outcome.INCONCLUSIVE)
     assert found.verdicts[EDGE].p_direction < 0.001
     found.assert_outcome(EDGE, found.verdicts[EDGE].outcome)  # with its control refuted
