@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lemmata.nets.fused_convnet1d import FusedConvNet1d
 from lemmata.training.ensemble import Ensemble
 from lemmata.training.losses import Loss
 from lemmata.training.perceptron import assemble
@@ -25,6 +26,8 @@ class PlainNetwork(Ensemble):
     def __init__(self, template: nn.Module, loss: Loss, theta: Tensor, gradient: Tensor, constants: dict[str, Tensor]):
         super().__init__(template, loss, theta, gradient, constants)
         self.module = copy.deepcopy(template)
+        if isinstance(template, FusedConvNet1d):
+            self.module.__class__ = nn.Sequential  # its layers called one after the other
         values, slopes = self.layout.views(theta), self.layout.views(gradient)
         tensors = dict([*self.module.named_parameters(), *self.module.named_buffers()])
         for name, value in {**values, **constants}.items():
