@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata import laboratory
+from lemmata import data, laboratory
 from lemmata.plan import make
 from lemmata.studies import zhang_2021 as zhang
+from lemmata.studies._zhang_2021_kernel import Kernel, solve_kernel_systems
 from lemmata.studies._zhang_2021_training import Randomisation, prepared, randomised, redraw, train_on_randomised
 from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
@@ -86,6 +87,18 @@ def test_early_stopping_takes_the_epoch_of_least_validation_error():
     assert stopped.scalars["last_epoch"] < full.scalars["last_epoch"]
     assert stopped.scalars["test_error"] < full.scalars["test_error"] - 0.05
     assert stopped.scalars["train_error"] > full.scalars["train_error"]
+
+
+@pytest.mark.parametrize("n", [300, 1000])
+def test_a_linear_kernel_fits_as_many_digits_as_it_has_rank(n):
+    """Errors of the least-squares solution of least norm by numpy's singular values: the same digits are wrong."""
+    (found,) = solve_kernel_systems([Kernel(n=n, n_test=200, kernel="linear")])
+    part = data.load("mnist-5k").flat().split(n, 200, seed=0)
+    x, x_test, y, y_test = (a.numpy() for a in (part.x, part.x_test, part.y, part.y_test))
+    weights = np.linalg.lstsq(x.astype(float), np.eye(10)[y], rcond=None)[0]
+    assert found.scalars["train_error"] == ((x @ weights).argmax(1) != y).mean()
+    assert found.scalars["test_error"] == ((x_test @ weights).argmax(1) != y_test).mean()
+    assert (found.scalars["residual"] < 1e-6) == (n == 300)  # as many digits as pixels that vary: 500 or so
 
 
 REPRODUCED = ["theorem-1-interpolates", "theorem-1-units-needed", "theorem-1-weights", "kernel-interpolates"]
