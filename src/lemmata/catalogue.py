@@ -5,6 +5,7 @@ One broken file cannot hide the others, and the list costs a few milliseconds a 
 
 import ast
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -40,9 +41,14 @@ def entries(folder: Path | None = None) -> list[Entry]:
 
 
 def _read(file: Path) -> Entry:
+    return _entry(file, _text(file))
+
+
+@lru_cache(maxsize=1024)  # who loads one study after the other lists them all each time
+def _entry(file: Path, text: str) -> Entry:
     stem = file.stem.replace("_", "-")
     try:
-        tree = ast.parse(_text(file), filename=str(file))
+        tree = ast.parse(text, filename=str(file))
     except SyntaxError as error:
         return Entry(stem, "", str(file), problem=f"line {error.lineno}: {error.msg}")
     declaration = _declaration(tree)
