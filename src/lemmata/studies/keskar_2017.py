@@ -29,7 +29,7 @@ noise) are measured on the same solutions and drawn beside the paper's.
 Found at laptop scale. Without batch normalisation all eight measures call the minimum of large batches sharper, by
 factors of 4 to 11. With it, what sharpness is decides: the paper's box says 4 at epsilon = 1e-3 and 1.0 at half of
 that, noise of one size for all weights says 6; but nearest to the minimum, by the largest eigenvalue, that of large
-batches is the flatter one (0.5), and relative to each weight's size the two hardly differ (1.3, 0.6). The weights
+batches is the flatter one (0.4), and relative to each weight's size the two hardly differ (1.3, 0.8). The weights
 before a normalisation are 1.3 times longer after small batches (`length_small`), which flattens what is measured in
 absolute units and means nothing for the function: to second order a factor of 1.7, so a part of the difference only.
 
