@@ -122,8 +122,10 @@ def test_the_smoke_scale_asks_of_mnist1d_alone(smoke):
 
 @pytest.mark.slow
 def test_laptop_scale_has_the_verdicts_that_are_documented(laptop):
-    """Five seeds, each with its own test signals, leave every claim open."""
+    """Fifteen seeds: all but that the bump is more than noise makes, which some 78 would be needed for."""
     found = laptop("heckel-2021-deep")
-    claims = ("signals-bump", "signals-double-descent", "signals-elimination", "signals-best-error")
-    assert set(found.verdicts) == set(claims)
-    found.assert_outcomes(dict.fromkeys(claims, Outcome.INCONCLUSIVE))
+    reproduced = ("signals-bump", "signals-elimination", "signals-best-error")
+    assert set(found.verdicts) == {*reproduced, "signals-double-descent"}
+    found.assert_outcomes(
+        {**dict.fromkeys(reproduced, Outcome.REPRODUCED), "signals-double-descent": Outcome.INCONCLUSIVE}
+    )
