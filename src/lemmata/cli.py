@@ -11,6 +11,7 @@ app = App(
     name="lemmata",
     help="A laboratory for the mathematics of deep learning: put a paper's claims to the test, and hand in the report.",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # `main` says that what is done is recorded
 )
 
 COMMANDS = {

@@ -17,6 +17,11 @@ import pytest
         (("run", "nowhere.py"), "unknown study file 'nowhere.py'"),
         (("run", "coin.py", "--scale", "paper"), "paper"),
         (("run", "coin.py", "--seeds", "0"), "seeds"),
+        (("run", "coin.py", "--until-decided", "0"), "--until-decided 0: give the most seeds that may be spent"),
+        (("run", "coin.py", "--output", "coin.txt"), "ends with .html or .htm"),
+        (("run", "coin.py", "--output", "coin.py/coin.html"), "cannot use 'coin.py'"),
+        (("run", "--all", "--topic", "pruning", "--output", "coin.py"), "cannot use 'coin.py'"),
+        (("report", "--all", "--output", "all.pdf"), "ends with .html or .htm or .md"),
         (("compare", "coin.py", "coin.py@nowhere"), "no store at 'nowhere'"),
         (("new", "Bad Name"), "lower-case words joined by hyphens"),
         (("list", "--topic", "doubel descent"), "unknown topic 'doubel descent'; did you mean 'double descent'?"),
@@ -99,3 +104,34 @@ def test_alike_failures_are_told_once(workplace, lemmata):
     assert status == 1
     assert out.count("no coin") == 1
     assert "failed: 2 trials of experiment 'main'" in out
+
+
+def test_a_pdf_is_not_written_to_a_name_that_ends_otherwise(workplace, lemmata):
+    lemmata("run", "coin.py", "--scale", "smoke", "--engine", "serial")
+    status, _, err = lemmata("report", "coin.py", "--pdf", "--output", "coin.html")
+    assert (status, (workplace / "coin.html").exists()) == (2, False)
+    assert "--output coin.html: this report is written to a name that ends with .pdf" in err
+
+
+@pytest.mark.parametrize("command", ["report", "plan", "run"])
+def test_a_damaged_record_is_told_by_whichever_command_meets_it(workplace, lemmata, command):
+    lemmata("run", "coin.py", "--scale", "smoke", "--engine", "serial")
+    record = next((workplace / "lemmata-store" / "records").rglob("record.json"))
+    record.write_bytes(record.read_bytes()[:100])
+    status, out, err = lemmata(command, "coin.py", "--scale", "smoke")
+    assert status == 0
+    assert "damaged: record" in out + err
+
+
+def test_stopping_says_that_what_is_done_is_recorded(workplace, lemmata):
+    stopped = "    if configs[0].bias == 0.9:\n        raise KeyboardInterrupt\n    draws ="
+    source = (workplace / "coin.py").read_text()
+    (workplace / "coin.py").write_text(source.replace("    draws =", stopped))
+    status, _, err = lemmata("run", "coin.py", "--engine", "serial")
+    assert status == 130
+    assert "stopped; what is done is recorded, and the same command goes on from there" in err
+
+
+def test_a_data_set_that_needs_no_files(lemmata):
+    status, out, _ = lemmata("data", "fetch", "digits")
+    assert (status, out) == (0, "digits: needs no file; it comes with the installation\n")

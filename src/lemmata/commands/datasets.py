@@ -33,7 +33,9 @@ def fetch(name: str, *, data_dir: DataDir = None, quiet: Annotated[bool, Paramet
     """
     from lemmata import data
 
-    Console().print(f"{name}: {data.download(name, data_dir=data_dir, progress=not quiet)}", soft_wrap=True)
+    place = data.download(name, data_dir=data_dir, progress=not quiet)
+    words = place if place is not None else "needs no file; it comes with the installation"
+    Console().print(f"{name}: {words}", soft_wrap=True)
 
 
 def availability(found) -> Table:

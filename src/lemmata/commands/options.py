@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from lemmata.errors import InvalidInput
 
 DEFAULT_SCALE = "laptop"
+HTML, PDF = (".html", ".htm"), (".pdf",)  # how the name of a report may end
 Scale = Annotated[
     Literal["smoke", "laptop", "paper"],
     Parameter(
@@ -56,6 +57,9 @@ class Selection:
         """The options as `lemmata.laboratory.run` and `recall` take them, the overrides read and checked."""
         from lemmata.study.overrides import read
 
+        most = self.until_decided
+        if most is not None and most < 1:
+            raise InvalidInput(f"--until-decided {most}: give the most seeds that may be spent, at least 1")
         return {**vars(self), "scale": self.asked, "overrides": read(study, overrides)}
 
 
@@ -85,6 +89,20 @@ def one_or_all(
         given = " ".join([*overrides, *only])
         raise InvalidInput(f"--all takes studies as they are declared; leave out {given!r}, or name a study")
     return study
+
+
+def report_path(asked: Path | None, otherwise: Path, endings: tuple[str, ...]) -> Path:
+    """The report that was asked for, or `otherwise`; refused is a name that does not end as its content says.
+
+    >>> report_path(Path("a.html"), Path("b.pdf"), (".pdf",))
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: --output a.html: this report is written to a name that ends with .pdf
+    """
+    if asked is None:
+        return otherwise
+    if asked.suffix.lower() not in endings:
+        raise InvalidInput(f"--output {asked}: this report is written to a name that ends with {' or '.join(endings)}")
+    return asked
 
 
 def default_path(study: str, scale: str, ending: str, folder: Path | None = None) -> Path:

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lemmata.commands.options import EVERYTHING, Overrides, Selection
+from lemmata.commands.recalling import tell_damaged
 
 
 def plan(
@@ -49,4 +50,5 @@ def plan(
     console.print(table)
     for missing in made.missing:
         console.print(f"not runnable here: {missing}", style="yellow", markup=False, soft_wrap=True)
+    tell_damaged(place, console)
     console.print(f"forecast, for one process: {forecast(made, place)}", markup=False, soft_wrap=True)

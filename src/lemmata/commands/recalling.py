@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 from lemmata.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lemmata.laboratory import Run
+    from lemmata.records import Store
     from lemmata.study.study import Study
 
 
@@ -22,3 +25,9 @@ def recalled(study: "Study", scale: str | None, **chosen) -> "Run":
             f"scale, or take --scale {there}, of which there are records"
         )
     return found
+
+
+def tell_damaged(store: "Store", console: "Console") -> None:
+    """Say which records were set aside, for what is shown is without them."""
+    for problem in store.problems:
+        console.print(f"damaged: {problem}", style="red", markup=False, soft_wrap=True)

@@ -8,8 +8,19 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import EVERYTHING, All, Overrides, Selection, Topic, default_path, one_or_all
-from lemmata.commands.recalling import recalled
+from lemmata.commands.options import (
+    EVERYTHING,
+    HTML,
+    PDF,
+    All,
+    Overrides,
+    Selection,
+    Topic,
+    default_path,
+    one_or_all,
+    report_path,
+)
+from lemmata.commands.recalling import recalled, tell_damaged
 from lemmata.errors import InvalidInput
 
 
@@ -42,8 +53,10 @@ def report(
         return
     loaded = load(named)
     found = recalled(loaded, **{**selection.chosen(loaded, overrides), "scale": selection.scale})
-    path = output or default_path(loaded.name, found.plan.scale, "pdf" if pdf else "html")
+    kind = "pdf" if pdf else "html"
+    path = report_path(output, default_path(loaded.name, found.plan.scale, kind), PDF if pdf else HTML)
     command = shlex.join(["lemmata", *sys.argv[1:]])
+    tell_damaged(found.store, Console(stderr=True))
     Console().print(f"report, {found.plan.scale} scale: {found.report(path, command=command)}", soft_wrap=True)
 
 
@@ -52,7 +65,7 @@ def _of_all(selection: Selection, topic: str | None, output: Path | None) -> Pat
     from lemmata import laboratory
     from lemmata.report.overview import Line, write
 
-    path = output or default_path("index", selection.asked, "html")
+    path = report_path(output, default_path("index", selection.asked, "html"), (*HTML, ".md"))
     broken: dict[str, str] = {}
     lines = []
     store = laboratory.open_store(selection.store)  # once, for all its records are read where it is opened

@@ -9,8 +9,19 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from lemmata.commands.options import EVERYTHING, All, Overrides, Selection, Topic, default_path, one_or_all
+from lemmata.commands.options import (
+    EVERYTHING,
+    HTML,
+    All,
+    Overrides,
+    Selection,
+    Topic,
+    default_path,
+    one_or_all,
+    report_path,
+)
 from lemmata.commands.progress import Progress
+from lemmata.commands.recalling import tell_damaged
 from lemmata.commands.verdict_table import verdict_table
 
 Engine = Annotated[
@@ -48,11 +59,14 @@ def run(
         run_all(selection, topic=topic, engine=engine, workers=workers, pdf=pdf, folder=output)
         return
     loaded = load(named)
+    path = report_path(output, default_path(loaded.name, selection.asked, "html"), HTML)
+    chosen = selection.chosen(loaded, overrides)
+    path.parent.mkdir(parents=True, exist_ok=True)  # before the work: a report that cannot be written is refused now
     console = Console()
     with Progress(console) as progress:
         finished = laboratory.run(
             loaded,
-            **selection.chosen(loaded, overrides),
+            **chosen,
             engine=engine,
             workers=workers,
             on_plan=progress.planned,
@@ -62,7 +76,7 @@ def run(
     if finished.outcome.interrupted and not any(len(table) for table in finished.tables.values()):
         raise KeyboardInterrupt  # stopped before the first record: there is nothing to judge
     console.print(verdict_table(finished))
-    path = output or default_path(loaded.name, selection.asked, "html")
+    tell_damaged(finished.store, console)
     write_reports(finished, path, pdf=pdf, console=console)
     tell_failures(finished, console)
     if finished.outcome.interrupted:

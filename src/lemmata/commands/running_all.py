@@ -23,6 +23,8 @@ def run_all(
     """Run all studies; exits with status 1 if a trial or a study failed. Ctrl-C keeps what is done."""
     from lemmata import laboratory
 
+    page = default_path("index", selection.asked, "html", folder)
+    page.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that it is not in vain
     console = Console()
     start = time.perf_counter()
     lines: list[Line] = []
@@ -58,8 +60,8 @@ def run_all(
                 broken[study.name] = f"{len(finished.outcome.failed)} trials failed"
             interrupted |= finished.outcome.interrupted
     console.print(overview_table(lines))
-    page = write(lines, default_path("index", selection.asked, "html", folder))
-    console.print(f"all in {(time.perf_counter() - start) / 60:.1f} minutes; overview: {page}", soft_wrap=True)
+    minutes = (time.perf_counter() - start) / 60
+    console.print(f"all in {minutes:.1f} minutes; overview: {write(lines, page)}", soft_wrap=True)
     for name, error in broken.items():
         console.print(f"{name}: {error}", style="red", markup=False, soft_wrap=True)
     if interrupted:
