@@ -193,8 +193,8 @@ gradients.claim(
     kind=exact(of="off_errors", at_most=5.0),
     select={"bias_variance": 0.05},
     quoted="|grad|^2 grows by chi_1 a layer",
-    note="largest |log chi - log chi_1| over the grid, in units of the deviation that theory expects, 0.007 to 0.010 "
-    "(`_schoenholz_2017_gradients`); in every seed",
+    note="largest |log chi - log chi_1| over the grid, in units of the deviation that theory expects, 0.007 to 0.010; "
+    "in every seed",
 ).control("the theory of another bias variance", theory_bias=0.3)
 
 # ---- training --------------------------------------------------------------------------------------------------------
