@@ -18,12 +18,13 @@ from torch.nn.functional import avg_pool2d, cross_entropy
 from lemmata import data
 from lemmata.studies._chen_2018_adjoint import TIGHT, Network, Solver, adjoint, relative, solved
 from lemmata.studies._chen_2018_gradients import STREAMS
-from lemmata.studies._disjoint_fifths import disjoint_fifths
+from lemmata.studies._disjoint_parts import apart
 from lemmata.study import Config, Measurements
 from lemmata.training.streams import derived
 
-WEIGHTS, ORDERS = 11, 12  # what streams are drawn for
+WEIGHTS, ORDERS, SPLITS = 11, 12, 13  # what streams are drawn for; two of splits
 STEPS = 4  # of RK4 while training
+HELD = 250  # test digits of a seed, so that twenty seeds share none
 
 
 class Depth(Config):
@@ -91,12 +92,13 @@ class Members(nn.Module):
         return y
 
 
-def disjoint_digits(seeds: Sequence[int]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def disjoint_digits(seeds: Sequence[int], n: int, n_test: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Digits of 14 x 14 pixels for each seed, to train on and held out, an axis of members before all others."""
     whole = data.load("mnist-5k")
     x, y = avg_pool2d(whole.x.double(), 2).flatten(1), whole.y
-    rest, held = disjoint_fifths(x, y, seeds)
-    return (rest, held) if len(seeds) > 1 else ((rest[0][None], rest[1][None]), (held[0][None], held[1][None]))
+    rows = [apart(len(x), n, n_test, seed, lambda k, use: derived([k], SPLITS + use)[0]) for seed in seeds]
+    kept, tested = (torch.stack(part) for part in zip(*rows, strict=True))
+    return (x[kept], y[kept]), (x[tested], y[tested])
 
 
 def depths(configs: Sequence[Depth]) -> list[Measurements]:
@@ -111,12 +113,12 @@ def depths(configs: Sequence[Depth]) -> list[Measurements]:
 def _depths(configs: Sequence[Depth]) -> list[Measurements]:
     setting = configs[0]
     seeds = sorted({config.seed + STREAMS for config in configs})
-    (x, y), (x_test, y_test) = disjoint_digits(seeds)
-    net = Members(setting, seeds, x.shape[-1])
+    seen, (x_test, y_test) = disjoint_digits(seeds, setting.n, HELD)
+    net = Members(setting, seeds, x_test.shape[-1])
     stages = {round(config.at * setting.iterations) for config in configs}
     draws = [torch.Generator().manual_seed(seed) for seed in derived(seeds, ORDERS)]
     net.field.requires_grad_(not setting.frozen)
-    kept = train(setting, net, (x[:, : setting.n], y[:, : setting.n]), draws, sorted(stages))
+    kept = train(setting, net, seen, draws, sorted(stages))
     truths: dict[tuple[Any, ...], Tensor] = {}
     found = []
     for config in configs:

@@ -23,6 +23,7 @@ from lemmata.training.streams import derived
 MORE = 31  # what streams are drawn for: a block's weights after the first's
 BLOCKS = 6  # of the paper's ResNet
 STEPS = 4  # of RK4
+HELD = 1000  # test digits of a seed
 
 
 class Entry(Config):
@@ -79,10 +80,10 @@ def entries(configs: Sequence[Entry]) -> list[Measurements]:
 
 def _entries(configs: Sequence[Entry]) -> list[Measurements]:
     entry, seeds = configs[0], [config.seed + STREAMS for config in configs]
-    (x, y), (x_test, y_test) = disjoint_digits(seeds)
-    net = Between(entry, seeds, x.shape[-1])
+    seen, (x_test, y_test) = disjoint_digits(seeds, entry.n, HELD)
+    net = Between(entry, seeds, x_test.shape[-1])
     draws = [torch.Generator().manual_seed(seed) for seed in derived(seeds, ORDERS)]
-    train(entry, net, (x[:, : entry.n], y[:, : entry.n]), draws, [])
+    train(entry, net, seen, draws, [])
     with torch.no_grad():
         scores = torch.bmm(net.moved(net.opened(x_test)), net.head)
     wrong = (scores.argmax(2) != y_test).double().mean(1)
