@@ -6,6 +6,7 @@ images (its length is recorded), since what is counted is the share of those tha
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from lemmata import data, nets
 from lemmata.data import checksum, cifar, folder, sources
+from lemmata.data.corruption import random_labels
 from lemmata.data.weights import standardised
 from lemmata.errors import CorruptFile, DataMissing
 from lemmata.landscape import surface
@@ -22,6 +24,7 @@ from lemmata.study import Config, Measurements
 
 WEIGHTS = "resnet56-cifar10"
 AT_ONCE = 250  # images
+CLASSES = 10
 
 
 class Published(Config):
@@ -31,6 +34,7 @@ class Published(Config):
     images: int = Field(default=100, ge=1, le=10_000, description="training images that the loss is drawn for")
     points: int = Field(default=15, ge=3, description="of the surface, along an axis")
     span: float = Field(default=1.0, gt=0, description="half the width of the plane")
+    labels: Literal["true", "random"] = "true"
 
 
 class Errors(Config):
@@ -77,8 +81,11 @@ def batch(name: str, *, verify: bool) -> tuple[Tensor, Tensor]:
 def _drawn(config: Published, x: Tensor, y: Tensor) -> Measurements:
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(STREAMS.seed(config.seed, "split")))
     chosen = order[: config.images]
+    x, y = x[chosen], y[chosen]
+    if config.labels == "random":
+        y = random_labels(len(y), CLASSES, generator=STREAMS.generator(config.seed, "split", 1))
     drawn = surface(
-        (published(config.shortcuts), "cross_entropy", (x[chosen], y[chosen])), points=config.points, span=config.span,
+        (published(config.shortcuts), "cross_entropy", (x, y)), points=config.points, span=config.span,
         adaptive=False, seed=STREAMS.seed(config.seed, "directions"),
     )  # fmt: skip
     nonconvex, bumps = violations(drawn.loss)
