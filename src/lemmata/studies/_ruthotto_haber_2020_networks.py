@@ -12,13 +12,13 @@ from torch.func import jvp, vjp
 from torch.nn.functional import avg_pool2d
 
 from lemmata import data, flows, nets
-from lemmata.studies._disjoint_fifths import disjoint_fifths
+from lemmata.studies._disjoint_parts import apart
 from lemmata.studies._ruthotto_haber_2020_propagation import STREAMS
 from lemmata.study import Config, Measurements
 from lemmata.training import Adam, Result, cosine, last_epoch, train
 from lemmata.training.streams import derived
 
-WEIGHTS, ORDERS, NOISE = 11, 12, 13  # what streams are drawn for
+WEIGHTS, ORDERS, NOISE, SPLITS = 11, 12, 13, 14  # what streams are drawn for; two of splits
 METHODS = {"parabolic": "forward-euler", "hyperbolic": "verlet", "hamiltonian": "verlet", "resnet": "forward-euler"}
 
 
@@ -31,6 +31,7 @@ class Network(Config):
     )
     omit: bool = Field(default=False, description="leave the blocks out of all networks but the residual one")
     n: int = Field(default=800, ge=50, description="images to train on")
+    n_test: int = Field(default=416, ge=1, description="images to test on: twelve seeds share none")
     channels: int = Field(default=8, ge=2, description="of the first block; the second has twice as many")
     layers: int = Field(default=2, ge=1, description="in a block")
     step: float = Field(default=1.0, gt=0, description="h")
@@ -110,17 +111,19 @@ def _trained(configs: Sequence[Network]) -> list[Measurements]:
 @lru_cache(maxsize=2)
 def _taught(setting: Network, seeds: tuple[int, ...]) -> tuple[Result, Tensor, Tensor]:
     """The networks of all seeds, trained, and what each is tested on."""
-    (x, y), (x_test, y_test) = (
-        tuple(part if len(seeds) > 1 else part[None] for part in pair)
-        for pair in disjoint_fifths(*_images(setting.source), seeds)
-    )
-    x, y = x[:, : setting.n], y[:, : setting.n]
+    x, y = _images(setting.source)
+
+    def draw(seed: int, use: int) -> int:
+        return derived([seed], SPLITS + use)[0]
+
+    rows = [apart(len(x), setting.n, setting.n_test, seed, draw) for seed in seeds]
+    seen, held = (torch.stack(part) for part in zip(*rows, strict=True))
     models = [network(setting, seed) for seed in derived(seeds, WEIGHTS)]
     found = train(
-        models, x, y, optimiser=Adam(lr=setting.lr), schedule=cosine(), batch_size=setting.batch,
+        models, x[seen], y[seen], optimiser=Adam(lr=setting.lr), schedule=cosine(), batch_size=setting.batch,
         epochs=setting.epochs, seeds=derived(seeds, ORDERS), train_at=last_epoch,
     )  # fmt: skip
-    return found, x_test, y_test
+    return found, x[held], y[held]
 
 
 def _measured(config: Network, found: Result, i: int, x: Tensor, y: Tensor) -> Measurements:
