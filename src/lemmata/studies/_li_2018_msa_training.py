@@ -13,7 +13,7 @@ from lemmata.flows import control
 from lemmata.studies._streams import Streams
 from lemmata.study import Curve, Measurements
 
-STREAMS = Streams("weights", "samples", "linear", "jitter", "digits", first=540_000)
+STREAMS = Streams("weights", "samples", "linear", "jitter", "digits", first=541_000)
 EARLY = 5  # iterations that are early
 LATE = 5  # iterations at the end, over which a training has settled or not
 Rule = Literal["sgd", "adagrad", "adam"]
