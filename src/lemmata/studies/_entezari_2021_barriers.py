@@ -12,12 +12,14 @@ from lemmata.studies._entezari_2021_annealing import anneal
 from lemmata.studies._rebasin_networks import Pair, Trained, barrier, extreme, line, moved_share, seed_of, trained
 from lemmata.study import Curve, Measurements
 
+FIRST = 3_200  # added to every seed, so that none has been seen
+
 
 class Barrier(Pair):
     """The line between two networks."""
 
     n: int = Field(default=1000, ge=1, description="training digits")
-    n_test: int = Field(default=800, ge=1, description="test digits")
+    n_test: int = Field(default=156, ge=1, description="test digits: 32 seeds share none")
     depth: int = Field(default=1, ge=1, description="hidden layers")
     presented: int = Field(default=20_000, ge=0, description="digits seen in training, each as often as the others")
     step_size: float = Field(default=0.05, gt=0)
@@ -37,6 +39,7 @@ class Barrier(Pair):
 
 def measure(configs: Sequence[Barrier]) -> list[Measurements]:
     """Train the networks of a block, order them, and follow the lines."""
+    configs = [config.model_copy(update={"seed": FIRST + config.seed}) for config in configs]
     setting = configs[0]
     narrowed = setting.model_copy(update={"width": max(1, setting.width // setting.narrow)})
     nets = trained(narrowed, sorted({config.seed for config in configs}))
