@@ -22,7 +22,7 @@ from lemmata.study import Config
 from lemmata.training import SGD, Probe, epochs_at, train
 
 POOL, VALIDATION, TEST = 1500, 1000, 2000
-STREAMS = Streams("signals", "labels", "weights", "order")
+STREAMS = Streams("signals", "labels", "weights", "order", first=1000)
 MARKS = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 50, 70, 100, 140, 200, 280, 400)
 CURVES = ("train_error", "train_loss", "validation_loss", "test_loss", "test_error")
 
