@@ -29,7 +29,7 @@ from lemmata.study import Config, Measurements
 COSTS = tuple(10.0**k for k in range(-2, 5))
 STEPS = 50_000
 FOLDS = 4
-STREAMS = Streams("halves", "folds", "labels", "rows", "forest")
+STREAMS = Streams("halves", "folds", "labels", "rows", "forest", first=100)
 Family = Callable[[np.ndarray], Iterator[Candidate]]
 
 
