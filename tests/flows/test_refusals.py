@@ -9,6 +9,7 @@ from torch import nn
 from lemmata import flows
 from lemmata.errors import InvalidInput
 from lemmata.flows import control, regularised
+from lemmata.flows.field import hold
 
 X, Y = torch.ones(3, 2), torch.zeros(3, 2)
 
@@ -79,8 +80,8 @@ def test_layers_before_a_flow_that_refuse_x(x):
         ({"K": (2.5,)}, r"shapes\['K'\] = 2.5"),
         ({"K": "ab"}, r"shapes\['K'\] = 'ab'"),
         ({"K": 3}, r"shapes\['K'\] = 3"),
-        ({3: (2,)}, "3 names no weight"),
-        ({"a.b": (2,)}, "'a.b' names no weight"),
+        ({3: (2,)}, "3 cannot name a weight"),
+        ({"a.b": (2,)}, "'a.b' cannot name a weight"),
     ],
     ids=str,
 )
@@ -136,3 +137,150 @@ def test_an_energy_is_of_samples():
         flows.energy_drift(hamiltonian(), torch.ones(2))
     with pytest.raises(InvalidInput, match="has no samples"):
         flows.energy_drift(flows.Flow(flows.Hyperbolic(2, flows.PiecewiseConstant(1)), steps=2), torch.ones(2))
+
+
+class Weights(flows.VectorField):
+    """A field of one's own that gives these weights."""
+
+    T = 1.0
+
+    def __init__(self, given):
+        super().__init__()
+        self.given = given
+
+    def weights_at(self, times, inside):
+        return self.given(times)
+
+    def velocity(self, y, *weights):
+        return -y
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (lambda times: times, "a Tensor at"),
+        (lambda times: None, "a NoneType at"),
+        (lambda times: (times[:1],), r"\(\(1,\) torch.float64\) at"),
+        (lambda times: (times, torch.ones(3, 2)), r"\(3, 2\) torch.float32\) at"),
+        (lambda times: (torch.ones(()),), r"\(\(\) torch.float32\) at"),
+    ],
+    ids=["no tuple", "none", "too few", "another number", "a scalar"],
+)
+@pytest.mark.parametrize("way", ["store", "continuous"])
+def test_a_field_whose_weights_are_no_stacks(given, named, way):
+    flow = flows.Flow(Weights(given), steps=8, method="forward-euler", backward=way)
+    with pytest.raises(InvalidInput, match=rf"Weights.weights_at gave .*{named} [0-9]+ times; give a tuple of tensors"):
+        flow(X.clone().requires_grad_())
+
+
+@pytest.mark.parametrize("y", [torch.ones(3, 0), torch.ones(3, 2, dtype=torch.float16)], ids=["no width", "half"])
+@pytest.mark.parametrize("method", ["backward-euler", "trapezoidal", "exponential-euler"])
+def test_states_of_which_no_linear_system_is_made(y, method):
+    chosen = flows.method_of(method)
+    held = hold(Weights(lambda times: ()), *[torch.zeros(len(chosen.nodes), dtype=torch.float64)] * 2)
+    with pytest.raises(InvalidInput, match=r"the state has no numbers|not solved in torch.float16; give .* float32"):
+        chosen.step(held, y, 0.1)
+
+
+def test_a_state_of_eight_bits():
+    with pytest.raises(InvalidInput, match="float8_e4m3fn; give floating-point states"):
+        flows.integrate(Timed(), X.to(torch.float8_e4m3fn), steps=2, T=1.0)
+
+
+class InPlace(Timed):
+    def forward(self, t, y):
+        return self.layer(y.mul_(0.5))
+
+
+class Whole(Timed):
+    def forward(self, t, y):
+        return torch.ones_like(y, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("module", "named"), [(InPlace(), "overwrites its state in place"), (Whole(), "to a velocity .* in torch.int64")]
+)
+def test_fields_that_are_no_functions_of_their_state(module, named):
+    with pytest.raises(InvalidInput, match=named):
+        flows.integrate(module, X.clone(), steps=2, T=1.0)
+    with pytest.raises(InvalidInput, match=named):
+        flows.integrate_adaptive(module, X.clone(), T=1.0)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["scripted", "frozen", "parallel"])
+def test_modules_that_keep_their_weights_to_themselves(kind):
+    if kind == "parallel":
+        module = nn.DataParallel(Timed())
+    else:
+        module = torch.jit.script(Timed().eval())
+        module = torch.jit.freeze(module) if kind == "frozen" else module
+    with pytest.raises(InvalidInput, match=r"keeps its weights to itself.*; give the module that it was made of"):
+        flows.integrate(module, X, steps=2, T=1.0)
+    with pytest.raises(InvalidInput, match=r"keeps its weights to itself.*; give the module that it was made of"):
+        flows.check_derivative(module, X, t=0.5)
+
+
+class Drawing(Timed):
+    def forward(self, t, y):
+        return nn.functional.dropout(self.layer(y), training=self.training)
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d(2), nn.Dropout(0.5)], ids=["normalised", "dropped"])
+def test_layers_in_training_are_told_to_be_evaluated(kind):
+    class In(Timed):
+        def __init__(self):
+            super().__init__()
+            self.kind = kind
+
+        def forward(self, t, y):
+            return self.kind(self.layer(y))
+
+    flow = flows.Flow(In(), steps=2, T=1.0)
+    with pytest.raises(InvalidInput, match=r"in training: call its eval\(\)$"):
+        flows.spectrum(flow, X)
+    assert flows.spectrum(flow.eval(), X).values.shape == (2, 3, 2)
+
+
+@pytest.mark.parametrize("check", [flows.check_derivative, flows.check_adjoint])
+@pytest.mark.parametrize(
+    ("layer", "y", "named"),
+    [
+        (Drawing(), X, r"another value of the same y when it is called again.*call its eval\(\)"),
+        (Whole(), X, "gave torch.int64; a layer with a derivative"),
+        (Timed(), (), r"y is \(\); give a floating-point tensor"),
+    ],
+    ids=["draws", "whole numbers", "no state"],
+)
+def test_layers_that_cannot_be_checked(check, layer, y, named):
+    with pytest.raises(InvalidInput, match=named):
+        check(layer, y, t=0.5)
+
+
+def mean_of_all(y):
+    return (y @ torch.ones(7)).mean()
+
+
+@pytest.mark.parametrize("loss", [mean_of_all, lambda: 1.0, nn.MSELoss()], ids=["another width", "no argument", "two"])
+def test_losses_that_do_not_take_what_the_flow_gives(loss):
+    asking = "the loss gave no value of .*; give a function of what the flow gives"
+    with pytest.raises(InvalidInput, match=asking):
+        flows.gradient_audit(Timed(), X, loss, steps=(2, 4), T=1.0)
+    with pytest.raises(InvalidInput, match=asking):
+        flows.parallel.gradient(made(), loss, X)
+    with pytest.raises(InvalidInput, match=asking):
+        flows.parallel.serial_gradient(made(), loss, X)
+
+
+def test_other_arguments_that_torch_would_have_refused():
+    with pytest.raises(InvalidInput, match=r"samples x is one number, 1.0; give samples \(n, \.\.\.\)"):
+        flows.features(made(), torch.tensor(1.0))
+    with pytest.raises(InvalidInput, match="'forward' cannot name a weight"):
+        Free({"forward": (2,)}, flows.PiecewiseConstant(2))
+    with pytest.raises(InvalidInput, match="gives complex numbers; give a function of real ones"):
+        flows.Hyperbolic(2, flows.PiecewiseConstant(2), activation=lambda u: u + 0j)
+    with pytest.raises(InvalidInput, match=r"head .* gave a dict; it must give one tensor"):
+        control.Problem(made(), X, Y, head=lambda y: {"y": y})  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InvalidInput, match=r"guess: a tuple; give a torch tensor"):
+        flows.parallel.mgrit(Timed(), X, steps=16, T=1.0, guess=())
+    assert flows.integrate_adaptive(Timed(), X, T=1.0, most_steps=10**30).final.shape == X.shape

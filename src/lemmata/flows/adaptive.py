@@ -23,6 +23,7 @@ from lemmata.flows.trajectory import Trajectory
 from lemmata.given import require_number, require_whole
 
 FIRST = 0.01  # of the time: where the solver chose the first step itself, it would differentiate its choice
+MOST = 2**31 - 1  # steps that the solver can count
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun", "fehlberg2")
 
 
@@ -69,7 +70,7 @@ def integrate_adaptive(
         raise InvalidInput("y0 holds a NaN or an infinite number; give finite states")
     counted = _Counted(own)
     options: dict[str, Any] = {
-        "max_num_steps": require_whole(most_steps, "most_steps"),
+        "max_num_steps": min(require_whole(most_steps, "most_steps"), MOST),
         "dtype": torch.float64,
         "first_step": FIRST * grid.T,
     }

@@ -28,7 +28,7 @@ from lemmata.flows.adjoint.way import Way
 from lemmata.flows.field import State, as_field
 from lemmata.flows.flow import Flow
 from lemmata.flows.methods import Method, method_of
-from lemmata.flows.required import require_list, require_loss_value
+from lemmata.flows.required import loss_at, require_list
 from lemmata.flows.state import require_state
 from lemmata.given import require_callable, require_whole
 
@@ -145,7 +145,7 @@ def _gradient(flow: Flow, y0: State, loss: Callable[[Any], Tensor], weights: lis
     """The gradients by the weights, and by y0 as one vector, in float64."""
     pair = isinstance(y0, tuple)
     parts = [part.detach().requires_grad_() for part in (y0 if pair else (y0,))]
-    value = require_loss_value(loss(flow(tuple(parts) if pair else parts[0])))
+    value = loss_at(loss, flow(tuple(parts) if pair else parts[0]))
     found = torch.autograd.grad(value.reshape(()), [*weights, *parts], materialize_grads=True)
     by_state = torch.cat([part.reshape(-1) for part in found[len(weights) :]])
     return tuple(one.detach().double() for one in (*found[: len(weights)], by_state))

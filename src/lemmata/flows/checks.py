@@ -22,7 +22,7 @@ from torch.func import functional_call, jvp
 from lemmata import linalg
 from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
-from lemmata.flows.field import State, VectorField
+from lemmata.flows.field import State, VectorField, shape_of
 from lemmata.flows.required import generator_of, require_dtype
 from lemmata.given import require_model, require_number, require_tensor, require_whole
 
@@ -184,8 +184,15 @@ def _functions(
     layer: nn.Module, y: State, t: float | None, dtype: torch.dtype | None
 ) -> dict[str, tuple[Function, Tensor]]:
     """The layer's values as functions of the state, and of each weight, with the points at which they are taken."""
-    own = copy.deepcopy(require_model(layer)).to(None if dtype is None else require_dtype(dtype))
+    if isinstance(require_model(layer), (torch.jit.ScriptModule, nn.DataParallel)):
+        raise InvalidInput(
+            f"a {type(layer).__name__} keeps its weights to itself, and the derivative by them is asked for; give the "
+            f"module that it was made of"
+        )
+    own = copy.deepcopy(layer).to(None if dtype is None else require_dtype(dtype))
     parts = [require_tensor(part, "y").detach().clone() for part in (y if isinstance(y, tuple) else (y,))]
+    if not parts or any(part.is_quantized for part in parts):
+        raise InvalidInput(f"y is {shape_of(y)}; give a floating-point tensor, or a tuple of at least one")
     if dtype is not None:
         parts = [part.to(dtype) for part in parts]
     if isinstance(own, VectorField) and t is None:
@@ -195,7 +202,8 @@ def _functions(
 
     def by_state(x: Tensor) -> Tensor:
         pieces = [
-            piece.reshape(part.shape) for piece, part in zip(x.split([p.numel() for p in parts]), parts, strict=True)
+            piece.reshape(part.shape).clone()
+            for piece, part in zip(x.split([p.numel() for p in parts]), parts, strict=True)
         ]
         return _flat(own(*before, tuple(pieces) if isinstance(y, tuple) else pieces[0]))
 
@@ -204,13 +212,20 @@ def _functions(
         return lambda x: _flat(functional_call(own, {name: x.reshape(shape)}, (*before, state)))
 
     try:
-        by_state(_flat(state))
+        value, again = by_state(_flat(state)), by_state(_flat(state))
     except (TypeError, RuntimeError, IndexError) as failed:
         took = "y" if t is None else "t, y"
         raise InvalidInput(
             f"{type(own).__name__} cannot be called as layer({took}) on this y, {tuple(parts[0].shape)}: {failed}; "
             f"give a y that it takes, and t for a module f(t, y) and no other"
         ) from failed
+    if not value.is_floating_point():
+        raise InvalidInput(f"{type(own).__name__} gave {value.dtype}; a layer with a derivative gives floating point")
+    if value.shape != again.shape or not torch.equal(value.nan_to_num(), again.nan_to_num()):
+        raise InvalidInput(
+            f"{type(own).__name__} gives another value of the same y when it is called again, as dropout does in "
+            f"training; call its eval() before"
+        )
     found: dict[str, tuple[Function, Tensor]] = {STATE: (by_state, _flat(state))}
     for name, weight in own.named_parameters():
         if weight.requires_grad:

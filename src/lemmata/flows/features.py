@@ -80,7 +80,9 @@ def features(
     ([0, 2, 4, 6, 8], (5, 5, 2))
     """
     require_whole(frames, "frames", least=2)
-    classes = _classes(labels, len(require_tensor(x, "samples x")))
+    if not require_tensor(x, "samples x").ndim:
+        raise InvalidInput(f"samples x is one number, {x.item()}; give samples (n, ...)")
+    classes = _classes(labels, len(x))
     flow, start = _entered(model, x, mode)
     kept = np.unique(np.linspace(0, flow.grid.steps, min(frames, flow.grid.steps + 1)).round().astype(int))
     with torch.no_grad():

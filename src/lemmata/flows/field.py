@@ -121,6 +121,11 @@ def require_called_as_field(module: object) -> nn.Module:
     lemmata.errors.InvalidInput: Linear takes (input); a field takes f(t, y): wrap it in a module that leaves t unused
     """
     own = require_model(module)
+    if isinstance(own, (torch.jit.ScriptModule, nn.DataParallel)):
+        raise InvalidInput(
+            f"a {type(own).__name__} keeps its weights to itself, and a field is given those of each time; give the "
+            f"module that it was made of"
+        )
     signature = inspect.signature(own.forward)
     try:
         signature.bind(None, None)
@@ -139,6 +144,12 @@ def as_field(field: object) -> VectorField:
     if isinstance(field, nn.Module):
         return ModuleField(field)
     raise InvalidInput(f"a field is a VectorField or a torch module f(t, y), not {type(field).__name__}")
+
+
+MENDS = {  # what torch says of modules that are no functions of their state -> what mends it
+    "randomness": "it draws random numbers, as dropout does in training: call its eval()",
+    "mutate a captured": "it keeps something of what passes, as batch normalisation does in training: call its eval()",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,16 +178,29 @@ class Velocity:
 
 def asked(field: VectorField, rule: Callable[..., State], y: State, weights: tuple[Tensor, ...]) -> State:
     """Ask a field for a velocity; what its module raises of a state unlike its own becomes a refusal of the state."""
+    before = _written(y)
     try:
         moved = rule(y, *weights)
     except (LemmataError, torch.OutOfMemoryError):
         raise
     except UNFITTING as failed:
+        mends = (mend for words, mend in MENDS.items() if words in str(failed))
         raise InvalidInput(
-            f"{_name(field)} gave no velocity of a state {shape_of(y)}: {type(failed).__name__}: {failed}; give states "
-            f"that it takes"
+            f"{_name(field)} gave no velocity of a state {shape_of(y)}: {type(failed).__name__}: {failed}; "
+            f"{next(mends, 'give states that it takes')}"
         ) from failed
+    if _written(y) != before:
+        raise InvalidInput(
+            f"{_name(field)} overwrites its state in place, and the step goes on from what is left; let it work on a "
+            f"copy, y.clone()"
+        )
     return like(field, y, moved)
+
+
+def _written(y: State) -> list[int]:
+    """How often each tensor of a state was written to, as far as torch counts it."""
+    parts = [part for part in (y if isinstance(y, tuple) else (y,)) if isinstance(part, Tensor)]
+    return [part._version for part in parts if not part.is_inference()]
 
 
 def shape_of(y: State) -> str:
@@ -189,7 +213,8 @@ def shape_of(y: State) -> str:
 def like(field: VectorField, y: State, moved: State) -> State:
     """Refuse a velocity that cannot be added to the state: another shape, or a dtype that would change the state's."""
     if isinstance(y, Tensor) and isinstance(moved, Tensor):
-        if moved.shape != y.shape or torch.promote_types(y.dtype, moved.dtype) != y.dtype:
+        fits = moved.is_floating_point() and torch.promote_types(y.dtype, moved.dtype) == y.dtype
+        if moved.shape != y.shape or not fits:
             raise InvalidInput(
                 f"{_name(field)} takes a state {tuple(y.shape)} in {y.dtype} to a velocity {tuple(moved.shape)} in "
                 f"{moved.dtype}; a velocity is of the state's shape and dtype: change width outside the flow"
@@ -217,23 +242,37 @@ def _name(field: VectorField) -> str:
     return type(field.module if isinstance(field, ModuleField) else field).__name__
 
 
+def _stacks(field: VectorField, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
+    """The field's weights at the times; refused where they are not one stack a weight, with one entry a time."""
+    stacks = field.weights_at(times, inside)
+    if isinstance(stacks, (tuple, list)) and all(
+        isinstance(stack, Tensor) and stack.ndim > 0 and len(stack) == len(times) for stack in stacks
+    ):
+        return tuple(stacks)
+    given = shape_of(tuple(stacks)) if isinstance(stacks, (tuple, list)) else f"a {type(stacks).__name__}"
+    raise InvalidInput(
+        f"{_name(field)}.weights_at gave {given} at {len(times)} times; give a tuple of tensors, each weight stacked "
+        f"along a first axis of {len(times)}, or () for a field without weights"
+    )
+
+
 def stacked(field: VectorField, times: Tensor, inside: Tensor) -> tuple[Tensor, ...]:
     """Give each weight at the times (N,), stacked: (N, *shape), or (1, *shape) where all times share one.
 
     Shared are weights that the field gave as a view which repeats one along the first axis. They are asked for again at
     one time, so that their gradient is summed where it arises, and never held N times.
     """
-    stacks = field.weights_at(times, inside)
+    stacks = _stacks(field, times, inside)
     tied = [len(stack) > 1 and stack.stride(0) == 0 for stack in stacks]
     if not any(tied):
         return stacks
-    single = field.weights_at(times[:1], inside[:1])
+    single = _stacks(field, times[:1], inside[:1])
     return tuple(one if shared else stack for one, stack, shared in zip(single, stacks, tied, strict=True))
 
 
 def hold(field: VectorField, times: Tensor, inside: Tensor) -> list[Velocity]:
     """Hold the field at each of the times; one product a weight, taken apart by `unbind`, whose backward is linear."""
-    stacks = field.weights_at(times, inside)
+    stacks = _stacks(field, times, inside)
     if not stacks:
         return [Velocity(field, ())] * len(times)
     return [Velocity(field, weights) for weights in zip(*(stack.unbind(0) for stack in stacks), strict=True)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from lemmata.errors import InvalidInput
+from lemmata.errors import InvalidInput, LemmataError
+from lemmata.flows.field import UNFITTING, shape_of
 from lemmata.given import require_number, require_seed, require_tensor
 
 Kind = TypeVar("Kind")
@@ -102,6 +103,26 @@ def generator_of(seed: object) -> torch.Generator:
     """Give the generator itself, or one that starts from a seed."""
     checked = require_seed(seed)
     return checked if isinstance(checked, torch.Generator) else torch.Generator().manual_seed(checked)
+
+
+def loss_at(loss: Callable[[Any], Tensor], state: Any) -> Tensor:
+    """Give the value of a loss at a state; what it raises of tensors unlike those it is made for is its refusal.
+
+    >>> loss_at(lambda y: y[9], torch.ones(3, 2))
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: the loss gave no value of (3, 2) torch.float32: IndexError: index 9 is out of bounds \
+for dimension 0 with size 3; give a function of what the flow gives
+    """
+    try:
+        value = loss(state)
+    except (LemmataError, torch.OutOfMemoryError):
+        raise
+    except UNFITTING as failed:
+        raise InvalidInput(
+            f"the loss gave no value of {shape_of(state)}: {type(failed).__name__}: {failed}; give a function of what "
+            f"the flow gives"
+        ) from failed
+    return require_loss_value(value)
 
 
 def require_loss_value(value: object) -> Tensor:

@@ -13,6 +13,7 @@ from lemmata.errors import InvalidInput
 from lemmata.flows.field import Partitioned, State, VectorField, require_pair, shape_of
 from lemmata.given import require_tensor
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 AT_ONCE = 2**25  # numbers that the columns of a Jacobian hold in memory at the same time
 
 
@@ -71,12 +72,23 @@ def require_state(y: State, field: VectorField, name: str = "y0") -> None:
         require_pair(field, y)
     tensors = [require_tensor(part, name) for part in (y if pair else (y,))]
     for part in tensors:
-        if not part.is_floating_point() or part.ndim == 0:
+        if part.dtype not in FLOATS or part.ndim == 0:
             raise InvalidInput(f"{name} is {shape_of(y)}; give floating-point states, (samples, ...)")
         if 0 in part.shape[1:]:
             raise InvalidInput(f"{name} is {shape_of(y)}; give samples of at least one number")
     if pair and (tensors[0].shape != tensors[1].shape or tensors[0].dtype != tensors[1].dtype):
         raise InvalidInput(f"{name} is {shape_of(y)}; q and p are of one shape and dtype")
+
+
+def require_solvable(rows: Tensor, what: str) -> None:
+    """Refuse rows (samples, width) of which no linear system can be made: of no width, or in half precision."""
+    if not rows.shape[1]:
+        raise InvalidInput(f"{what}: the state has no numbers, {tuple(rows.shape)}; give samples of at least one")
+    if rows.dtype not in (torch.float32, torch.float64):
+        raise InvalidInput(
+            f"{what}: linear systems are not solved in {rows.dtype}; give states and weights in float32 or float64, or "
+            f"take an explicit method"
+        )
 
 
 def require_samples(y: State, field: VectorField, name: str = "y") -> None:

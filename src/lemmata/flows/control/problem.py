@@ -145,6 +145,8 @@ class Problem:
         final = unpacked(rows, self.start)
         final = final[0] if isinstance(final, tuple) else final  # as a flow answers
         outputs = final if self.head is None else self.head(final)
+        if not isinstance(outputs, Tensor):
+            raise InvalidInput(f"head {self.head!r:.80} gave a {type(outputs).__name__}; it must give one tensor")
         return losses_of(outputs[None], y[None], self.loss)[0]
 
     def states(self, weights: Weights) -> Tensor:

@@ -106,6 +106,8 @@ def require_monotone(activation: Activation, layer: str) -> Activation:
         raise InvalidInput(f"activation {activation} cannot be applied to a vector: {failed}") from failed
     if not isinstance(values, Tensor) or values.shape != LOOKED_AT.shape:
         raise InvalidInput(f"activation {activation} does not give a number for each; give a function of tensors")
+    if values.is_complex():
+        raise InvalidInput(f"activation {activation} gives complex numbers; give a function of real ones")
     values = values.detach()
     if bool((values.diff() < -1e-9 * values.abs().max()).any()):
         at = float(LOOKED_AT[values.diff().argmin()])

@@ -89,8 +89,8 @@ def require_shapes(shapes: object) -> dict[str, tuple[int, ...]]:
     """
     found = {}
     for name, shape in require_kind(shapes, Mapping, "shapes", "{'K': (3, 3), 'b': (3,)}").items():
-        if not isinstance(name, str) or not name.isidentifier():
-            raise InvalidInput(f"shapes: {name!r} names no weight; give such as 'K'")
+        if not isinstance(name, str) or not name.isidentifier() or hasattr(nn.ParameterDict, name):
+            raise InvalidInput(f"shapes: {name!r} cannot name a weight; give such as 'K'")
         found[name] = tuple(
             require_whole(n, f"shapes[{name!r}]") for n in require_list(shape, f"shapes[{name!r}]", "(3, 3)")
         )

@@ -22,7 +22,7 @@ from torch.nn import functional
 from lemmata.errors import InvalidInput
 from lemmata.flows.field import State, Velocity
 from lemmata.flows.methods.method import Method
-from lemmata.flows.state import jacobian, moved, packed, unpacked
+from lemmata.flows.state import jacobian, moved, packed, require_solvable, unpacked
 
 WIDEST = 1024
 
@@ -35,6 +35,7 @@ class ExponentialEuler(Method):
     def step(self, f: Sequence[Velocity], y: State, h: float) -> State:
         """Give the state one step on."""
         rows = packed(f[0](y))
+        require_solvable(rows, self.name)
         if rows.shape[1] > WIDEST:
             raise InvalidInput(
                 f"exponential-euler takes the exponential of a matrix of {rows.shape[1]} rows a sample and stops "

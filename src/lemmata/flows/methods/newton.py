@@ -29,7 +29,7 @@ from torch.func import jvp, vjp
 from lemmata.estimate import NotConverged
 from lemmata.flows.field import State, VectorField, Velocity
 from lemmata.flows.methods.gmres import gmres
-from lemmata.flows.state import jacobian, known, moved, packed, unpacked
+from lemmata.flows.state import jacobian, known, moved, packed, require_solvable, unpacked
 
 ITERATIONS = 12
 DENSE = 2**24  # numbers in the samples' matrices, above which products are used instead
@@ -38,8 +38,10 @@ DENSE = 2**24  # numbers in the samples' matrices, above which products are used
 def solve(f: Velocity, start: State, c: float) -> State:
     """Give u with u = start + c f(u), to the rounding of the state's dtype.
 
-    Raises `NotConverged` (under vmap the samples concerned are NaN).
+    Raises `NotConverged` (under vmap the samples concerned are NaN), `InvalidInput` for states of no numbers or in half
+    precision.
     """
+    require_solvable(packed(start), "an implicit step")
     tolerance = torch.finfo(packed(start).dtype).eps ** 0.5  # of a step whose successor is quadratically smaller
     with torch.no_grad():
         u, left = start, packed(start)[:, 0].new_full((), torch.inf)

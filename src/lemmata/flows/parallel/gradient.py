@@ -22,7 +22,7 @@ from lemmata.flows.parallel.chain import packed
 from lemmata.flows.parallel.scheme import Multigrid, Stop, scheme_of
 from lemmata.flows.parallel.solution import Solution
 from lemmata.flows.parallel.solve import Layers, packed_states, team_of
-from lemmata.flows.required import require_loss_value
+from lemmata.flows.required import loss_at
 from lemmata.flows.state import require_state
 from lemmata.given import require_callable, require_flag, require_tensor
 
@@ -84,7 +84,7 @@ def gradient(
     forward = layers.forwards(state, stop, graph=True)
     final = tuple(part.requires_grad_() for part in parts(forward.final))
     with torch.enable_grad():
-        value = require_loss_value(loss(final[0] if alone or len(final) == 1 else final))
+        value = loss_at(loss, final[0] if alone or len(final) == 1 else final)
         end = torch.autograd.grad(value, final, allow_unused=True)
     start = joined([torch.zeros_like(p) if g is None else g for p, g in zip(final, end, strict=True)])
     adjoint = layers.backwards(start, back)
@@ -102,7 +102,7 @@ def serial_gradient(flow: Flow, loss: Callable[[Any], Tensor], y0: State) -> dic
     require_callable(loss, "loss")
     named = {name: p for name, p in require_flow(flow).field.named_parameters() if p.requires_grad}
     with torch.enable_grad():
-        value = require_loss_value(loss(flow(y0)))
+        value = loss_at(loss, flow(y0))
         found = torch.autograd.grad(value, list(named.values()), allow_unused=True)
     return {
         name: torch.zeros_like(p) if g is None else g for (name, p), g in zip(named.items(), found, strict=True)

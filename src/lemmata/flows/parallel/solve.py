@@ -153,7 +153,7 @@ class Layers:
 
 def packed_states(states: State) -> Tensor:
     """Give the states of a solution as one tensor (points, ...)."""
-    if isinstance(states, tuple):
+    if isinstance(states, tuple) and states:
         first, *others = (require_tensor(part, "guess") for part in states)
         if any(part.shape != first.shape for part in others):
             raise InvalidInput("guess: the parts of a pair differ in shape; give the states of an earlier solution")
