@@ -88,9 +88,7 @@ def test_theory_is_reproduced_at_smoke_scale_and_draws(smoke):
 
 
 CLAIMS = {claim.name: Outcome.REPRODUCED for claim in ruthotto.study.claims}
-CLAIMS |= {
-    f"{kind}-competitive": Outcome.INCONCLUSIVE for kind in ("parabolic", "hyperbolic", "hamiltonian")
-}  # 5 seeds
+CLAIMS |= dict.fromkeys(("parabolic-competitive", "hyperbolic-competitive"), Outcome.INCONCLUSIVE)  # means near 3/2
 
 
 @pytest.mark.slow
