@@ -219,6 +219,8 @@ def test_modules_that_keep_their_weights_to_themselves(kind):
         flows.integrate(module, X, steps=2, T=1.0)
     with pytest.raises(InvalidInput, match=r"keeps its weights to itself.*; give the module that it was made of"):
         flows.check_derivative(module, X, t=0.5)
+    with pytest.raises(InvalidInput, match=r"keeps its weights to itself.*; give the module that it was made of"):
+        regularised.Descent(module)
 
 
 class Drawing(Timed):
@@ -284,3 +286,67 @@ def test_other_arguments_that_torch_would_have_refused():
     with pytest.raises(InvalidInput, match=r"guess: a tuple; give a torch tensor"):
         flows.parallel.mgrit(Timed(), X, steps=16, T=1.0, guess=())
     assert flows.integrate_adaptive(Timed(), X, T=1.0, most_steps=10**30).final.shape == X.shape
+
+
+class Picking(nn.Module):
+    def __init__(self, pick):
+        super().__init__()
+        self.pick, self.weight = pick, nn.Parameter(torch.ones(()))
+
+    def forward(self, y):
+        return self.pick(y)
+
+
+@pytest.mark.parametrize(
+    ("pick", "named"),
+    [
+        (lambda y: (y,), r"gave \(\(3, 2\) torch.float32\) for 3 samples"),
+        (lambda y: None, "gave NoneType for 3 samples"),
+        (lambda y: y[:, 0], r"gave \(3,\) torch.float32 for 3 samples"),
+        (lambda y: y[1:], r"gave \(2, 2\) torch.float32 for 3 samples"),
+        (lambda y: y @ torch.ones(7), "does not take what the flow gives"),
+    ],
+    ids=["a tuple", "none", "one axis", "fewer samples", "another width"],
+)
+def test_heads_behind_which_no_integral_fits(pick, named):
+    with pytest.raises(InvalidInput, match=named):
+        regularised.Costed(made(), {"kinetic": regularised.kinetic}, head=Picking(pick))(X)
+
+
+@pytest.mark.parametrize("quantity", ["kinetic", "divergence", "roughness", "jacobians"])
+@pytest.mark.parametrize(
+    ("velocity", "named"),
+    [
+        (lambda: 1, "velocity gave nothing of states"),
+        (lambda y: y @ torch.ones(7), "velocity gave nothing of states"),
+        (lambda y: y + 0j, "velocity gave torch.complex64; it must give real"),
+        (lambda y: torch.zeros_like(y).long(), "velocity gave torch.int64; it must give real"),
+    ],
+    ids=["no argument", "another width", "complex", "whole numbers"],
+)
+def test_velocities_that_are_none(quantity, velocity, named):
+    with pytest.raises(InvalidInput, match=named):
+        getattr(regularised, quantity)(velocity, X)
+
+
+def test_covariances_of_which_no_root_is_taken():
+    one, mean = torch.eye(2), torch.zeros(2)
+    with pytest.raises(InvalidInput, match=r"S1 is in torch.float16, of which no root is taken"):
+        regularised.GaussianTransport(mean, one, mean, one.half())
+
+
+def test_numbers_of_the_theory_of_multigrid():
+    parallel, mu = flows.parallel, torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+    assert (parallel.propagation(0.5, mu, 2, 3) == parallel.propagation(0.5, 0.4, 2, 3)).all()
+    with pytest.raises(InvalidInput, match="on meta; give a dense one that holds numbers"):
+        parallel.propagation(0.5, torch.ones((), device="meta"), 2, 3)
+    with pytest.raises(InvalidInput, match="every coarsening up to it is tried: give at most 1000000"):
+        parallel.stable_coarsening([-1.0], 0.1, most=10**30)
+
+
+def test_a_memory_beyond_all_iterations_is_all_of_them():
+    def bowl(x, which):
+        return (x * x).sum(1) / 2, x
+
+    found = [control.batched_lbfgs(bowl, X, iterations=5, memory=memory)[0] for memory in (5, 10**30)]
+    assert torch.equal(*found)

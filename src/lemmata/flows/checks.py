@@ -22,9 +22,9 @@ from torch.func import functional_call, jvp
 from lemmata import linalg
 from lemmata.errors import InvalidInput
 from lemmata.figures import Figure
-from lemmata.flows.field import State, VectorField, shape_of
+from lemmata.flows.field import State, VectorField, require_open, shape_of
 from lemmata.flows.required import generator_of, require_dtype
-from lemmata.given import require_model, require_number, require_tensor, require_whole
+from lemmata.given import require_number, require_tensor, require_whole
 
 STATE = "y"
 SPACINGS = tuple(2.0 ** -(4 + k) for k in range(4))
@@ -184,12 +184,7 @@ def _functions(
     layer: nn.Module, y: State, t: float | None, dtype: torch.dtype | None
 ) -> dict[str, tuple[Function, Tensor]]:
     """The layer's values as functions of the state, and of each weight, with the points at which they are taken."""
-    if isinstance(require_model(layer), (torch.jit.ScriptModule, nn.DataParallel)):
-        raise InvalidInput(
-            f"a {type(layer).__name__} keeps its weights to itself, and the derivative by them is asked for; give the "
-            f"module that it was made of"
-        )
-    own = copy.deepcopy(layer).to(None if dtype is None else require_dtype(dtype))
+    own = copy.deepcopy(require_open(layer)).to(None if dtype is None else require_dtype(dtype))
     parts = [require_tensor(part, "y").detach().clone() for part in (y if isinstance(y, tuple) else (y,))]
     if not parts or any(part.is_quantized for part in parts):
         raise InvalidInput(f"y is {shape_of(y)}; give a floating-point tensor, or a tuple of at least one")

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from torch.func import functional_call
 from lemmata.errors import InvalidInput, LemmataError
 from lemmata.given import require_model, require_number
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # what torch computes a state in
 State = Any  # a tensor, or a pair of tensors of one shape
 UNFITTING = (
     TypeError,
@@ -113,6 +115,19 @@ class ModuleField(VectorField):
         return functional_call(self.module, dict(zip(self.names, parameters, strict=True)), (t, y))
 
 
+def require_open(module: object) -> nn.Module:
+    """Give a module back that can be called with other weights than its own.
+
+    >>> require_open(nn.DataParallel(nn.Linear(1, 1)))
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: a DataParallel keeps its weights to itself; give the module that it was made of
+    """
+    own = require_model(module)
+    if isinstance(own, (torch.jit.ScriptModule, nn.DataParallel)):
+        raise InvalidInput(f"a {type(own).__name__} keeps its weights to itself; give the module that it was made of")
+    return own
+
+
 def require_called_as_field(module: object) -> nn.Module:
     """Give a module back that can be called as f(t, y), as far as its signature tells.
 
@@ -120,12 +135,7 @@ def require_called_as_field(module: object) -> nn.Module:
     Traceback (most recent call last):
     lemmata.errors.InvalidInput: Linear takes (input); a field takes f(t, y): wrap it in a module that leaves t unused
     """
-    own = require_model(module)
-    if isinstance(own, (torch.jit.ScriptModule, nn.DataParallel)):
-        raise InvalidInput(
-            f"a {type(own).__name__} keeps its weights to itself, and a field is given those of each time; give the "
-            f"module that it was made of"
-        )
+    own = require_open(module)
     signature = inspect.signature(own.forward)
     try:
         signature.bind(None, None)
@@ -201,6 +211,24 @@ def _written(y: State) -> list[int]:
     """How often each tensor of a state was written to, as far as torch counts it."""
     parts = [part for part in (y if isinstance(y, tuple) else (y,)) if isinstance(part, Tensor)]
     return [part._version for part in parts if not part.is_inference()]
+
+
+@contextmanager
+def refusing(words: str, remedy: str) -> Iterator[None]:
+    """Make what a function of the caller's raises of tensors unlike its own a refusal of them.
+
+    >>> with refusing("the head takes no (3,)", "give one that fits"):
+    ...     torch.ones(3) @ torch.ones(2)
+    Traceback (most recent call last):
+    lemmata.errors.InvalidInput: the head takes no (3,): RuntimeError: inconsistent tensor size, expected tensor [3] \
+and src [2] to have the same number of elements, but got 3 and 2 elements respectively; give one that fits
+    """
+    try:
+        yield
+    except (LemmataError, torch.OutOfMemoryError):
+        raise
+    except UNFITTING as failed:
+        raise InvalidInput(f"{words}: {type(failed).__name__}: {failed}; {remedy}") from failed
 
 
 def shape_of(y: State) -> str:

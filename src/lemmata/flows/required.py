@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from lemmata.errors import InvalidInput, LemmataError
-from lemmata.flows.field import UNFITTING, shape_of
+from lemmata.errors import InvalidInput
+from lemmata.flows.field import FLOATS, refusing, shape_of
 from lemmata.given import require_number, require_seed, require_tensor
 
 Kind = TypeVar("Kind")
@@ -48,7 +48,7 @@ def require_rows(value: object, name: str) -> Tensor:
     lemmata.errors.InvalidInput: x is (3,) in torch.float32; give floating-point states (samples, width)
     """
     rows = require_tensor(value, name)
-    if rows.ndim != 2 or not rows.is_floating_point():
+    if rows.ndim != 2 or rows.dtype not in FLOATS:
         raise InvalidInput(
             f"{name} is {tuple(rows.shape)} in {rows.dtype}; give floating-point states (samples, width)"
         )
@@ -63,7 +63,7 @@ def require_matrix(value: object, name: str) -> Tensor:
     lemmata.errors.InvalidInput: A is (3,) in torch.float32; give a matrix of finite floating-point numbers
     """
     matrix = require_tensor(value, name)
-    if matrix.ndim != 2 or not matrix.is_floating_point() or not bool(matrix.isfinite().all()):
+    if matrix.ndim != 2 or matrix.dtype not in FLOATS or not bool(matrix.isfinite().all()):
         raise InvalidInput(
             f"{name} is {tuple(matrix.shape)} in {matrix.dtype}; give a matrix of finite floating-point numbers"
         )
@@ -113,15 +113,8 @@ def loss_at(loss: Callable[[Any], Tensor], state: Any) -> Tensor:
     lemmata.errors.InvalidInput: the loss gave no value of (3, 2) torch.float32: IndexError: index 9 is out of bounds \
 for dimension 0 with size 3; give a function of what the flow gives
     """
-    try:
+    with refusing(f"the loss gave no value of {shape_of(state)}", "give a function of what the flow gives"):
         value = loss(state)
-    except (LemmataError, torch.OutOfMemoryError):
-        raise
-    except UNFITTING as failed:
-        raise InvalidInput(
-            f"the loss gave no value of {shape_of(state)}: {type(failed).__name__}: {failed}; give a function of what "
-            f"the flow gives"
-        ) from failed
     return require_loss_value(value)
 
 

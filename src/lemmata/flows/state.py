@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.func import jvp, vmap
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.field import Partitioned, State, VectorField, require_pair, shape_of
+from lemmata.flows.field import FLOATS, Partitioned, State, VectorField, require_pair, shape_of
 from lemmata.given import require_tensor
 
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 AT_ONCE = 2**25  # numbers that the columns of a Jacobian hold in memory at the same time
 
 

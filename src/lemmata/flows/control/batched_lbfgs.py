@@ -22,6 +22,7 @@ from lemmata.flows.required import require_matrix
 from lemmata.given import require_callable, require_number, require_whole
 
 Function = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (b, P), which b of the B problems -> (b,), (b, P)
+PAIRS = 2**20  # of steps and differences that are remembered; far beyond what iterations make
 CUTS, DECREASE = 12, 1e-4
 ROUNDING, TURNED = 1e2, 0.9  # units in the last place within which values do not differ; slope that may be left
 
@@ -39,8 +40,7 @@ def batched_lbfgs(
     >>> bool(x.abs().max() < 1e-6)
     True
     """
-    for name, count in (("iterations", iterations), ("memory", memory)):
-        require_whole(count, name)
+    iterations, memory = require_whole(iterations, "iterations"), min(require_whole(memory, "memory"), PAIRS)
     if not 0 <= require_number(tolerance, "tolerance") < torch.inf:
         raise InvalidInput(f"tolerance = {tolerance}; give a length of the gradient, 0 or more")
     x = require_matrix(start, "start")

@@ -22,7 +22,9 @@ from lemmata.errors import InvalidInput
 from lemmata.flows.methods import Method, method_of
 from lemmata.flows.parallel.scheme import Multigrid, Relaxation, require_relaxation
 from lemmata.flows.required import require_kind
-from lemmata.given import require_number, require_whole
+from lemmata.given import require_number, require_tensor, require_whole
+
+MOST = 10**6  # coarsenings that are tried
 
 
 def two_grid_bound(
@@ -60,13 +62,15 @@ def propagation(lam: complex, mu: complex, m: int, chunks: int, *, relaxation: R
     require_whole(m, "m", least=2)
     require_whole(chunks, "chunks")
     require_relaxation(relaxation)
-    for name, value in (("lam", lam), ("mu", mu)):
-        if numbers(value, name).ndim:
+    one = {name: numbers(value, name) for name, value in (("lam", lam), ("mu", mu))}
+    for name, value in one.items():
+        if value.ndim:
             raise InvalidInput(f"{name} = {value!r}; give one number")
+    lam, mu = complex(one["lam"]), complex(one["mu"])
     shift = 2 if relaxation == "FCF" else 1
     away = np.arange(chunks)[:, None] - np.arange(chunks) - shift
-    powers = np.where(away >= 0, np.asarray(mu, dtype=complex) ** np.maximum(away, 0), 0)
-    return (complex(lam) ** m - mu) * complex(lam) ** (m * (shift - 1)) * powers
+    powers = np.where(away >= 0, np.asarray(mu) ** np.maximum(away, 0), 0)
+    return (lam**m - mu) * lam ** (m * (shift - 1)) * powers
 
 
 def predicted_factor(
@@ -95,7 +99,9 @@ def stable_coarsening(eigenvalues: Any, h: float, *, method: str | Method = "rk4
     20
     """
     chosen, values, h = method_of(method), numbers(eigenvalues, "eigenvalues"), require_step(h)
-    factors = np.arange(1, require_whole(most, "most") + 1)
+    if require_whole(most, "most") > MOST:
+        raise InvalidInput(f"most = {most}; every coarsening up to it is tried: give at most {MOST}")
+    factors = np.arange(1, most + 1)
     growth = chosen.growth(factors[:, None] * h * values.reshape(1, -1)).max(1)
     unstable = np.flatnonzero(growth > 1 + 1e-12)
     return int(unstable[0]) if len(unstable) else most
@@ -104,7 +110,7 @@ def stable_coarsening(eigenvalues: Any, h: float, *, method: str | Method = "rk4
 def numbers(values: Any, name: str, *, finite: bool = True) -> np.ndarray:
     """Give numbers, at least one, as a complex array; a single one has no axis. Factors may have overflowed."""
     try:
-        found = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+        found = np.asarray(require_tensor(values, name).detach().cpu() if isinstance(values, Tensor) else values)
         found = found.astype(complex) if found.dtype.kind in "biufc" else None
     except ValueError:
         found = None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.field import Partitioned, State, VectorField, asked
+from lemmata.flows.field import Partitioned, State, VectorField, asked, refusing, shape_of
 from lemmata.flows.flow import Flow, require_flow
 from lemmata.flows.integrate import march, require_finite_way
 from lemmata.flows.regularised.quantities import Quantity
@@ -114,7 +114,17 @@ class Costed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Give the outputs, and behind them the integrals in the order of the names."""
         final, costs = integrals(self.flow, x, self.quantities)
-        return torch.cat([self.head(final), costs], 1)
+        with refusing(
+            f"head {type(self.head).__name__} does not take what the flow gives, {shape_of(final)}",
+            "give one that fits",
+        ):
+            outputs = self.head(final)
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(costs):
+            raise InvalidInput(
+                f"head {type(self.head).__name__} gave {shape_of(outputs)} for {len(costs)} samples; it must give a "
+                f"tensor (samples, outputs), behind which the integrals come"
+            )
+        return torch.cat([outputs, costs], 1)
 
 
 def costed_loss(loss: Loss, factors: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:

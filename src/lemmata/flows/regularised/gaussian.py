@@ -35,6 +35,8 @@ class GaussianTransport(nn.Module):
     def __init__(self, m0: Tensor, S0: Tensor, m1: Tensor, S1: Tensor):
         super().__init__()
         for name, S in (("S0", require_matrix(S0, "S0")), ("S1", require_matrix(S1, "S1"))):
+            if S.dtype not in (torch.float32, torch.float64):
+                raise InvalidInput(f"{name} is in {S.dtype}, of which no root is taken; give float32 or float64")
             if (
                 S.shape[0] != S.shape[1]
                 or not S.numel()

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.func import jacfwd, vjp, vmap
 
 from lemmata.errors import InvalidInput
+from lemmata.flows.field import refusing
 from lemmata.flows.required import generator_of, require_dtype, require_rows
 from lemmata.given import require_callable, require_tensor, require_whole
 
@@ -48,7 +49,10 @@ def roughness(velocity: Rule, rows: Tensor) -> Tensor:
 
 def _moved(velocity: Rule, rows: Tensor) -> Tensor:
     """The velocities of the rows, of their shape."""
-    found = require_callable(velocity, "velocity")(rows)
+    with refusing(f"velocity gave nothing of states {tuple(rows.shape)}", "give a function of states (samples, width)"):
+        found = require_callable(velocity, "velocity")(rows)
+    if isinstance(found, Tensor) and not found.is_floating_point():
+        raise InvalidInput(f"velocity gave {found.dtype}; it must give real floating-point numbers")
     if not isinstance(found, Tensor) or found.shape != rows.shape:
         given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise InvalidInput(f"velocity gave {given} for states {tuple(rows.shape)}; it must give as many numbers")
