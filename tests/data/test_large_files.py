@@ -85,7 +85,7 @@ def test_parts_of_published_sets_travel_through_idx(tmp_path, monkeypatch, name)
     folder = tmp_path / name
     folder.mkdir()
     with np.load(root / packed, allow_pickle=False) as part:
-        arrays = {key: part[key] for key in part.files}
+        arrays = {key: part[key][::4] for key in part.files}  # a quarter: packing takes long
     for prefix, part in (("train", "train"), ("t10k", "test")):
         idx.write(folder / f"{prefix}-images-idx3-ubyte.gz", arrays[f"{part}_x"])
         idx.write(folder / f"{prefix}-labels-idx1-ubyte.gz", arrays[f"{part}_y"].astype(np.uint8))
@@ -97,5 +97,5 @@ def test_parts_of_published_sets_travel_through_idx(tmp_path, monkeypatch, name)
     monkeypatch.setitem(sources.SOURCES, name, replace(source, files=files))
     loaded = data.load(name, data_dir=tmp_path)
     assert loaded.verified
-    assert loaded.y.bincount().tolist() == [1000] * 10
+    assert np.array_equal(loaded.y.numpy(), arrays["train_y"])
     assert np.array_equal((loaded.x[:, 0] * 255).round().numpy(), arrays["train_x"])
