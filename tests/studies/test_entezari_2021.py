@@ -105,7 +105,6 @@ def test_orders_exchanged_between_layers():
 
 CLAIMS = {claim.name: Outcome.REPRODUCED for claim in entezari.study.claims}
 CLAIMS["annealing-finds-little"] = Outcome.CONTRADICTED
-CLAIMS |= dict.fromkeys(("copies-follow-width", "annealing-treats-both-alike"), Outcome.INCONCLUSIVE)  # of six pairs
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ larger ones. That it misses the order which is known to be there (a twentieth of
 treats copies and independent networks alike was added then.
 
 Six pairs left open whether the barrier of copies falls with the width, and whether annealing treats both alike; by
-their spread 32 and 21 would settle it. So laptop scale has 32 pairs, none of them among those six.
+their spread 32 and 21 would settle it. So laptop scale has 32 pairs, none of them among those six; both are reproduced.
 
 Seeds are independent draws of the split, of both networks, their batches, and permutations.
 """
