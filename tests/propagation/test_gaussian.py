@@ -11,7 +11,7 @@ from scipy.integrate import quad
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.estimate import NotConverged
-from lemmata.propagation import Nonlinearity, mean_field
+from lemmata.propagation import Nonlinearity, edge_of_chaos, expected_variances, mean_field, mean_singular_value
 from lemmata.propagation.activations import NAMED, nonlinearity
 from lemmata.propagation.duals import covariance, diagonal, slope_covariance
 from lemmata.propagation.gaussian import gaussian_mean, gaussian_rule, pair_mean
@@ -137,7 +137,36 @@ def test_activations_that_cannot_be_used_are_refused():
         mean_field(3, 1.0)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [lambda u: None, lambda u: u.sum(), lambda u: 1.0, lambda u: u + 0j],
+    ids=["none", "one number", "no tensor", "complex"],
+)
+@pytest.mark.parametrize("what", ["function", "derivative"])
+def test_nonlinearities_that_give_no_number_for_each_entry(broken, what):
+    phi = Nonlinearity("odd", **{"function": torch.tanh, what: broken})
+    asking = r"the activation odd is .* for entries .*; give a function that maps every"
+    for measure in (
+        lambda: mean_field(phi, 1.5, 0.1),
+        lambda: mean_singular_value(4, 4, 1.0, activation=phi),
+        lambda: expected_variances([4, 5, 6], 1.0, phi),
+        lambda: edge_of_chaos(phi, 0.1),
+    ):
+        with pytest.raises(InvalidInput, match=asking):
+            measure()
+
+
+def test_a_slope_that_is_not_finite():
+    phi = Nonlinearity("odd", torch.tanh, lambda u: u * math.nan)
+    with pytest.raises(InvalidInput, match="the slope of the activation odd is not finite"):
+        mean_singular_value(4, 4, 1.0, activation=phi)
+
+
 def test_nonlinearities_that_are_none_are_refused_when_they_are_made():
+    with pytest.raises(InvalidInput, match="name of a Nonlinearity = 3"):
+        Nonlinearity(3, torch.tanh)  # type: ignore[arg-type]
+    with pytest.raises(UnknownName, match="closed form"):
+        Nonlinearity("tanh", torch.tanh, closed_form=["relu"])  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="give a function"):
         Nonlinearity("three", 3)  # type: ignore[arg-type]
     for kinks in (1.0, ("one",), (math.nan,)):

@@ -12,7 +12,7 @@ from lemmata.conformance import InstrumentConformance
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.nets import mlp
 from lemmata.objective import Objective
-from lemmata.propagation import expected_spectrum, input_output_jacobian, layer_jacobians
+from lemmata.propagation import expected_spectrum, input_output_jacobian, layer_jacobians, signals
 
 
 def draw(*shape, seed=0):
@@ -205,6 +205,36 @@ def test_what_has_no_jacobian_is_refused():
         layer_jacobians(model, x, layers=["hidden9"])
     with pytest.raises(InvalidInput, match="not along its first axis"):
         layer_jacobians(Sideways(), torch.ones(3, 2, 2))  # the two samples after the first, by chance as many as rows
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
+def test_models_that_give_no_entries_are_refused():
+    narrow, x = nn.Sequential(nn.Linear(3, 0), nn.Linear(0, 2)), torch.ones(2, 3)
+    with pytest.raises(InvalidInput, match=r"layer '0' gives \(1, 0\), no entries at all"):
+        layer_jacobians(narrow, x)
+    with pytest.raises(InvalidInput, match="no entries at all"):
+        signals(narrow, (x, torch.tensor([0, 1])))
+
+    class Fewer(nn.Linear):
+        def forward(self, input):
+            return super().forward(input)[1:]
+
+    with pytest.raises(InvalidInput, match=r"no entries at all|not along its first axis"):
+        input_output_jacobian(Fewer(3, 2), x)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:torch.quantize:UserWarning")
+def test_what_is_frozen_or_in_eight_bits_is_refused():
+    x = torch.ones(2, 3)
+    frozen = torch.jit.freeze(torch.jit.script(nn.Sequential(nn.Linear(3, 2)).eval()))
+    for measure in (layer_jacobians, input_output_jacobian):
+        with pytest.raises(InvalidInput, match="the model has no parameters"):
+            measure(frozen, x)
+        for coarse in (x.to(torch.float8_e4m3fn), torch.quantize_per_tensor(x, 0.1, 0, torch.quint8)):
+            with pytest.raises(InvalidInput, match="in which nothing is differentiated; give float32"):
+                measure(nn.Linear(3, 2), coarse)
+    with pytest.raises(InvalidInput, match="the model has no parameters"):
+        signals(frozen, (x, torch.tensor([0, 1])))
 
 
 class Extractor(nn.Module):

@@ -39,6 +39,8 @@ class Nonlinearity:
     closed_form: str | None = None  # the name of its dual in `lemmata.kernels.analytic`, where that is closed
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InvalidInput(f"name of a Nonlinearity = {self.name!r}; give a word, as 'tanh'")
         require_callable(self.function, "function of a Nonlinearity")
         if self.derivative is not None:
             require_callable(self.derivative, "derivative of a Nonlinearity")
@@ -46,26 +48,36 @@ class Nonlinearity:
             raise InvalidInput(f"kinks = {self.kinks!r}; give a tuple of finite points, as (-1.0, 1.0)")
         if not 0 < require_number(self.steepest, "steepest") < math.inf:
             raise InvalidInput(f"steepest = {self.steepest}; the largest |phi'| is positive and finite")
-        if self.closed_form is not None and self.closed_form not in CLOSED:
+        if self.closed_form is not None and self.closed_form not in tuple(CLOSED):
             raise UnknownName("closed form", self.closed_form, CLOSED)
 
     def __call__(self, u: Tensor) -> Tensor:
         """phi(u)."""
-        return self.function(u)
+        return self._entries(self.function(u), u, "")
 
     def slope(self, u: Tensor) -> Tensor:
         """phi'(u), by automatic differentiation where no derivative was given."""
         if self.derivative is not None:
-            return self.derivative(u)
+            return self._entries(self.derivative(u), u, "the slope of ")
         with torch.enable_grad():
             at = u.detach().requires_grad_()
-            heights = self.function(at)
+            heights = self(at)
             if not heights.requires_grad:
                 raise InvalidInput(
                     f"the activation {self.name} is not differentiable by torch: its values do not depend on what it "
                     "got; compute them by torch, without detach, or give its derivative"
                 )
             return torch.autograd.grad(heights.sum(), at)[0]
+
+    def _entries(self, values: object, u: Tensor, what: str) -> Tensor:
+        """The values, refused where there is not one real number for every entry."""
+        if isinstance(values, Tensor) and values.shape == u.shape and not values.is_complex():
+            return values
+        given = f"{tuple(values.shape)} in {values.dtype}" if isinstance(values, Tensor) else type(values).__name__
+        raise InvalidInput(
+            f"{what}the activation {self.name} is {given} for entries {tuple(u.shape)}; give a function that maps "
+            f"every entry to a real number by itself"
+        )
 
 
 def _normal_density(u: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ def read_inputs(model: nn.Module | Objective, x: Tensor | None, mode: Mode | Non
     x = require_tensor(x, "samples x").detach()
     if not x.ndim or not len(x):
         raise InvalidInput(f"samples x {tuple(x.shape)}; give at least one, along the first axis")
+    if x.is_quantized or (x.is_floating_point() and x.element_size() < 2):
+        raise InvalidInput(f"the samples are in {x.dtype}, in which nothing is differentiated; give float32 or float64")
     if x.is_complex() or not bool(x.isfinite().all()):
         raise InvalidInput("the samples are complex, or hold NaN or infinity; give real numbers")
     chosen = mode_of(require_model(model), mode)

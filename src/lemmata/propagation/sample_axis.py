@@ -28,4 +28,6 @@ layers=, or build it with batch_first=True
             f"{what} gives {tuple(values.shape)} for {samples} samples, not along its first axis; leave it out "
             "by layers=, or build it with batch_first=True"
         )
+    if not values.numel():
+        raise InvalidInput(f"{what} gives {tuple(values.shape)}, no entries at all; give a model that has some there")
     return values.numel() // samples

@@ -66,7 +66,10 @@ def mean_singular_value(
     if phi.name == "linear":
         return _marchenko_pastur(rows, columns, sw / columns)
     u, weights = gaussian_rule(max(variance, 1e-36), phi.kinks)
-    t, place = phi.slope(u).square().unique(return_inverse=True)  # of even slopes half as many, of ReLU's two
+    slopes = phi.slope(u)
+    if not bool(slopes.isfinite().all()):
+        raise InvalidInput(f"the slope of the activation {phi.name} is not finite somewhere below {float(u.max()):.3g}")
+    t, place = slopes.square().unique(return_inverse=True)  # of even slopes half as many, of ReLU's two
     weights = torch.zeros_like(t).index_add(0, place, weights)
     return math.sqrt(sw) * max(1.0, columns / rows) * _silverstein(t, weights, rows / columns)
 

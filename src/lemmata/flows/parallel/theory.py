@@ -109,8 +109,10 @@ def stable_coarsening(eigenvalues: Any, h: float, *, method: str | Method = "rk4
 
 def numbers(values: Any, name: str, *, finite: bool = True) -> np.ndarray:
     """Give numbers, at least one, as a complex array; a single one has no axis. Factors may have overflowed."""
+    if isinstance(values, Tensor):
+        values = require_tensor(values, name).detach().cpu()
     try:
-        found = np.asarray(require_tensor(values, name).detach().cpu() if isinstance(values, Tensor) else values)
+        found = np.asarray(values)
         found = found.astype(complex) if found.dtype.kind in "biufc" else None
     except ValueError:
         found = None
