@@ -19,9 +19,11 @@ def deep_surfaces(table) -> Figure:
 
 def published_surfaces(table) -> Figure:
     """Figures 1 and 5, with the authors' own networks."""
+    own = table[~table.control]
+    count = f"{own.images.iloc[0]:,.0f}" if len(own) else "no"
     return _surfaces(
-        table[~table.control], "published-surfaces", "The loss around the authors' own ResNet-56",
-        "CIFAR-10, filter-normalised directions (Figures 1 and 5), seed 0; loss of 100 training images. Far out "
+        own, "published-surfaces", "The loss around the authors' own ResNet-56",
+        f"CIFAR-10, filter-normalised directions (Figures 1 and 5), seed 0; loss of {count} training images. Far out "
         "both level off above the loss of guessing, 2.3 nats; what sets them apart lies within.",
     )  # fmt: skip
 
