@@ -148,13 +148,10 @@ def test_a_member_of_the_spirals_alone_and_beside_another():
 # ---- verdicts --------------------------------------------------------------------------------------------------------
 
 
-def test_smoke_scale_refutes_nothing_and_draws(smoke):
+def test_smoke_scale_refutes_nothing(smoke):
     found = smoke("chen-2018")
     outcomes = {verdict.outcome for verdict in found.verdicts.values()}
     assert not outcomes & {Outcome.CONTRADICTED, Outcome.VOID}
-    for name in ("gradient", "memory", "spirals"):
-        for figure in chen.study.experiments[name].figures:
-            assert "<svg" in str(static.render(figure(found.tables[name])))
 
 
 CLAIMS = {claim.name: Outcome.REPRODUCED for claim in chen.study.claims if claim.name not in ("error-rk", "error-ode")}

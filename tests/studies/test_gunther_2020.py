@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata.figures import static
 from lemmata.flows import Flow
 from lemmata.studies import _gunther_2020_convergence as convergence
 from lemmata.studies import gunther_2020 as gunther
@@ -51,12 +50,9 @@ def test_converged_multigrid_trains_as_the_layers_in_turn_do():
 CLAIMS = [claim.name for claim in gunther.study.claims]
 
 
-def test_smoke_scale_refutes_nothing_and_draws(smoke):
+def test_smoke_scale_refutes_nothing(smoke):
     found = smoke("gunther-2020")
     assert not {Outcome.CONTRADICTED, Outcome.VOID} & {verdict.outcome for verdict in found.verdicts.values()}
-    for experiment in gunther.study.experiments.values():
-        for figure in experiment.figures:
-            assert "<svg" in str(static.render(figure(found.tables[experiment.name])))
 
 
 @pytest.mark.slow

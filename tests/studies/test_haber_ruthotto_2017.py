@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from lemmata import flows
-from lemmata.figures import static
 from lemmata.studies import _haber_ruthotto_2017_networks as networks
 from lemmata.studies import _haber_ruthotto_2017_objective as objective
 from lemmata.studies import _haber_ruthotto_2017_propagation as propagation
@@ -121,12 +120,9 @@ def test_samples_end_beyond_the_line_that_the_classifier_draws():
 CLAIMS = {claim.name: Outcome.REPRODUCED for claim in haber.study.claims}
 
 
-def test_smoke_scale_voids_nothing_and_draws(smoke):
+def test_smoke_scale_voids_nothing(smoke):
     found = smoke("haber-ruthotto-2017")
     assert Outcome.VOID not in {verdict.outcome for verdict in found.verdicts.values()}
-    for experiment in haber.study.experiments.values():
-        for figure in experiment.figures:
-            assert "<svg" in str(static.render(figure(found.tables[experiment.name])))
 
 
 @pytest.mark.slow

@@ -78,13 +78,10 @@ def test_leaving_blocks_out_spares_the_residual_network():
 # ---- verdicts --------------------------------------------------------------------------------------------------------
 
 
-def test_theory_is_reproduced_at_smoke_scale_and_draws(smoke):
+def test_theory_is_reproduced_at_smoke_scale(smoke):
     found = smoke("ruthotto-haber-2020")
     assert {verdict.outcome for verdict in found.verdicts.values() if verdict.controls} == {Outcome.REPRODUCED}
     assert len(found.verdicts) >= 7
-    for name in ("distances", "step", "energies"):
-        for figure in ruthotto.study.experiments[name].figures:
-            assert "<svg" in str(static.render(figure(found.tables[name])))
 
 
 CLAIMS = {claim.name: Outcome.REPRODUCED for claim in ruthotto.study.claims}

@@ -129,7 +129,7 @@ one = study.experiment(
     config=OnFunction,
     sweep={"function": ["huber", "quadratic"], "order": ["silver", "constant"], "points": [*WHOLE, *FAR]},
     seeds={"smoke": 3, "laptop": 5, "paper": 10},
-    scales={"smoke": {}},
+    scales={"smoke": {"points": [*WHOLE, *FAR[:3]]}},
     vectorised=("seed", "points"),
 )
 one.trial(on_functions)

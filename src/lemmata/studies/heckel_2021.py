@@ -65,7 +65,7 @@ linear = study.experiment(
         {"features": [10], "n": [500], "draws": [250], "steps": [600], "slow_step": [1.0, MATCHED]},
         {"features": [2], "n": [10], "draws": [1000], "steps": [1500], "slow_step": [1.0, MATCHED]},
     ],
-    seeds={"smoke": 5, "laptop": 20, "paper": 200},
+    seeds={"smoke": 3, "laptop": 20, "paper": 200},
     vectorised=("seed",),
     block=20,
 )
