@@ -154,6 +154,7 @@ def test_members_over_samples_are_trained_on_that_many(monkeypatch: pytest.Monke
     monkeypatch.setattr(curves, "SIZES", (60, 120, 250))
     configs = [OverSamples(width=3, epochs=5, seed=seed) for seed in (0, 1)]
     found = curves.run_over_samples(configs)
+    configs = [config.model_copy(update={"seed": curves.FIRST_OVER_SAMPLES + config.seed}) for config in configs]
     for at, n in enumerate((60, 120, 250)):
         for member, history in zip(found, training.histories(configs, n=n, width=3), strict=True):
             assert member.curves["test_loss"].y[at] == pytest.approx(history.curves["test_loss"][-1], rel=1e-6)
@@ -172,14 +173,13 @@ def test_every_figure_is_there_at_smoke_scale(smoke):
 
 OTHER = {
     "epoch-wise": Outcome.CONTRADICTED,
-    "peak-follows-threshold": Outcome.INCONCLUSIVE,
     "noise-raises-peak": Outcome.INCONCLUSIVE,
 }
 
 
 @pytest.mark.slow
 def test_laptop_scale_has_the_verdicts_that_are_documented(laptop):
-    """All reproduced but three: perceptrons have no second descent in time; five seeds leave two claims open."""
+    """All reproduced but two: no second descent in time; ranks of three noises, two of them near each other."""
     found = laptop("nakkiran-2020")
     assert len(found.verdicts) == 14
     found.assert_outcomes(OTHER)

@@ -19,6 +19,7 @@ from lemmata.study.kinds.shape import bump, largest_rise
 
 WIDTHS = (2, 4, 8, 10, 12, 14, 17, 20, 24, 32, 100)
 SIZES = (60, 90, 120, 180, 250, 350, 500, 700, 1000)
+FIRST_OVER_SAMPLES = 100  # added to every seed of curves over the samples: none of them has been seen
 FITTED = 0.01  # a training error that counts as none
 VISIBLE = math.log(1.25)  # the height of a peak of the log test loss that has a place
 UNSTABLE = 0.05  # a rise of the training loss, as a share of its first value, that a stable step size does not make
@@ -65,6 +66,7 @@ def _over_widths(points: Sequence[dict[str, float]]) -> Measurements:
 
 def run_over_samples(configs: Sequence[OverSamples]) -> list[Measurements]:
     """Train on all numbers of samples one after the other, each for all members at once."""
+    configs = [config.model_copy(update={"seed": FIRST_OVER_SAMPLES + config.seed}) for config in configs]
     followed = [histories(configs, n=n, width=configs[0].width) for n in SIZES]
     return [
         _over_samples([history[i].chosen(config) for history in followed]) for i, config in enumerate(configs)

@@ -25,15 +25,18 @@ loss does not rise. The pilot runs had one minimum. In a first run the verdict w
 since a bump is never below 0: the claim now has no direction. Convolutional networks with batch normalisation on the
 same data are another study's subject (heckel-2021-deep), where the noise of single epochs leaves it open.
 
-Seeds are independent draws of samples, test signals, wrong labels, initial weights and order. Five of them left open
-where the peak over the samples is, since the loss is nearly flat below it, and over the widths where it is after 100
-epochs and how much wider a network must be then; by their spread 24 and 12 seeds would settle these two. So samples and
-widths have twelve, none of them among those five.
+Seeds are independent draws of samples, test signals, wrong labels, initial weights and order. Over the widths, five
+left open where the peak is after 100 epochs and how much wider a network must be then; by their spread 24 and 12 seeds
+would settle it. It has twelve, none of them among those five, which reproduce both. They leave open what those five had
+reproduced, that the peak rises with the share of wrong labels: in two of twelve it is as high with true labels as with
+15 % of them wrong, so that the mean rank correlation is 0.92, of which 0.9 at least is claimed. Over the samples, five
+left open where the peak is, since the loss is nearly flat below it. Twelve had settled it, and twelve others, drawn
+with those over the widths, left it open again: two had no peak at all. By their spread 41 seeds with a peak would
+settle it; it has 48, none of them among those.
 
 What a first run had besides, and was cut for time: weight decay 0.02 over the samples (no peak), 30 % wrong labels in
 the place of 90 % (higher peaks than 15 % in every seed), and h = 6 and 48, n = 1,400. That run had one test set for all
-seeds. It reproduced `peak-follows-threshold` and `noise-raises-peak`, which are now left open, and left `decay-shrinks`
-open: five seeds are few.
+seeds.
 """
 
 import math
@@ -189,7 +192,7 @@ for name, words, fields in (
 samples = study.experiment(
     "samples",
     config=OverSamples,
-    seeds={"smoke": 3, "laptop": 12, "paper": 20},
+    seeds={"smoke": 3, "laptop": 48, "paper": 48},
     scales={"smoke": {"epochs": 4, "width": 4}},
     vectorised=SHARED,
 )
