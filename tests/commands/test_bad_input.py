@@ -21,6 +21,7 @@ import pytest
         (("run", "coin.py", "--output", "coin.txt"), "ends with .html or .htm"),
         (("run", "coin.py", "--output", "coin.py/coin.html"), "cannot use 'coin.py'"),
         (("run", "--all", "--topic", "pruning", "--output", "coin.py"), "cannot use 'coin.py'"),
+        (("report", "--all", "--store", "nowhere"), "no store at 'nowhere'; name the folder"),
         (("report", "--all", "--output", "all.pdf"), "ends with .html or .htm or .md"),
         (("compare", "coin.py", "coin.py@nowhere"), "no store at 'nowhere'"),
         (("new", "Bad Name"), "lower-case words joined by hyphens"),

@@ -66,6 +66,8 @@ def _of_all(selection: Selection, topic: str | None, output: Path | None) -> Pat
     from lemmata.report.overview import Line, write
 
     path = report_path(output, default_path("index", selection.asked, "html"), (*HTML, ".md"))
+    if selection.store is not None and not selection.store.is_dir():
+        raise InvalidInput(f"no store at {str(selection.store)!r}; name the folder that `lemmata run --store` wrote")
     broken: dict[str, str] = {}
     lines = []
     store = laboratory.open_store(selection.store)  # once, for all its records are read where it is opened

@@ -142,8 +142,8 @@ def _claim(verdict: Verdict, font: str) -> ClaimRow:
 
 def _margin(claim: Claim) -> str:
     if claim.margin is not None:
-        return f"± {number(claim.margin)}"
-    return region(*claim.within) if claim.within is not None else ""
+        return f"margin ± {number(claim.margin)}"
+    return f"range: {region(*claim.within)}" if claim.within is not None else ""
 
 
 def _component(judged: Judged, claim: Claim, font: str) -> ComponentRow:
