@@ -71,7 +71,7 @@ flow = study.experiment(
     config=Flow,
     sweep=[{}, {name: [setting] for name, setting in VALIDATION.items()}],
     seeds={"smoke": 3, "laptop": 10, "paper": 100},
-    scales={"smoke": {"log_time": 600.0}},
+    scales={"smoke": {"log_time": 300.0}},
     vectorised=("seed", "scale"),
     block=20,
 )

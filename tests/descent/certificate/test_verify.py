@@ -134,7 +134,7 @@ def damaged(random: Random) -> Certificate:
     in (c), so Delta is made negative, zero, or so large that 2 S Delta > 1, where f_t <= delta - S delta^2 < 0 at
     delta = 1 / S would be false.
     """
-    certificate = published(random.choices(LENGTHS, weights=[40, 30, 18, 8, 3, 1])[0])
+    certificate = published(random.choices(LENGTHS, weights=[43, 33, 18, 5, 0.8, 0.2])[0])
     n = certificate.t + 2
     kind = random.choice(["lam", "gam", "lam", "gam", "steps", "Delta", "rate", "swap", "swap steps"])
     if kind in ("lam", "gam"):
