@@ -24,8 +24,7 @@ def mode_of(model: nn.Module, mode: Mode | None) -> Mode:
         raise UnknownName("mode", str(mode), ("eval", "train"))
     random = [name for name, module in model.named_modules() if _draws(module)]
     normalised = [name for name, module in model.named_modules() if _normalises_by_batch(module)]
-    training = getattr(model, "training", False)  # what is frozen has no mode
-    if mode is None and training and random + normalised:
+    if mode is None and model.training and random + normalised:
         raise InvalidInput(
             f"the model is in training mode and {(random + normalised)[0]!r} differs there; say mode='eval' or "
             "'train', or call model.eval() before"

@@ -98,7 +98,9 @@ def features(
 
 def _entered(model: nn.Module, x: Tensor, mode: Mode | None) -> tuple[Flow, object]:
     """The one flow of a copy of the model, and the state in which it starts."""
-    own = copied_in(require_model(model), mode_of(model, mode))
+    if isinstance(require_model(model), torch.jit.ScriptModule):
+        raise InvalidInput("the model is compiled by torch.jit and shows no flow; give the module it was made of")
+    own = copied_in(model, mode_of(model, mode))
     flows = [module for module in own.modules() if isinstance(module, Flow)]
     if len(flows) != 1:
         raise InvalidInput(f"the model holds {len(flows)} flows; give a model that is a flows.Flow or holds one")

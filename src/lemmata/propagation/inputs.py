@@ -33,7 +33,7 @@ def read_inputs(model: nn.Module | Objective, x: Tensor | None, mode: Mode | Non
         raise InvalidInput(f"the samples are in {x.dtype}, in which nothing is differentiated; give float32 or float64")
     if x.is_complex() or not bool(x.isfinite().all()):
         raise InvalidInput("the samples are complex, or hold NaN or infinity; give real numbers")
-    chosen = mode_of(require_model(model), mode)
+    chosen = mode_of(require_layers(model), mode)
     normalising = [name for name, each in model.named_modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
     if normalising and (chosen == "train" or any(_without_running(model.get_submodule(n)) for n in normalising)):
         raise InvalidInput(
@@ -41,6 +41,14 @@ def read_inputs(model: nn.Module | Objective, x: Tensor | None, mode: Mode | Non
             "take mode='eval', with running statistics"
         )
     return copied_in(model, chosen), x
+
+
+def require_layers(model: object) -> nn.Module:
+    """Give a module back that has its layers still."""
+    own = require_model(model)
+    if isinstance(own, torch.jit.ScriptModule) and not hasattr(own, "training"):
+        raise InvalidInput("the model is frozen by torch.jit and has no layers left; give the module it was made of")
+    return own
 
 
 def _without_running(module: nn.Module) -> bool:

@@ -33,6 +33,7 @@ from lemmata.figures import Figure
 from lemmata.given import require_number
 from lemmata.modes import Mode
 from lemmata.objective import Loss, Objective
+from lemmata.propagation.inputs import require_layers
 from lemmata.propagation.moments import Moments, Tally
 from lemmata.propagation.passage import (
     Call,
@@ -149,7 +150,7 @@ def _objective(
     else:
         if isinstance(data, tuple) and any(isinstance(part, Tensor) and part.is_complex() for part in data):
             raise InvalidInput("the data are complex; variances of signals are those of real numbers")
-        objective = Objective(model, loss=loss, data=data, mode=mode, chunk=chunk)
+        objective = Objective(require_layers(model), loss=loss, data=data, mode=mode, chunk=chunk)
     if any(x.is_complex() for x, _ in objective.batches):
         raise InvalidInput("the data are complex; variances of signals are those of real numbers")
     return objective
