@@ -16,6 +16,7 @@ from lemmata.kernels import FullyConnected, analytic_nngp, analytic_ntk
 from lemmata.studies import _arora_2020_kernels as kernels
 from lemmata.studies import _arora_2020_leads as leads
 from lemmata.studies import _arora_2020_protocol as protocol
+from lemmata.verdicts import Outcome
 from lemmata.verdicts.verdict import ControlOutcome
 
 X = np.random.default_rng(0).standard_normal((12, 3))
@@ -145,3 +146,14 @@ def test_every_control_is_refuted_at_smoke_scale(smoke):
     assert len(asked) == 8
     for verdict in asked:
         assert all(control.outcome is ControlOutcome.REFUTED for control in verdict.controls), verdict.claim.name
+
+
+LEVEL = dict.fromkeys(("embedded-rank-polynomial", "embedded-share-of-the-best"), Outcome.INCONCLUSIVE)
+
+
+@pytest.mark.slow
+def test_outcomes_at_laptop_scale_with_every_control_refuted(laptop):
+    """On four classic tables the polynomial kernel is level with the NTK; all else is reproduced."""
+    found = laptop("arora-2020-small-data")
+    assert len(found.verdicts) == 8
+    found.assert_outcomes(LEVEL)
