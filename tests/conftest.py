@@ -30,6 +30,11 @@ def pytest_collection() -> Generator[None, None, None]:
         gc.enable()
 
 
+def pytest_sessionfinish():
+    """Let everything be freed at the end, or compiled libraries speak of leaks."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder of the large real files; the test is skipped, and counted, where there is none."""

@@ -136,7 +136,7 @@ for source, place, options, longer in (
         sweep={"mode": list(WAYS), **{name: [setting] for name, setting in options.items()}},
         seeds=SEEDS,
         scales={
-            "smoke": {"n": 200, "steps": 40 if source == "digits" else 20},
+            "smoke": {"n": 100, "steps": 10},
             "paper": {"n": 4000 if source == "digits" else 5000, "steps": 1000},
         },
         vectorised=("seed",),
