@@ -248,13 +248,14 @@ def test_layers_in_training_are_told_to_be_evaluated(kind):
 @pytest.mark.parametrize(
     ("layer", "y", "named"),
     [
-        (Drawing(), X, r"another value of the same y when it is called again.*call its eval\(\)"),
+        (Drawing(), torch.ones(40, 2), r"another value of the same y when it is called again.*call its eval\(\)"),
         (Whole(), X, "gave torch.int64; a layer with a derivative"),
         (Timed(), (), r"y is \(\); give a floating-point tensor"),
     ],
     ids=["draws", "whole numbers", "no state"],
 )
 def test_layers_that_cannot_be_checked(check, layer, y, named):
+    """Two draws of 80 zeros or ones are the same with probability 2^-80."""
     with pytest.raises(InvalidInput, match=named):
         check(layer, y, t=0.5)
 
