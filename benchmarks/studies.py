@@ -29,7 +29,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import mean
@@ -49,7 +49,7 @@ from turns import RESULTS, merge, show
 
 ENOUGH = 4.0  # seconds of a call that need not be run twice
 SIDES = ("as declared", "one network at a time", "one plain network at a time")
-TOTAL = "all studies"
+TOTALS = ("all studies", "studies that have the plain side")
 LIMIT = "products and convolutions of the declared run at the peak of float32"
 Block = Sequence[Any]  # the configurations of one call
 Trials = Callable[[Block], object]
@@ -167,25 +167,31 @@ def measured(name: str, study: Study, *, blocks: int, members: int, peak: float)
         "work": name, "unit": "the study as declared", "flops": found.flops,
         "limit": found.flops / peak / found.seconds[0], "limit is": LIMIT, "ours at most": None,
         **{f"{what} run, of": [found.run[what], found.all[what]] for what in ("blocks", "members", "networks")},
-        "sides": sides(found.seconds),
+        "sides": relative(dict(zip(SIDES, found.seconds, strict=True))),
     }  # fmt: skip
 
 
-def total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The row of all studies."""
-    together, alone, plain = (sum(row["sides"][side]["seconds"] for row in rows) for side in SIDES)
+def totals(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The row of all studies, and that of those which have the plain side."""
+    studies = [row for row in rows if row["work"] not in TOTALS and SIDES[1] in row["sides"]]
+    plain = [row for row in studies if SIDES[2] in row["sides"]]
+    return [total(TOTALS[0], studies, SIDES[:2]), total(TOTALS[1], plain, SIDES)]
+
+
+def total(name: str, rows: Sequence[dict[str, Any]], sides: Sequence[str]) -> dict[str, Any]:
+    """The row of some studies together."""
+    seconds = {side: sum(row["sides"][side]["seconds"] for row in rows) for side in sides}
     limits = [row["limit"] and row["limit"] * row["sides"][SIDES[0]]["seconds"] for row in rows]
     return {
-        "work": TOTAL, "unit": "the studies as declared",
-        "limit": None if None in limits else sum(limits) / together, "limit is": LIMIT, "ours at most": None,
-        "studies": len(rows),
-        "sides": sides((together, alone, plain)),
+        "work": name, "unit": "the studies as declared", "ours at most": None, "studies": len(rows),
+        "limit": None if None in limits else sum(limits) / seconds[SIDES[0]], "limit is": LIMIT,
+        "sides": relative(seconds),
     }  # fmt: skip
 
 
-def sides(seconds: Seconds) -> dict[str, dict[str, float]]:
+def relative(seconds: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Each side's seconds, and these in units of the declared run."""
-    return {side: {"median": own / seconds[0], "seconds": own} for side, own in zip(SIDES, seconds, strict=True)}
+    return {side: {"median": own / seconds[SIDES[0]], "seconds": own} for side, own in seconds.items()}
 
 
 def main() -> None:
@@ -205,11 +211,10 @@ def main() -> None:
         peak = 1e9 * facts["matmul peak, GFLOP/s"]
         row = measured(name, study, blocks=chosen.blocks, members=chosen.members, peak=peak)
         merge(path, row, facts)
-        rows = [
-            row for row in json.loads(path.read_text())["rows"] if SIDES[2] in row["sides"] and row["work"] != TOTAL
-        ]
-        merge(path, total(rows), facts)
-        show([row, total(rows)])
+        together = totals(json.loads(path.read_text())["rows"])
+        for each in together:
+            merge(path, each, facts)
+        show([row, *together])
 
 
 if __name__ == "__main__":
