@@ -30,6 +30,12 @@ def pytest_collection() -> Generator[None, None, None]:
         gc.enable()
 
 
+def pytest_runtest_setup(item: pytest.Item):
+    """Skip, and count, what is marked `gpu` where there is no such device."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
 def pytest_sessionfinish():
     """Let everything be freed at the end, or compiled libraries speak of leaks."""
     gc.unfreeze()

@@ -157,7 +157,6 @@ def test_rounding_is_counted_in_norm_and_loss():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu():
     """A kernel there and labels here: the same value, to 1e-6."""
     x, y = drawn(40)

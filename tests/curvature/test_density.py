@@ -191,8 +191,6 @@ def test_it_draws_itself(tmp_path):
 
 @pytest.mark.gpu
 def test_on_a_gpu_it_is_the_density_of_the_cpu():
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     objective = trained()
     x, y = objective.batches[0]
     moved = Objective(objective.model.cuda(), loss="cross_entropy", data=(x.cuda(), y.cuda()))

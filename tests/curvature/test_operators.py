@@ -293,7 +293,6 @@ def test_large_layers_are_written_in_place():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("way", WAYS)
 def test_on_a_gpu(way):
     objective = problem("convnet")

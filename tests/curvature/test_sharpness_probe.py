@@ -163,7 +163,6 @@ def test_momentum_raises_the_threshold():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_the_same():
     (x, y), models = data(), members(2)
     here = SharpnessTracker((models[0], "mse", (x, y)), tolerance=1e-8).measure(stacked(models)).value

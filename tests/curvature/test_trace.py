@@ -288,7 +288,6 @@ def test_plot_shows_layers(problem, tmp_path):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu(piecewise_linear):
     p = piecewise_linear
     here = curvature.trace((p.model, p.loss, (p.x, p.y)), method="exact")

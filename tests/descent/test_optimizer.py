@@ -162,7 +162,6 @@ def test_what_cannot_be_is_refused():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_runs_on_a_gpu():
     p = [torch.nn.Parameter(torch.ones(3, device="cuda"))]
     steps = optimizer(p, descent.ogm(), n=2)

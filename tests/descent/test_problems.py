@@ -297,7 +297,6 @@ def test_float32_data_give_a_float32_problem_that_says_how_well_it_knows_its_min
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_problems_live_on_the_device_of_their_data():
     x, y = two_classes()
     here, there = problems.logistic(x, y, 1e-2), problems.logistic(x.cuda(), y.cuda(), 1e-2)

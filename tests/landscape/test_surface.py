@@ -326,7 +326,6 @@ def test_figures():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_points_go_together():
     net, x, y = image_net()
     on_cpu = landscape.surface(Objective(net, data=(x, y)), points=5, adaptive=False)

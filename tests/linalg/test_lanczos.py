@@ -189,7 +189,6 @@ def test_the_answer_follows_from_the_seed():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_works_where_the_operator_lies():
     A = symmetric(200, 0).cuda()
     pairs = eigenpairs(A, 3, tolerance=1e-9, seed=0)

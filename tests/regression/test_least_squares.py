@@ -278,7 +278,6 @@ def test_draws_itself_with_the_rate():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("method", ALL)
 def test_on_a_gpu(method):
     A, b, _ = problem()

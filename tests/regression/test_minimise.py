@@ -210,7 +210,6 @@ def test_draws_itself_alone_and_with_others():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("method", FAST)
 def test_on_a_gpu(method):
     found = minimise(NonlinearLeastSquares(residual), START.cuda(), method=method, tolerance=1e-8)

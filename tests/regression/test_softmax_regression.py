@@ -238,7 +238,6 @@ def test_draws_itself():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu():
     x, y = problem()
     there, here = softmax_regression(x.cuda(), y.cuda(), ridge=0.1), softmax_regression(x, y, ridge=0.1)

@@ -221,7 +221,6 @@ def test_one_activation_in_two_places_acts_in_both():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_device_takes_the_same_steps():
     models = [usual({}, seed) for seed in range(M)]
     x, y = batch(8, 0, M)

@@ -181,7 +181,6 @@ def test_gradients_by_the_inputs_leave_running_statistics():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("family", ["relu", "gelu"])
 def test_members_on_a_device_are_what_they_would_be_alone_there(family):
     """The streams of a device are not those of the processor; each member's are its own all the same."""

@@ -378,7 +378,6 @@ def test_figure_shows_where_kl_lies():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu():
     """Weights and samples there, the generator on either device."""
     law = posterior_over(seeded(MODELS["convolution"]).cuda())

@@ -75,7 +75,6 @@ def test_bounds_of_a_network_are_near_the_exact_ones():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu():
     """The same closed forms, and pairs drawn there by a generator of the CPU: 4 standard errors."""
     law = LinearPosterior(mean=MEAN.cuda(), deviation=0.6, prior_mean=PRIOR.cuda(), prior_deviation=0.9)

@@ -202,7 +202,6 @@ def test_a_model_that_nothing_changes_has_no_sharpness():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu():
     """The same noise: the same scale, to the steps of the error of 60 samples."""
     model, (x, y) = network()

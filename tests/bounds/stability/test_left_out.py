@@ -187,7 +187,6 @@ def test_columns_are_solved_as_by_a_dense_solve():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu():
     """Influence there is as here, to 1e-8 in float64."""
     model, loss, (x, y) = network()

@@ -71,7 +71,6 @@ def test_results_draw_themselves(relu_net, name):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("name", MEASURES)
 def test_on_a_gpu_the_same(relu_net, name):
     net, x, y = relu_net

@@ -146,7 +146,6 @@ def test_the_series_by_torch_as_on_other_devices(depth, activation):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", LAWS)
 def test_on_a_gpu(name):
     x = points(700).cuda()

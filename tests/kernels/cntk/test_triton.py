@@ -132,7 +132,6 @@ def test_it_compiles_for_a_gpu_that_is_not_here_and_uses_no_shared_memory(tmp_pa
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("readout", ["vanilla", "average", "local-average"])
 @pytest.mark.parametrize("size", [8, 28, 32])
 def test_on_a_gpu_it_agrees_with_the_processor(readout, size):

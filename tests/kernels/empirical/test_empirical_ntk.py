@@ -335,8 +335,6 @@ def test_refuses_what_it_has_no_answer_for(named):
 
 @pytest.mark.gpu
 def test_on_a_gpu(named, truth):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     for name in ("mlp", "wide convolutions", "sequence", "shared"):
         model, x = named(name)
         found = empirical_ntk(model.cuda(), x.cuda()).values

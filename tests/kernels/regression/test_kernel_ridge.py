@@ -384,7 +384,6 @@ def test_twenty_thousand_points_within_the_bytes_counted():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("method", METHODS)
 def test_on_a_gpu_the_same(method):
     x, y = problem(3000)

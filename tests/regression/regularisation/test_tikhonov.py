@@ -213,7 +213,6 @@ def test_too_few_steps_say_how_far_they_came():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_the_gpu():
     A, b = random_system(columns=2)
     for L in (None, differences(7, 2)):

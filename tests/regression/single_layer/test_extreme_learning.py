@@ -182,7 +182,6 @@ def test_unknown_width_is_refused():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_the_same():
     here = extreme_learning_machine(x, y, 5, repeats=2)
     there = extreme_learning_machine(x.cuda(), y.cuda(), 5, repeats=2)

@@ -155,8 +155,6 @@ def test_no_features_or_none_to_train_are_refused():
 
 @pytest.mark.gpu
 def test_on_the_device():
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     for name in BODIES:
         net, x, here = made(name)
         there = features_of(net.cuda(), x.cuda())

@@ -199,7 +199,6 @@ def test_what_cannot_be_solved_is_refused():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_the_same():
     A, B = system()
     there = sampled_tikhonov(A.cuda(), B.cuda(), batch=10, ridge=0.1)

@@ -274,7 +274,6 @@ def test_impossible_problems_are_refused(build, message):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_the_same():
     there = noisy_quadratic(H.cuda(), 1.0)
     run = stochastic_approximation(there, START.cuda(), step=0.1, iterations=20, seed=[1])

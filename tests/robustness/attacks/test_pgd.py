@@ -290,7 +290,6 @@ def test_plots_show_images_or_the_course():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_device_does_not_matter():
     model, x = perceptron(1), images(20)
     y = labels(model, x)

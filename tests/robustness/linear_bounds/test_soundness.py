@@ -159,7 +159,6 @@ def test_images_are_bounded_alike_alone_and_together_and_in_chunks():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_the_device_changes_nothing_but_rounding(name):
     torch.manual_seed(0)

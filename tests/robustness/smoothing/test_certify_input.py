@@ -209,7 +209,6 @@ def test_reach_is_the_bound_of_nothing_but_hits(asked):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_model_on_a_gpu_takes_images_from_the_processor():
     here = certify(model().cuda(), X, sigma=1.0, n=1_000)
     there = certify(model().cuda(), X.cuda(), torch.zeros(4, dtype=torch.int64, device="cuda"), sigma=1.0, n=1_000)

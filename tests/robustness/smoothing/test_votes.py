@@ -167,8 +167,6 @@ def test_rows_at_once_fit_the_budget():
 
 @pytest.mark.gpu
 def test_a_gpu_counts_in_any_packing_and_as_the_law_says():
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
     x = torch.tensor([[0.25, 0.0], [-0.5, 0.1]])
     model = half_space([1.0, 0.0], torch.float32).cuda()
     votes = Votes(model, x, Gaussian(0.5), batch=1000)
