@@ -1,6 +1,6 @@
 """Every study's laptop scale as it is declared, against the same work one network at a time.
 
-    python benchmarks/studies.py [--only STUDY ...] [--blocks 2] [--members 2]
+    python benchmarks/studies.py [--only STUDY ...] [--blocks 2] [--members 2] [--store STORE]
 
 writes ``benchmarks/results/studies.json``. One process, one thread, processor time; the caches of the studies are
 emptied before each call, on every side.
@@ -16,8 +16,10 @@ together, stay whole.
 
 What is run is a sample. Blocks with equally many members stand for one another: of each such kind of an experiment up
 to `blocks` are run, spread over the plan, but only one where it takes more than `ENOUGH` seconds; of a stack some
-networks are run alone, or of a block up to `members` members. What was not run counts as the mean of what was. A row
-says how many blocks were run, and in these how many members or networks alone, of how many.
+networks are run alone, or of a block up to `members` members. What was not run counts as the mean of what was: as many
+seconds for each block; or, where the laptop run is recorded in `store`, the seconds that these blocks took there, for
+which the sample gives the sides' ratios. A row says how many blocks were run, and in these how many members or networks
+alone, of how many.
 
 The limit beside a row is the time that the products and convolutions of the declared run would take at the machine's
 peak in float32, in units of the declared run: 0.3 says that 70 % of it is not arithmetic of that kind at full speed.
@@ -42,7 +44,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import machine
 from lemmata import laboratory
 from lemmata.plan import make
-from lemmata.plan.trial import Trial
+from lemmata.plan.recorded import Known
+from lemmata.plan.trial import Member, Trial
 from lemmata.study.study import Study
 from one_at_a_time import GOLDEN, Seconds, alone_and_plain, one_at_a_time
 from turns import RESULTS, merge, show
@@ -79,16 +82,21 @@ class Cost:
     run: Counter[str] = field(default_factory=Counter)
     all: Counter[str] = field(default_factory=Counter)
 
-    def add(self, function: Trials, blocks: Sequence[Block], *, at_most: int, members: int) -> None:
-        """Run some of the blocks of one kind, and let them stand for all."""
+    def add(self, function: Trials, blocks: Sequence[Block], *, recorded: float, at_most: int, members: int) -> None:
+        """Run some of the blocks of one kind, and let them stand for all, which took so many seconds (0: unknown)."""
         found = list[Seconds]()
         for block in spread(blocks, at_most):
             if found and found[0][0] > ENOUGH:
                 break
             found.append(self._block(function, block, members))
-        together, alone, plain = (mean(side) * len(blocks) for side in zip(*found, strict=True))
-        self.seconds = (self.seconds[0] + together, self.seconds[1] + alone, self.seconds[2] + plain)
-        self.flops += flops(function, *spread(blocks, 1)) * len(blocks)
+        together, alone, plain = (mean(side) for side in zip(*found, strict=True))
+        times = recorded / together if recorded else len(blocks)
+        self.seconds = (
+            self.seconds[0] + times * together,
+            self.seconds[1] + times * alone,
+            self.seconds[2] + times * plain,
+        )
+        self.flops += flops(function, *spread(blocks, 1)) / found[0][0] * times * together
         self.run["blocks"] += len(found)
         self.all["blocks"] += len(blocks)
 
@@ -140,8 +148,8 @@ def flops(function: Trials, configs: Block) -> int:
     return counter.get_total_flops()
 
 
-def cost(study: Study, *, blocks: int, members: int) -> Cost:
-    """What the laptop scale of a study costs on both sides."""
+def cost(study: Study, *, known: Mapping[str, Known], blocks: int, members: int) -> Cost:
+    """What the laptop scale of a study costs on all sides."""
     found = Cost()
     trials = sorted(make(study, scale="laptop").trials, key=_kind)
     small = {trial.experiment: trial for trial in make(study, scale="smoke").trials}
@@ -151,18 +159,25 @@ def cost(study: Study, *, blocks: int, members: int) -> Cost:
         if experiment in small:
             function([member.config for member in small[experiment].members])  # warm-up: data read, kernels compiled
         for _, group in groupby(of_experiment, key=_kind):
-            of_kind = [[member.config for member in trial.members] for trial in group]
-            found.add(function, of_kind, at_most=blocks, members=members)
+            of_kind = [trial.members for trial in group]
+            configs = [[member.config for member in block] for block in of_kind]
+            found.add(function, configs, recorded=_seconds(of_kind, known), at_most=blocks, members=members)
     return found
+
+
+def _seconds(blocks: Sequence[Sequence[Member]], known: Mapping[str, Known]) -> float:
+    """The recorded seconds of blocks; 0 where one of their members has no record."""
+    keys = [member.key for block in blocks for member in block]
+    return sum(known[key].seconds for key in keys) if known.keys() >= set(keys) else 0.0
 
 
 def _kind(trial: Trial) -> tuple[str, int]:
     return trial.experiment, len(trial.members)
 
 
-def measured(name: str, study: Study, *, blocks: int, members: int, peak: float) -> dict[str, Any]:
+def measured(name: str, study: Study, *, peak: float, **sample: Any) -> dict[str, Any]:
     """The row of one study, on a machine with a peak of so many flops a second."""
-    found = cost(laboratory.covered(study, "laptop"), blocks=blocks, members=members)
+    found = cost(laboratory.covered(study, "laptop"), **sample)
     return {
         "work": name, "unit": "the study as declared", "flops": found.flops,
         "limit": found.flops / peak / found.seconds[0], "limit is": LIMIT, "ours at most": None,
@@ -200,7 +215,9 @@ def main() -> None:
     options.add_argument("--only", nargs="*", default=[])
     options.add_argument("--blocks", type=int, default=2, help="blocks of each kind that are run")
     options.add_argument("--members", type=int, default=2, help="members of each block that are run alone")
+    options.add_argument("--store", help="records of the laptop run, for the seconds of what is not run here")
     chosen = options.parse_args()
+    known = laboratory.open_store(chosen.store).members().known if chosen.store else {}
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as a run has it
     facts, path = machine.facts(), RESULTS / "studies.json"
@@ -209,7 +226,7 @@ def main() -> None:
             continue
         Console().print(name)
         peak = 1e9 * facts["matmul peak, GFLOP/s"]
-        row = measured(name, study, blocks=chosen.blocks, members=chosen.members, peak=peak)
+        row = measured(name, study, peak=peak, known=known, blocks=chosen.blocks, members=chosen.members)
         merge(path, row, facts)
         together = totals(json.loads(path.read_text())["rows"])
         for each in together:

@@ -24,6 +24,7 @@ import pytest
         (("report", "--all", "--store", "nowhere"), "no store at 'nowhere'; name the folder"),
         (("report", "--all", "--output", "all.pdf"), "ends with .html or .htm or .md"),
         (("compare", "coin.py", "coin.py@nowhere"), "no store at 'nowhere'"),
+        (("run", "heckel-2021", "--linear.steps", "30"), "linear.steps = '30': input should be greater than or equal"),
         (("new", "Bad Name"), "lower-case words joined by hyphens"),
         (("list", "--topic", "doubel descent"), "unknown topic 'doubel descent'; did you mean 'double descent'?"),
         (("data", "fetch", "mnits"), "did you mean 'mnist'?"),
@@ -34,6 +35,13 @@ def test_message(workplace, lemmata, tokens, said):
     assert status == 2
     assert said in err
     assert "Traceback" not in out + err
+
+
+def test_a_folder_of_data_that_does_not_exist(workplace, lemmata):
+    status, out, err = lemmata("run", "coin.py", "--data-dir", "nowhere")
+    assert status != 0
+    assert "no folder at 'nowhere'" in out + err
+    assert not (workplace / "lemmata-reports").exists()
 
 
 def test_a_command_that_does_not_exist(lemmata):

@@ -60,6 +60,17 @@ def test_a_plan_after_a_run_forecasts(workplace, lemmata):
     assert "under 1 s, guessed in part from other settings" in " ".join(out.split())
 
 
+def test_a_run_with_other_settings_leaves_the_report_of_the_declared_ones(workplace, lemmata):
+    lemmata("run", "coin.py", "--scale", "smoke")
+    before = (workplace / "lemmata-reports/coin-smoke.html").read_bytes()
+    for command in ("run", "report"):
+        _, out, _ = lemmata(command, "coin.py", "--scale", "smoke", "--bias", "0.3,0.4")
+        assert "lemmata-reports/coin-smoke-bias-0.3,0.4.html\n" in out
+    assert (workplace / "lemmata-reports/coin-smoke.html").read_bytes() == before
+    lemmata("run", "coin.py", "--scale", "smoke", "--bias", ",".join(f"{k / 100:.2f}" for k in range(30)))
+    assert max(len(path.name) for path in (workplace / "lemmata-reports").iterdir()) < 120
+
+
 @pytest.mark.parametrize("scale", [(), ("--scale", "laptop")])
 def test_report_of_nothing_recorded_says_what_to_do(workplace, lemmata, scale):
     status, _, err = lemmata("report", "coin.py", *scale)

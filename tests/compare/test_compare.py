@@ -10,6 +10,7 @@ from scipy import stats
 from lemmata.compare import runs, with_paper
 from lemmata.compare.beside_paper import placed
 from lemmata.compare.two_runs import difference
+from lemmata.errors import InvalidInput
 from lemmata.plan import make
 from lemmata.study import Config, Measurements, Study, kinds
 from lemmata.study.kinds import Component
@@ -97,6 +98,13 @@ def test_a_run_against_itself_differs_in_nothing():
     assert comparison.settings == ()
     assert all(claim.same for claim in comparison.claims)
     assert [d.mean for claim in comparison.claims for d in claim.differences] == [0.0, 0.0]
+
+
+def test_runs_without_a_common_claim_are_refused():
+    first, second = ran(), ran()
+    second.verdicts = []
+    with pytest.raises(InvalidInput, match="'coin' and 'coin' share no claim"):
+        runs(first, second)
 
 
 def test_scales_are_named():

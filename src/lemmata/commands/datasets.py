@@ -1,5 +1,6 @@
 """`lemmata data`: the data sets there are, and fetching one."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -7,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lemmata.commands.options import DataDir
+from lemmata.commands.options import DATA_DIR, DataDir
 
 app = App(name="data", help="List and fetch data sets.")
 
@@ -21,7 +22,12 @@ def list_datasets(*, data_dir: DataDir = None) -> None:
 
 
 @app.command
-def fetch(name: str, *, data_dir: DataDir = None, quiet: Annotated[bool, Parameter(negative="")] = False) -> None:
+def fetch(
+    name: str,
+    *,
+    data_dir: Annotated[Path | None, Parameter(help=DATA_DIR)] = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
     """Download a data set, checked against its published checksums; an interrupted download goes on.
 
     Parameters

@@ -1,5 +1,7 @@
 """Options that several commands share, with the words that `--help` shows."""
 
+import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,6 +11,7 @@ from cyclopts import Parameter
 from lemmata.errors import InvalidInput
 
 DEFAULT_SCALE = "laptop"
+LONGEST = 80  # characters of overrides in the name of a report
 HTML, PDF = (".html", ".htm"), (".pdf",)  # how the name of a report may end
 Scale = Annotated[
     Literal["smoke", "laptop", "paper"],
@@ -25,7 +28,15 @@ Overrides = Annotated[
     ),
 ]
 StorePath = Annotated[Path | None, Parameter(help="Folder of records (default: $LEMMATA_STORE or ./lemmata-store).")]
-DataDir = Annotated[Path | None, Parameter(help="Folder of the large data sets (default: $LEMMATA_DATA).")]
+
+
+def _is_a_folder(_: object, path: Path | None) -> None:
+    if path is not None and not path.expanduser().is_dir():
+        raise ValueError(f"no folder at {str(path)!r}; name one that is there")
+
+
+DATA_DIR = "Folder of the large data sets (default: $LEMMATA_DATA)."
+DataDir = Annotated[Path | None, Parameter(help=DATA_DIR, validator=_is_a_folder)]
 
 All = Annotated[
     bool, Parameter(name="--all", help="All studies of `lemmata list` that declare the scale.", negative="")
@@ -105,10 +116,23 @@ def report_path(asked: Path | None, otherwise: Path, endings: tuple[str, ...]) -
     return asked
 
 
-def default_path(study: str, scale: str, ending: str, folder: Path | None = None) -> Path:
-    """Where a report goes if nothing is said: scales but the default one do not overwrite it.
+def default_path(
+    study: str, scale: str, ending: str, folder: Path | None = None, *, overrides: tuple[str, ...] = ()
+) -> Path:
+    """Where a report goes if nothing is said: other scales and settings than the declared do not overwrite it.
 
     >>> default_path("coin", "laptop", "html").name, default_path("coin", "smoke", "pdf").name
     ('coin.html', 'coin-smoke.pdf')
+    >>> default_path("coin", "laptop", "html", overrides=("--bias", "0.4,0.6")).name
+    'coin-bias-0.4,0.6.html'
     """
-    return (folder or Path("lemmata-reports")) / f"{study}{'' if scale == DEFAULT_SCALE else f'-{scale}'}.{ending}"
+    other = "" if scale == DEFAULT_SCALE else f"-{scale}"
+    return (folder or Path("lemmata-reports")) / f"{study}{other}{_in_a_name(overrides)}.{ending}"
+
+
+def _in_a_name(overrides: tuple[str, ...]) -> str:
+    """Overrides as a part of a file's name; of many, the first and a digest of all."""
+    words = re.sub(r"[^\w.,-]+", "-", "".join(f"-{word.removeprefix('--')}" for word in overrides))
+    if len(words) <= LONGEST:
+        return words
+    return f"{words[:LONGEST]}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"

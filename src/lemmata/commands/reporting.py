@@ -54,7 +54,9 @@ def report(
     loaded = load(named)
     found = recalled(loaded, **{**selection.chosen(loaded, overrides), "scale": selection.scale})
     kind = "pdf" if pdf else "html"
-    path = report_path(output, default_path(loaded.name, found.plan.scale, kind), PDF if pdf else HTML)
+    path = report_path(
+        output, default_path(loaded.name, found.plan.scale, kind, overrides=overrides), PDF if pdf else HTML
+    )
     command = shlex.join(["lemmata", *sys.argv[1:]])
     tell_damaged(found.store, Console(stderr=True))
     Console().print(f"report, {found.plan.scale} scale: {found.report(path, command=command)}", soft_wrap=True)

@@ -39,7 +39,11 @@ def run(
     workers: Annotated[int | None, Parameter(help="Worker processes (default: the cores there are).")] = None,
     pdf: Annotated[bool, Parameter(help="Write the report as PDF too.", negative="")] = False,
     output: Annotated[
-        Path | None, Parameter(help="The report (default: lemmata-reports/STUDY.html); with --all, their folder.")
+        Path | None,
+        Parameter(
+            help="The report (default: lemmata-reports/STUDY.html; overrides are added to the name); with --all, "
+            "their folder."
+        ),
     ] = None,
 ) -> None:
     """Run a study: only what is not recorded yet. Stop it at any time; the same command goes on.
@@ -59,7 +63,7 @@ def run(
         run_all(selection, topic=topic, engine=engine, workers=workers, pdf=pdf, folder=output)
         return
     loaded = load(named)
-    path = report_path(output, default_path(loaded.name, selection.asked, "html"), HTML)
+    path = report_path(output, default_path(loaded.name, selection.asked, "html", overrides=overrides), HTML)
     chosen = selection.chosen(loaded, overrides)
     path.parent.mkdir(parents=True, exist_ok=True)  # before the work: a report that cannot be written is refused now
     console = Console()

@@ -16,6 +16,7 @@ import numpy as np
 
 from lemmata.compare.beside_paper import Judgement
 from lemmata.compare.layout import Layout
+from lemmata.errors import InvalidInput
 from lemmata.report.badges import badge
 from lemmata.report.numbers import number, with_interval
 
@@ -94,9 +95,14 @@ class TwoRuns:
 
 
 def runs(first: Judgement, second: Judgement) -> TwoRuns:
-    """Compare two runs, of one study or of two that share claims by name."""
+    """Compare two runs, of one study or of two that share claims by name; `InvalidInput` where they share none."""
     ours = {verdict.claim.name: verdict for verdict in first.verdicts}
     theirs = {verdict.claim.name: verdict for verdict in second.verdicts}
+    if not ours.keys() & theirs.keys():
+        raise InvalidInput(
+            f"{first.study.name!r} and {second.study.name!r} share no claim; compare two runs of one study, or of "
+            "studies whose claims have the same names"
+        )
     titles = dict.fromkeys([f"{run.study.name} ({run.plan.scale})" for run in (first, second)])
     return TwoRuns(
         " against ".join(titles),

@@ -37,7 +37,7 @@ class Linear(Config):
     step_size: float = Field(default=0.1, gt=0, description="eta of the fast half")
     slow_step: float = Field(default=1.0, gt=0, description="eta of the slow half, as a multiple of the fast half's")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="share of the last step that is taken again")
-    steps: int = Field(default=3000, ge=1)
+    steps: int = Field(default=3000, ge=max(TURNS.values()), description="of descent; Figure 2's last turn is one")
 
     @property
     def theta(self) -> Tensor:
@@ -124,7 +124,7 @@ def _linear_member(config: Linear, by_half: Tensor, loss: Tensor, closed: Tensor
         risk_slow=Curve(marks, halves[:, 1]),
         train_loss=Curve(marks, loss.numpy()),
         best_risk=risk.min(),
-        log10_best_step=math.log10(marks[risk.argmin()]),
+        log10_best_step=math.log10(max(marks[risk.argmin()], 1)),  # where no step is better than none, as of the first
         identity=(one - closed).abs().max() / one.max(),
         off_expected=np.mean([risk[i] / expected[i] - 1 for i in at.values()]),
         off_theorem=np.abs(risk / theorem - 1).max(),
