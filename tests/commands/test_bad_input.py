@@ -24,7 +24,7 @@ import pytest
         (("report", "--all", "--store", "nowhere"), "no store at 'nowhere'; name the folder"),
         (("report", "--all", "--output", "all.pdf"), "ends with .html or .htm or .md"),
         (("compare", "coin.py", "coin.py@nowhere"), "no store at 'nowhere'"),
-        (("run", "heckel-2021", "--linear.steps", "30"), "linear.steps = '30': input should be greater than or equal"),
+        (("run", "heckel-2021", "--linear.steps", "30"), "steps = '30': input should be greater than or equal to 491"),
         (("new", "Bad Name"), "lower-case words joined by hyphens"),
         (("list", "--topic", "doubel descent"), "unknown topic 'doubel descent'; did you mean 'double descent'?"),
         (("data", "fetch", "mnits"), "did you mean 'mnist'?"),

@@ -85,7 +85,7 @@ digits = study.experiment(
     seeds={"smoke": 2, "laptop": 5, "paper": 5},
     scales={
         "smoke": {
-            "n_train": 300, "images": 5, "samples": 60, "few": 20, "many": 60, "attacked": 2, "channels": 2,
+            "n_train": 300, "images": 5, "samples": 60, "few": 20, "many": 60, "attacked": 4, "channels": 2,
             "hidden": 16, "training.epochs": 6, "training.batch": 20,
         },
         "paper": {
