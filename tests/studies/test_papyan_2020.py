@@ -10,6 +10,7 @@ from lemmata.errors import InvalidInput
 from lemmata.studies import _papyan_2020_training as training
 from lemmata.studies._papyan_2020_collapse import collapse
 from lemmata.studies._papyan_2020_training import Training
+from lemmata.verdicts import Outcome
 
 # ---- the measures ----------------------------------------------------------------------------------------------------
 
@@ -134,4 +135,6 @@ def test_members_do_not_see_each_other():
 
 @pytest.mark.slow
 def test_every_claim_at_laptop_scale(laptop):
-    laptop("papyan-2020").assert_outcomes()
+    """Angles keep more than our third of their unevenness, and how much the norms keep of theirs stays open."""
+    but = {"terminal-angles": Outcome.DIRECTION_ONLY, "terminal-norms": Outcome.INCONCLUSIVE}
+    laptop("papyan-2020").assert_outcomes(but)

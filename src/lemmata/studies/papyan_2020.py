@@ -12,9 +12,26 @@ normalisation, momentum 0.9, step size 0.05 that falls to a tenth after 1/2 and 
 cross-entropy, weight decay 0.005; measured on the training set, in evaluation mode. `_papyan_2020_collapse` has the
 quantities as functions of features, labels and weights, and says why the mean cosine is none of them.
 
-Controls. Weight decay 0 and no batch normalisation leave the collapse undone; five classes instead of ten move the
-angle from -1/9 to -1/4. The tolerances are ours: where the paper has limits, 200 epochs are given, and what the
-controls reach is several times what is asked for.
+What is asked for. The paper has limits, here 200 epochs are given: the tolerances are ours, set after pilot runs of
+three seeds, between what the network and what its controls reached there. Means of the five laptop runs at the end:
+
+              asked for         reached   weight decay 0   no batch normalisation
+    NC1       <= 0.02           0.005     0.038            0.56
+    norms     <= 0.05           0.014     0.028            0.23
+    cosines   0.111 +- 0.015    0.120     0.141            0.39                      root mean square
+    NC3       <= 0.05           0.013     0.126            0.135
+    NC4       0                 0         0                0.003
+
+Controls. No batch normalisation leaves all of them undone. Weight decay 0 leaves NC1, the angles and NC3 undone; norms
+become equal and the nearest mean decides without it too, so that it is no control of these. Five classes instead of ten
+move the angle from -1/9 to -1/4.
+
+The terminal phase. What is left at the end of NC1, NC2 and NC3, over what there was when the training error was first
+0, is to be a third at most (ours). The claims on NC2, recorded from the start, were written after the laptop runs, with
+the third that the other two had: of the angles' unevenness 0.39 to 0.46 is left, so that the direction alone is
+reproduced, of the norms' 0.15 to 0.40, which leaves open whether a third is kept. So does weight decay 0, with 0.29 to
+0.59 for the norms: their only control is no batch normalisation, the others have both. For NC4 there is no such claim:
+when the error is first 0, at most 2 samples in 1,000 disagree, and none in three runs of five.
 
 Choices after pilot runs of three seeds: the weight decay (0.005; with 0.0005 collapse takes longer than 200 epochs),
 the widths (half of those first tried, for time), and the tolerances, set between what the network and what its controls
@@ -64,6 +81,7 @@ digits.figure(figures.cosines)
 
 NO_DECAY = "no weight decay"
 NO_NORMALISATION = "no batch normalisation"
+OURS = "at the end; a tolerance of ours, between what the network and its controls reached in pilot runs"
 
 digits.claim(
     "the variability within classes collapses",
@@ -72,7 +90,7 @@ digits.claim(
     kind=value(of="nc1"),
     within=(-math.inf, 0.02),
     quoted="tr(S_W S_B^+) / K -> 0",
-    note="at the end; a tenth of its value when the error is first 0, and less",
+    note=OURS,
 ).control(NO_DECAY, weight_decay=0.0).control(NO_NORMALISATION, normalised=False)
 
 digits.claim(
@@ -82,7 +100,7 @@ digits.claim(
     kind=value(of="norms"),
     within=(-math.inf, 0.05),
     quoted="std / mean of the norms -> 0",
-    note="at the end",
+    note=f"{OURS}; it is kept without weight decay too",
 ).control(NO_NORMALISATION, normalised=False)
 
 angles = digits.claim(
@@ -93,7 +111,7 @@ angles = digits.claim(
     paper=round(1 / 9, 4),
     quoted="every cosine -> -1 / (K - 1) = -1/9",
     margin=0.015,
-    note="root mean square of the cosines of all pairs: 1 / (K - 1) for the simplex, more for all else",
+    note="root mean square of the cosines of all pairs: 1 / (K - 1) for the simplex, more for all else; margin: ours",
 )
 angles.control("five classes: every cosine goes to -1/4", moves="the root mean square", to=0.25, classes=5)
 angles.control(NO_DECAY, weight_decay=0.0).control(NO_NORMALISATION, normalised=False)
@@ -105,7 +123,7 @@ digits.claim(
     kind=value(of="duality"),
     within=(-math.inf, 0.05),
     quoted="|W / |W| - M / |M||^2 -> 0",
-    note="at the end",
+    note=OURS,
 ).control(NO_DECAY, weight_decay=0.0).control(NO_NORMALISATION, normalised=False)
 
 digits.claim(
@@ -115,16 +133,23 @@ digits.claim(
     kind=value(of="nearest"),
     within=(-math.inf, 0.0),
     quoted="share of disagreements -> 0",
-    note="on the training set, at the end",
+    note="on the training set, at the end; it does without weight decay too",
 ).control(NO_NORMALISATION, normalised=False)
 
-for name, words in (("nc1", "variability"), ("duality", "distance of weights and means")):
-    digits.claim(
+for name, words, without_decay in (
+    ("nc1", "variability", True),
+    ("norms", "unevenness of the lengths of class means", False),  # without weight decay it may fall to a third too
+    ("angles", "unevenness of the angles between them", True),
+    ("duality", "distance of weights and means", True),
+):
+    falling = digits.claim(
         f"the {words} goes on falling after the training error is zero",
         name=f"terminal-{name}",
         where="terminal phase of training",
-        kind=value(of=f"{name}_fall"),
+        kind=value(of=f"{name}_fall", null=1.0),
         within=(-math.inf, 1 / 3),
         quoted="goes on improving after zero error",
-        note="value at the end over that when the training error was first 0; at most a third",
-    ).control(NO_DECAY, weight_decay=0.0)
+        note="value at the end over that when the training error was first 0; at most a third, which is ours",
+    ).control(NO_NORMALISATION, normalised=False)
+    if without_decay:
+        falling.control(NO_DECAY, weight_decay=0.0)
