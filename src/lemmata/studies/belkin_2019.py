@@ -1,4 +1,4 @@
-"""Reconciling modern machine-learning practice and the bias-variance trade-off (Belkin, Hsu, Ma, Mandal, 2019).
+"""Reconciling machine-learning practice and the classical bias-variance trade-off (Belkin, Hsu, Ma, Mandal, 2019).
 
 Question. The classical curve of the test risk over the size of a model has a U, and its best model does not fit the
 training set. Models in use do fit it, and are good. How do the two go together?
@@ -12,7 +12,8 @@ Laptop scale. n = 400 of the digits of `mnist-5k`, 1,500 others as the test set,
 of the raw pixels (bandwidth 5, half of the median distance between two digits: the paper's own is not known to us),
 one-hot targets, least squares of minimum norm in float64. All N of a seed are fitted in one pass over nested
 factorisations (`_belkin_2019_nested`). The threshold is at N = n, whatever the number of classes. Paper scale: n =
-10,000 digits of MNIST, N to 100,000. Random ReLU features, wrong labels, and the curve over n at fixed N are ours.
+10,000 digits of MNIST, N to 100,000. Random ReLU features are another model of the paper. Wrong labels, and the
+curve over n at fixed N, are ours. The paper's decision trees, ensembles and neural networks are left out.
 
 Norm of the predictor means N^(1/2) times the Euclidean norm of the coefficients, which has a limit. The theory that is
 drawn over it, a root of N / (N - n), is ours (`_belkin_2019_curves`), and so is its margin: for Gaussian features the
@@ -119,7 +120,10 @@ def declare(experiment: Experiment, n: int, prefix: str = "") -> None:
         margin=n // 40,
         note="the first N of the grid at which the mean squared error is rounding, 1e-10",
     ).control("half the samples", moves="the first fit", to=half, n=half).control("a ridge of 0.1", ridge=0.1)
-    for quantity, of, least in (("error", "second_descent", -POINTS), ("squared loss", "loss_second_descent", 0.0)):
+    for quantity, of, least, words in (
+        ("error", "second_descent", -POINTS, "a point of error lower at least"),
+        ("squared loss", "loss_second_descent", 0.0, "lower by any amount"),
+    ):
         experiment.claim(
             f"beyond the threshold the {quantity} falls below the minimum it has before",
             name=f"{prefix}{of.replace('_', '-')}",
@@ -127,7 +131,7 @@ def declare(experiment: Experiment, n: int, prefix: str = "") -> None:
             kind=value(of=of, null=0.0),
             select=PLAIN,
             within=(-math.inf, least),
-            note="least value with N > n minus least value with N < n; by a point of error at least",
+            note=f"least value with N > n minus least value with N < n; {words}",
         ).control("labels that mean nothing", MEANINGLESS)
     for statement, name, of, low, high in (
         ("beyond the threshold, the norm of the predictor falls with N", "norm-falls", "norm_trend", -math.inf, -0.9),
@@ -188,7 +192,7 @@ features.claim(
 features.claim(
     "random ReLU features have their peak there as well",
     name="relu-peak",
-    where="Fig. 2 with other features",
+    where="the paper's experiments with random ReLU features",
     kind=shape.double_descent(of="test_error", height=0.1, guard="train_loss", locate="peak"),
     select={**PLAIN, "kind": "relu"},
     paper=400,
@@ -198,7 +202,7 @@ features.claim(
 features.claim(
     "and their second descent",
     name="relu-second-descent",
-    where="Fig. 2 with other features",
+    where="the paper's experiments with random ReLU features",
     kind=value(of="second_descent", null=0.0),
     select={**PLAIN, "kind": "relu"},
     within=(-math.inf, -POINTS),
