@@ -121,5 +121,7 @@ def test_no_claim_is_contradicted_at_smoke_scale(smoke):
 
 
 @pytest.mark.slow
-def test_every_claim_is_reproduced_at_laptop_scale_and_every_control_refuted(laptop):
-    laptop("yang-2022").assert_outcomes()
+def test_all_but_one_are_reproduced_at_laptop_scale_and_every_control_refuted(laptop):
+    """Rank correlations of -1 and -0.8 in six seeds leave open whether their mean is -0.9 at most."""
+    but = {"wider-is-better": Outcome.INCONCLUSIVE, "gpt-3": Outcome.NOT_TESTABLE}
+    laptop("yang-2022").assert_outcomes(but)
