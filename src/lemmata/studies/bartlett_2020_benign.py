@@ -14,7 +14,7 @@ What is run. Three families of spectra, with n = 50 to 400 samples, noise and si
 
     spike      1, and p - 1 times 1/p with p = n^2 / 5: the terms are about 2/n, 1/n and 5/n, benign at the rate 1/n.
                With p growing as n^1.5 they leave n^-1/2; with p = 10 n the first two vanish, n / R_k* stays at 1/10
-    power      i^-2, i <= 20 n: k* / n tends to 1.06, the excess risk to about noise^2 (alpha - 1), neither 0 nor infinity
+    power      i^-2, i <= 20 n: k* / n tends to 1.06, the excess risk to nearly noise^2 (alpha - 1), not 0 nor infinity
     isotropic  1, p = 1.2 n: r_0 / n = 1.2, and the excess risk is 1 / (p/n - 1) + signal (1 - n/p)
 
 Risks are those given X, exact over the noise (`_bartlett_2020_benign_regression`), effective ranks are computed from
