@@ -137,8 +137,8 @@ interpolation.claim(
     kind=exact(of="excess", at_most=0.1),
     select={**OWN, "network.activation": "relu"},
     quoted="“a simple, approximately convex shape”",
-    note="the same margin as for maxout. The quotation names no units, and which of the paper's figures have ReLU units "
-    "was not looked up: it may show that of these too",
+    note="the same margin as for maxout. The quotation names no units, and which of the paper's figures have ReLU "
+    "units was not looked up",
 ).control("from another solution", line="solutions")
 
 interpolation.claim(
