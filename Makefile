@@ -3,8 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-# The interpreter that has neural-tangents (benchmarks/peers/README.md); without it kernels are timed against the rest.
-PEERS ?= $(BIN)/python
+# Peers that do not install beside lemmata have environments of their own (benchmarks/peers/README.md): the interpreters
+# with neural-tangents, with torchattacks and with auto_LiRPA. Without one its benchmark runs, and says who was missing.
+KERNEL_PEERS ?= $(BIN)/python
+ATTACK_PEERS ?= $(BIN)/python
+BOUND_PEERS ?= $(BIN)/python
 
 .PHONY: demo test slow lint types imports docs benchmarks clean
 
@@ -40,7 +43,7 @@ benchmarks: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/certificates.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/softmax.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/varpro.py
-	OMP_NUM_THREADS=1 $(PEERS) benchmarks/kernels.py
+	OMP_NUM_THREADS=1 $(KERNEL_PEERS) benchmarks/kernels.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/smoothing.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_training.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/gibbs_risk.py
@@ -52,11 +55,12 @@ benchmarks: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/permutation.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pruning.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/teacher_student.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/propagation.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/flows_reversible.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/flows_parallel.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/studies.py
-	OMP_NUM_THREADS=1 $(PEERS) benchmarks/attacks.py
-	OMP_NUM_THREADS=1 $(PEERS) benchmarks/linear_bounds.py
+	OMP_NUM_THREADS=1 PYTHONPATH=src $(ATTACK_PEERS) benchmarks/attacks.py
+	OMP_NUM_THREADS=1 PYTHONPATH=src $(BOUND_PEERS) benchmarks/linear_bounds.py
 ifdef LEMMATA_DATA
 	$(BIN)/python benchmarks/certification_samples.py --data-dir $(LEMMATA_DATA)
 endif

@@ -17,9 +17,10 @@ parameters and 24 samples; override `model`, `data` and `loss` where it wants an
 for that override `truth`, which is held against `lemmata.phantoms`.
 
 Solvers of regressions, which take samples and targets, have `SolverConformance` and `LeastSquaresConformance`; methods
-that minimise a smooth function have `MinimiserConformance`; kernels, which take samples twice, `KernelConformance`;
-certifiers of robustness `CertificateConformance`; bounds on a risk `BoundConformance`; vector fields, as residual
-layers are, `FieldConformance`, and the methods that integrate them `MethodConformance`.
+that minimise a smooth function have `MinimiserConformance`, those with fixed steps and a guarantee
+`ScheduleConformance`; kernels, which take samples twice, `KernelConformance`; certifiers of robustness
+`CertificateConformance`; bounds on a risk `BoundConformance`; vector fields, as residual layers are,
+`FieldConformance`, and the methods that integrate them `MethodConformance`.
 """
 
 from lemmata.conformance.bound import BoundConformance

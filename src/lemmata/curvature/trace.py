@@ -8,10 +8,11 @@ of any network and for the Hessian of piecewise linear ones (ReLU, max-pooling, 
 batch normalisation by running statistics), since these matrices then have one diagonal
 (`lemmata.curvature.piecewise_linear`, `lemmata.curvature.ggn_diagonal`, and the page *the exact trace*).
 
-Cost: exactly, at most (1 + 2 R) / 3 gradients with R = C - 1 for cross-entropy of C classes and R = C for mse;
-estimated, twice the number of Hessian products. Estimates: Hutchinson (1990), Hutch++ (Meyer, Musco, Musco and
-Woodruff, 2021), XTrace (Epperly, Tropp and Webber, 2024). Fails: the Hessian of a network with a smooth nonlinearity
-or a parameter used twice in depth has no exact answer here, and says which operation is in the way.
+Cost: exactly, by flops at most (1 + 2 R) / 3 gradients with R = C - 1 for cross-entropy of C classes and R = C for mse
+(in time more where networks are small, and calls and memory govern); estimated, twice the number of Hessian products.
+Estimates: Hutchinson (1990), Hutch++ (Meyer, Musco, Musco and Woodruff, 2021), XTrace (Epperly, Tropp and Webber,
+2024). Fails: the Hessian of a network with a smooth nonlinearity or a parameter used twice in depth has no exact answer
+here, and says which operation is in the way.
 """
 
 from dataclasses import dataclass, field

@@ -130,8 +130,8 @@ def surface(
     orthogonal to the first. `batch_norm` is that of `Slice`.
 
     With `adaptive` as many points are evaluated as it takes for the estimated error to be at most `tolerance` of the
-    range of the log-loss at 95 of 100 points, but at most `budget` (by default 0.25 of the points, or 60), and the
-    others interpolated (see `lemmata.landscape.adaptive`); without, every point is evaluated.
+    range of the log-loss at 95 of 100 points, but at most `budget` (by default 0.24 of the points, though at least 60
+    and at most 500), and the others interpolated (see `lemmata.landscape.adaptive`); without, every point is evaluated.
 
     `known` is an earlier result whose points are not
     evaluated again. `progress(done, total)` is called after every point. Ctrl-C raises `Interrupted` (a
