@@ -11,7 +11,7 @@ from lemmata.conformance import InstrumentConformance
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.nets import mlp
 from lemmata.objective import Objective
-from lemmata.propagation import Signals, signals
+from lemmata.propagation import Signals, layer_jacobians, signals
 from lemmata.propagation.activation_calls import NAMES, STEEPEST
 
 
@@ -190,6 +190,78 @@ def test_recurrent_layers_and_positions_as_rows():
     assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
 
 
+class Last(nn.Module):
+    """A recurrent layer, of which the last states are read, the outputs, or both."""
+
+    def __init__(self, reads):
+        super().__init__()
+        self.cell, self.out, self.reads = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 3), reads
+
+    def forward(self, x):
+        outputs, (h, _) = self.cell(x)
+        parts = {"outputs": outputs[:, -1], "states": h[-1], "both": outputs.mean(1) + h[-1]}
+        return self.out(parts[self.reads])
+
+
+@pytest.mark.parametrize("reads", ["states", "both"])
+def test_other_tensors_of_a_tuple_are_refused_where_the_loss_depends_on_them(reads):
+    """The gradient by the first one is 0, or a part; the weights' is not."""
+    x, y = draw(4, 5, 3), torch.arange(4) % 3
+    model = built(Last(reads))
+    with pytest.raises(InvalidInput, match=r"layer 'cell' gives several tensors.*leave the layer out by layers="):
+        signals(model, (x, y))
+    _, d, g = by_loop(model, ["out"], x, y)
+    chosen = signals(model, (x, y), layers=["out"])
+    agrees(chosen.gradient, d)
+    agrees(chosen.weight_gradient, g, percentile=False)
+
+
+def test_outputs_alone_of_a_tuple_have_the_layers_gradients():
+    """The same last state, read off the outputs: the weights' gradients by a loop over samples."""
+    x, y = draw(4, 5, 3), torch.arange(4) % 3
+    model = built(Last("outputs"))
+    assert torch.equal(model(x), built(Last("states"))(x))
+    found = signals(model, (x, y))
+    whole = [torch.autograd.grad(functional.cross_entropy(model(x[i : i + 1]), y[i : i + 1]),
+                                 [model.cell.weight_ih_l0, model.cell.weight_hh_l0]) for i in range(4)]  # fmt: skip
+    cell = torch.stack([torch.cat([part.flatten() for part in one]) for one in whole])
+    assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
+
+
+class Timed(nn.Module):
+    """A layer that is told a time, a number without an axis, before the states."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 3))
+
+    def forward(self, t, y, *, scale):
+        return scale * torch.sin(t) * (y @ self.weight.T)
+
+
+@pytest.mark.parametrize("time", [torch.tensor(0.7, dtype=torch.float64), torch.tensor(1)], ids=["real", "whole"])
+def test_numbers_without_an_axis_are_the_same_for_all_samples(time):
+    class Field(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rule = Timed()
+
+        def forward(self, x):
+            return torch.tanh(self.rule(time, x, scale=torch.tensor(2.0, dtype=torch.float64)))
+
+    model, x, y = built(Field()), draw(4, 3), torch.arange(4) % 3
+    found = signals(model, (x, y))
+    u, d, g = by_loop(model, ["rule"], x, y)
+    assert found.activations == ("tanh",)
+    agrees(found.preactivation, u)
+    agrees(found.gradient, d)
+    agrees(found.weight_gradient, g, percentile=False)
+    jacobians = layer_jacobians(model, x)
+    slopes = 1 - model(x).detach().square()
+    wanted = slopes[:, :, None] * 2 * torch.sin(time) * model.rule.weight.detach()
+    assert torch.allclose(jacobians.values[0], torch.linalg.svdvals(wanted), rtol=1e-12)
+
+
 def test_the_first_activation_after_a_layer_is_its_own():
     model, x, y = built(nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.ReLU())), draw(4, 3), torch.arange(4) % 3
     found = signals(model, (x, y))
@@ -224,6 +296,18 @@ def test_batch_normalisation_says_which_statistics():
     loss = functional.cross_entropy(model[3](functional.relu(normed)), y, reduction="sum")
     d = torch.autograd.grad(loss, u)
     agrees(batch.gradient, d)
+
+
+def test_batch_statistics_in_evaluation_are_refused():
+    """Without running statistics there are no others: each loss is of all samples, and hangs on `chunk`."""
+    normalised = nn.BatchNorm1d(5, track_running_stats=False)
+    model = built(nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), normalised, nn.ReLU(), nn.Linear(5, 3)))
+    x, y = draw(12, 4), torch.arange(12) % 3
+    for asked in (lambda: signals(model, (x, y)), lambda: signals(Objective(model, data=(x, y), mode="eval"))):
+        with pytest.raises(InvalidInput, match=r"'2' has no running statistics.*say mode='train'"):
+            asked()
+    few, all_ = (signals(model, (x, y), mode="train", chunk=chunk) for chunk in (3, 12))
+    assert torch.equal(few.gradient.square, all_.gradient.square)
 
 
 def test_layers_can_be_chosen_and_activations_stay_theirs():

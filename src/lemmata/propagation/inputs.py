@@ -34,10 +34,9 @@ def read_inputs(model: nn.Module | Objective, x: Tensor | None, mode: Mode | Non
     if x.is_complex() or not bool(x.isfinite().all()):
         raise InvalidInput("the samples are complex, or hold NaN or infinity; give real numbers")
     chosen = mode_of(require_layers(model), mode)
-    normalising = [name for name, each in model.named_modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
-    if normalising and (chosen == "train" or any(_without_running(model.get_submodule(n)) for n in normalising)):
+    if mixing := mixing_samples(model, chosen):
         raise InvalidInput(
-            f"{normalising[0]!r} has the statistics of the batch, by which each sample's outputs depend on all others; "
+            f"{mixing[0]!r} has the statistics of the batch, by which each sample's outputs depend on all others; "
             "take mode='eval', with running statistics"
         )
     return copied_in(model, chosen), x
@@ -51,8 +50,14 @@ def require_layers(model: object) -> nn.Module:
     return own
 
 
-def _without_running(module: nn.Module) -> bool:
-    return getattr(module, "running_mean", None) is None
+def mixing_samples(model: nn.Module, mode: Mode) -> list[str]:
+    """The batch normalisations that take the statistics of the batch; in evaluation those that have no others.
+
+    >>> mixing_samples(nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2, track_running_stats=False)), "eval")
+    ['1']
+    """
+    normalising = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    return [name for name, module in normalising if mode == "train" or module.running_mean is None]
 
 
 def chosen_layers(

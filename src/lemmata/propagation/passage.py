@@ -6,9 +6,9 @@ What is seen, by rule:
   recurrent cell, attention as a whole, one's own). Its output, the *pre-activation*, is seen at every call; of a tuple
   the first tensor. A product with a parameter outside of such a module, `x @ self.parent.weight`, is not;
 - an *activation* is a call of one of torch's elementwise nonlinearities (`activation_calls`), by a module or as a
-  function, of a tensor that depends on parameters. The first one after a weight layer, and before the next, is that
-  layer's, whatever lies between them (normalisation, a residual sum, pooling). One composed of other operations, such
-  as `x * torch.sigmoid(x)`, is seen as what of it torch names.
+  function. The first one of what was computed from a weight layer's output, before the next layer begins, is that
+  layer's, whatever lies between them (normalisation, a residual sum, pooling). One within a layer is no earlier
+  layer's. One composed of other operations, such as `x * torch.sigmoid(x)`, is seen as what of it torch names.
 
 The pass works on copies where something could be overwritten in place. Nothing of the model stays changed.
 """
@@ -22,8 +22,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree
 
 from lemmata.errors import InvalidInput, LemmataError, UnknownName
 from lemmata.propagation.activation_calls import STEEPEST, name_of
@@ -33,8 +35,9 @@ from lemmata.propagation.activation_calls import STEEPEST, name_of
 class Call:
     """One call of a weight layer: arguments, output in the graph, and the activation after it, if there is one.
 
+    `others` are what else the layer gave that is in the graph, such as the last states of a recurrent layer.
     `activated` is the activation's output in the graph, `slope` its phi' entry by entry, and `direct` whether it got
-    the layer's output itself.
+    the layer's output itself, and unchanged.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Call:
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
     output: Tensor
+    others: tuple[Tensor, ...] = ()
     activation: str | None = None
     activated: Tensor | None = None
     slope: Tensor | None = None
@@ -49,9 +53,9 @@ class Call:
 
     @property
     def input(self) -> Tensor | None:
-        """The first tensor that the layer got."""
+        """The first tensor that the layer got, numbers without an axis (a time, say) apart."""
         given = (*self.arguments, *self.keywords.values())
-        return next((each for each in given if isinstance(each, Tensor)), None)
+        return next((each for each in given if isinstance(each, Tensor) and each.ndim), None)
 
 
 def weight_layers(model: nn.Module, chosen: Sequence[str] | None = None) -> dict[str, nn.Module]:
@@ -113,14 +117,15 @@ class Passage(TorchFunctionMode):
         super().__init__()
         self.layers, self.boundaries = layers, boundaries
         self.calls: list[Call] = []
-        self.passed: Tensor | None = None  # what the last layer's output went on as
         self.open: Call | None = None
+        self.end: Node | None = None  # where in the graph the output of the open call went on
         self.count: Counter[str] = Counter()
 
     def __enter__(self) -> Passage:
         self.handles = [
             module.register_forward_hook(self._hook(name), with_kwargs=True) for name, module in self.boundaries.items()
         ]
+        self.handles += [module.register_forward_pre_hook(self._begin) for module in self.boundaries.values()]
         self.handles += [module.register_forward_pre_hook(_apart, with_kwargs=True) for module in self.layers.values()]
         return super().__enter__()
 
@@ -128,6 +133,9 @@ class Passage(TorchFunctionMode):
         for handle in self.handles:
             handle.remove()
         super().__exit__(*raised)
+
+    def _begin(self, *_: Any) -> None:
+        self.open = None
 
     def _hook(self, name: str) -> Callable[..., Any]:
         def hook(module: nn.Module, arguments: tuple, keywords: dict, output: Any) -> Any:
@@ -138,10 +146,13 @@ class Passage(TorchFunctionMode):
             found = output if place < 0 else output[place]
             self.count[name] += 1
             label = name if self.count[name] == 1 else f"{name} ({self.count[name]})"
-            self.open = Call(label or "model", module, arguments, keywords, found)
+            others = [each for each in _pytree.tree_leaves(output) if isinstance(each, Tensor) and each is not found]
+            others = tuple(each for each in others if each.requires_grad)
+            self.open = Call(label or "model", module, arguments, keywords, found, others)
             self.calls.append(self.open)
-            self.passed = found.clone()
-            return self.passed if place < 0 else (*output[:place], self.passed, *output[place + 1 :])
+            passed = found.clone()
+            self.end = passed.grad_fn
+            return passed if place < 0 else (*output[:place], passed, *output[place + 1 :])
 
         return hook
 
@@ -149,10 +160,10 @@ class Passage(TorchFunctionMode):
         kwargs = kwargs or {}
         name = name_of(func)
         u = args[0] if args else kwargs.get("input")
-        if name is None or self.open is None or not isinstance(u, Tensor) or not u.requires_grad:
+        if name is None or self.open is None or not isinstance(u, Tensor) or not _descends(u, self.end):
             return func(*args, **kwargs)
         call, self.open = self.open, None
-        call.activation, call.direct = name, u is self.passed
+        call.activation, call.direct = name, u.grad_fn is self.end  # which a change in place moves on
         call.slope = _slope(func, u, args, kwargs)
         out = func(*args, **kwargs)
         call.activated = out.clone()  # the model may go on to overwrite it
@@ -204,6 +215,16 @@ def _slope(func: Any, u: Tensor, args: tuple, kwargs: dict) -> Tensor:
         at = u.detach().clone().requires_grad_()
         heights = func(at.clone(), *args[1:], **kwargs) if args else func(**{**kwargs, "input": at.clone()})
         return torch.autograd.grad(heights.sum(), at)[0]
+
+
+def _descends(u: Tensor, end: Node | None) -> bool:
+    """Whether u was computed from the tensor of a node; breadth first, as that is near by where it is there at all."""
+    seen: set[Node] = set()
+    front = set() if u.grad_fn is None else {u.grad_fn}
+    while front and end not in front:
+        seen |= front
+        front = {before for node in front for before, _ in node.next_functions if before is not None} - seen
+    return bool(front)
 
 
 def _apart(_: nn.Module, arguments: tuple, keywords: dict) -> tuple[tuple, dict]:

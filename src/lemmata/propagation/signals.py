@@ -7,7 +7,7 @@ layer and as its activation is said in `lemmata.propagation.passage`.
 
 Gradients are of the sum of the losses over the samples, so that those of sample i are its own, without a factor 1 / n;
 this is exact unless samples act on each other, as they do through batch normalisation in training mode, where d C / d u
-of sample i is that of all samples' losses.
+of sample i is that of all samples' losses. In evaluation a batch normalisation without running statistics is refused.
 
 An entry is *saturated* where |phi'(u)| < 0.1 max |phi'| (`saturation`): for tanh |phi| > 0.949, for softsign
 |phi| > 0.684, for sigmoid phi outside [0.026, 0.974], for hard tanh |u| > 1, for ReLU u <= 0. The slope is that of the
@@ -33,7 +33,7 @@ from lemmata.figures import Figure
 from lemmata.given import require_number
 from lemmata.modes import Mode
 from lemmata.objective import Loss, Objective
-from lemmata.propagation.inputs import require_layers
+from lemmata.propagation.inputs import mixing_samples, require_layers
 from lemmata.propagation.moments import Moments, Tally
 from lemmata.propagation.passage import (
     Call,
@@ -110,7 +110,8 @@ def signals(
     objective). `layers` names weight layers, or prefixes of names; `mode` is that of `Objective`: "train" means the
     statistics of the batch in batch normalisation. `chunk` samples are passed at once. Nothing is random; model and
     data stay as they are. Raises `InvalidInput` for what `Objective` refuses, complex data, a model without weight
-    layers, and layers that give their samples along another axis than the first, `UnknownName` for a layer.
+    layers, statistics of the batch in evaluation, layers that give their samples along another axis than the first, and
+    layers of whose tuple the loss uses more than the first tensor; `UnknownName` for a layer.
 
     >>> from torch import nn
     >>> model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Tanh(), nn.Linear(2, 2, bias=False))
@@ -153,6 +154,11 @@ def _objective(
         objective = Objective(require_layers(model), loss=loss, data=data, mode=mode, chunk=chunk)
     if any(x.is_complex() for x, _ in objective.batches):
         raise InvalidInput("the data are complex; variances of signals are those of real numbers")
+    if objective.mode == "eval" and (mixing := mixing_samples(objective.model, "eval")):
+        raise InvalidInput(
+            f"{mixing[0]!r} has no running statistics, and those of the batch in evaluation too, by which each "
+            "sample's loss depends on all others; say mode='train', or give it track_running_stats=True"
+        )
     return objective
 
 
@@ -197,10 +203,19 @@ def _passed(
 def _gradients(total: Tensor, calls: Sequence[Call]) -> Sequence[Tensor]:
     if not total.requires_grad:
         raise InvalidInput("the loss hangs on nothing that can be differentiated; compute it by torch, without detach")
+    others = [(call.name, each) for call in calls for each in call.others]
     try:
-        return torch.autograd.grad(total, [call.output for call in calls], allow_unused=True, materialize_grads=True)
+        found = torch.autograd.grad(total, [*(c.output for c in calls), *(t for _, t in others)], allow_unused=True)
     except RuntimeError as failed:  # something that the backward pass needs was overwritten in place
         raise InvalidInput(f"the loss cannot be differentiated: {failed}") from failed
+    for (name, _), d in zip(others, found[len(calls) :], strict=True):
+        if d is not None:
+            raise InvalidInput(
+                f"layer {name!r} gives several tensors, and the loss depends on others than the first, by which alone "
+                "the layer's gradients are seen; let the model use the first (of a recurrent layer out[:, -1] for the "
+                "last state), or leave the layer out by layers="
+            )
+    return [torch.zeros_like(call.output) if d is None else d for call, d in zip(calls, found, strict=False)]
 
 
 class _Layer:

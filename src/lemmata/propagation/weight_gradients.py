@@ -9,12 +9,12 @@ backward pass through the module alone, in chunks of samples to 64 MiB.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
 from lemmata.propagation.passage import Call
 
@@ -24,8 +24,9 @@ BUDGET = 64 * 2**20
 def weight_gradient_moments(call: Call, d: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     """Mean and mean square over the entries of the weight gradient through this call: (samples,) each, in float64.
 
-    `d` is the gradient at the call's output, of its shape. NaN for a module that torch cannot differentiate sample by
-    sample, and for parametrised weights other than of a linear layer on vectors.
+    `d` is the gradient at the call's output, of its shape. Numbers without an axis among the arguments (a time, say)
+    are the same for all samples. NaN for a module that torch cannot differentiate sample by sample, and for
+    parametrised weights other than of a linear layer on vectors.
     """
     a = call.input
     plain = type(call.module).forward is nn.Linear.forward
@@ -40,31 +41,32 @@ def _formed(call: Call, d: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     own = {name: p.detach() for name, p in module.named_parameters(recurse=False)}
     weights = {name: p for name, p in own.items() if p.ndim >= 2}
     rest = {name: p for name, p in own.items() if name not in weights}
-    arguments, keywords = (_each(Tensor.detach, part) for part in (call.arguments, dict(call.keywords)))
+    given = tree_map_only(Tensor, Tensor.detach, (call.arguments, dict(call.keywords)))
+    axes = tree_map(lambda one: 0 if isinstance(one, Tensor) and one.ndim else None, given)
+    lengths = [len(one) for one in tree_leaves(given) if isinstance(one, Tensor) and one.ndim]
     nan = torch.full((samples,), float("nan"), dtype=torch.float64)
-    if not weights or len(d) % samples or any(len(each) != len(d) for each in _tensors(arguments, keywords)):
+    if not weights or len(d) % samples or any(length != len(d) for length in lengths):
         return nan, nan
 
-    def pulled(weights: dict[str, Tensor], d: Tensor, arguments: tuple, keywords: dict) -> Tensor:
-        single = (_each(lambda t: t[None], part) for part in (arguments, keywords))
-        out = functional_call(module, {**rest, **weights}, *single)
+    def pulled(weights: dict[str, Tensor], d: Tensor, given: Any) -> Tensor:
+        out = functional_call(module, {**rest, **weights}, *_at(None, given, axes))
         out = out[0] if isinstance(out, tuple) else out
         return (out[0] * d).sum()
 
     size = sum(p.numel() for p in weights.values()) * d.element_size()
     rows = max(1, BUDGET // max(size, 1))
-    axes = (None, 0, *(_each(lambda _: 0, part, lambda _: None) for part in (arguments, keywords)))
     sums, squares = [], []
     groups = len(d) // samples
     for part in torch.arange(len(d)).split(max(groups, rows - rows % groups)):
         span = slice(int(part[0]), int(part[-1]) + 1)
-        given = (weights, d[span], *(_each(lambda t, s=span: t[s], part) for part in (arguments, keywords)))
+        block = _at(span, given, axes)
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "There is a performance drop")
-                found = vmap(grad(pulled), in_dims=axes)(*given)
+                found = vmap(grad(pulled), in_dims=(None, 0, axes))(weights, d[span], block)
         except RuntimeError:  # torch cannot map this module (a GRU, for one)
-            found = _one_by_one(pulled, given)
+            each = [grad(pulled)(weights, d[i], _at(i, given, axes)) for i in part.tolist()]
+            found = {name: torch.stack([one[name] for one in each]) for name in weights}
         flat = torch.cat([g.flatten(1) for g in found.values()], 1).double()
         flat = flat.unflatten(0, (-1, groups)).sum(1)
         sums.append(flat.mean(1).cpu())
@@ -72,24 +74,6 @@ def _formed(call: Call, d: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     return torch.cat(sums), torch.cat(squares)
 
 
-def _one_by_one(pulled: Callable[..., Tensor], given: tuple) -> dict[str, Tensor]:
-    """The gradients of every sample, (samples, *shape) by name, by a pass for each."""
-    weights, d, arguments, keywords = given
-    each = [
-        grad(pulled)(weights, d[i], *(_each(lambda t, i=i: t[i], part) for part in (arguments, keywords)))
-        for i in range(len(d))
-    ]
-    return {name: torch.stack([one[name] for one in each]) for name in weights}
-
-
-def _tensors(arguments: tuple, keywords: dict) -> list[Tensor]:
-    return [each for each in (*arguments, *keywords.values()) if isinstance(each, Tensor)]
-
-
-def _each(change: Callable[[Tensor], Any], given: Any, otherwise: Callable[[Any], Any] = lambda one: one) -> Any:
-    """Arguments (a tuple) or keywords (a dictionary) with every tensor changed."""
-
-    def changed(one: Any) -> Any:
-        return change(one) if isinstance(one, Tensor) else otherwise(one)
-
-    return {k: changed(v) for k, v in given.items()} if isinstance(given, dict) else tuple(map(changed, given))
+def _at(place: int | slice | None, given: Any, axes: Any) -> Any:
+    """Arguments at some of the samples, where they have an axis of those; at None a single one gets that axis."""
+    return tree_map(lambda one, axis: one if axis is None else one[place], given, axes)
