@@ -6,6 +6,8 @@ import pytest
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.figures import static
 from lemmata.flows import METHODS
+from lemmata.flows.methods import Splitting
+from lemmata.flows.methods.partitioned import HALF, LEAPFROG, SYMPLECTIC_EULER, VERLET
 from lemmata.flows.stability import stability_region
 
 
@@ -41,6 +43,34 @@ def test_it_draws(name):
     figure = stability_region(name, points=41).plot()
     assert len(figure.panels[0].series) == (name == "verlet")
     assert "<svg" in str(static.render(figure))
+
+
+def _twice(method: Splitting) -> Splitting:
+    """Two steps of half the length as one."""
+    return Splitting("twice", [(which, part / 2) for _ in range(2) for which, part in method.moves])
+
+
+@pytest.mark.parametrize(
+    ("method", "end"),
+    [
+        (VERLET, 2.0),
+        (LEAPFROG, 2.0),
+        (SYMPLECTIC_EULER, 2.0),
+        (_twice(VERLET), 4.0),
+        (_twice(_twice(VERLET)), 8.0),
+        (Splitting("uneven", [("p", HALF / 2), ("q", HALF), ("p", 3 * HALF / 2), ("q", HALF)]), (16 / 3) ** 0.5),
+    ],
+    ids=lambda value: value.name if isinstance(value, Splitting) else None,
+)
+def test_the_segment_drawn_is_that_on_which_steps_are_stable(method, end):
+    """Halved steps are stable twice as far, though their eigenvalues meet on the way.
+
+    By hand, with x = y^2: two half steps of Verlet have the trace 2 - x + x^2 / 16, which touches -2 at x = 8 and comes
+    back to 2 at 16; the uneven one has 2 - x + 3 x^2 / 64 and is below -2 between x = 16/3 and 16.
+    """
+    (segment,) = stability_region(method, points=21).edge()
+    assert segment.y == pytest.approx([-end, end], abs=1e-5)
+    assert segment.label == f"stable: |h omega| <= {end:.4g}"
 
 
 def test_what_is_refused():

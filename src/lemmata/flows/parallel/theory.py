@@ -9,6 +9,11 @@ matrix, which `propagation` gives, and whose norm is at most
 
 on K = N/m chunks. As K grows this becomes |lambda^m - mu| / (1 - |mu|), and is sharp; where |mu| > 1, the coarse step
 unstable, it grows like |mu|^K. The matrix is nilpotent: after K iterations (FCF: K/2) nothing is left.
+
+A partitioned method moves q and p in turn. Where q' = a p, p' = a q, a fine and a coarse step are 2 x 2 matrices S and
+C whose eigenvectors depend on h a: they do not commute, and eigenvalues alone bound nothing. Then
+
+    F:    sum_{l < K} |C^l (S^m - C)|,        FCF:    sum_{l < K-1} |C^l (S^m - C) S^m|        (spectral norms).
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import numpy as np
 from torch import Tensor
 
 from lemmata.errors import InvalidInput
-from lemmata.flows.methods import Method, method_of
+from lemmata.flows.methods import Method, Splitting, method_of
 from lemmata.flows.parallel.scheme import Multigrid, Relaxation, require_relaxation
 from lemmata.flows.required import require_kind
 from lemmata.given import require_number, require_tensor, require_whole
@@ -79,17 +84,58 @@ def predicted_factor(
     """Give the largest two-grid bound over `eigenvalues` of the field's Jacobian, in steps of h.
 
     Exact as a bound for linear fields y' = A y with a normal matrix A; for others a linearisation, with the Jacobian of
-    one state held for all layers. Raises `InvalidInput` for eigenvalues that are not finite.
+    one state held for all layers. With a partitioned method on either level A = [[0, B], [C, 0]] takes p to q' and q to
+    p', and the bound costs `chunks` products of 2 x 2 matrices an eigenvalue. Raises `InvalidInput` for eigenvalues
+    that are not finite, and partitioned methods that are no `Splitting`.
 
     >>> two = Multigrid(m=4, relaxation="F")
     >>> f"{predicted_factor([-1.0, -4.0], 0.01, scheme=two, method='forward-euler'):.3f}"
     '0.058'
     """
-    values, h = numbers(eigenvalues, "eigenvalues"), require_step(h)
+    values, h = numbers(eigenvalues, "eigenvalues").reshape(-1), require_step(h)
     scheme, fine = require_kind(scheme, Multigrid, "scheme", "parallel.Multigrid(m=4)"), method_of(method)
     coarse = method_of(scheme.coarse_method) if scheme.coarse_method else fine
+    if fine.partitioned or coarse.partitioned:
+        S, C = _matrices(fine, h * values), _matrices(coarse, scheme.m * h * values)
+        return float(np.max(_bound_of_pairs(S, C, scheme, chunks)))
     lam, mu = fine.stability_function(h * values), coarse.stability_function(scheme.m * h * values)
     return float(np.max(two_grid_bound(lam, mu, scheme.m, relaxation=scheme.relaxation, chunks=chunks)))
+
+
+def _matrices(method: Method, z: np.ndarray) -> np.ndarray:
+    """What a step makes of (q, p) where q' = lambda p, p' = lambda q, and z = h lambda: (n, 2, 2)."""
+    if not method.partitioned:  # R of z times the exchange of q and p, whose eigenvalues are 1 and -1
+        plus, minus = method.stability_function(z), method.stability_function(-z)
+        even, odd = (plus + minus) / 2, (plus - minus) / 2
+        return np.stack([even, odd, odd, even], -1).reshape(-1, 2, 2)
+    if not isinstance(method, Splitting):
+        raise InvalidInput(f"the steps of {method.name} are not known as moves of q and p; give a methods.Splitting")
+    S = np.tile(np.eye(2, dtype=complex), (len(z), 1, 1))
+    for which, part in method.moves:
+        row = "qp".index(which)
+        S[:, row] += float(part) * z[:, None] * S[:, 1 - row]
+    return S
+
+
+def _bound_of_pairs(S: np.ndarray, C: np.ndarray, scheme: Multigrid, chunks: int | None) -> np.ndarray:
+    """The sums of spectral norms for steps S and C (n, 2, 2); for infinitely many chunks with powers of C's norm."""
+    count = None if chunks is None else require_whole(chunks, "chunks") - (scheme.relaxation == "FCF")
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        chunk = np.linalg.matrix_power(S, scheme.m)
+        block = (chunk - C) @ chunk if scheme.relaxation == "FCF" else chunk - C
+        if count is None:
+            rate, gap = _norms(C), _norms(block)
+            return np.where(gap == 0, 0.0, np.where(rate < 1 - 1e-12, gap / (1 - rate), np.inf))
+        total = np.zeros(len(S))
+        for _ in range(count):
+            total, block = total + _norms(block), C @ block
+    return np.where(np.isnan(total), np.inf, total)  # what overflowed
+
+
+def _norms(M: np.ndarray) -> np.ndarray:
+    """Spectral norms of matrices (n, 2, 2), by (sigma_1 +- sigma_2)^2 = |M|_F^2 +- 2 |det M|."""
+    size, twice = np.square(np.abs(M)).sum((1, 2)), 2 * np.abs(M[:, 0, 0] * M[:, 1, 1] - M[:, 0, 1] * M[:, 1, 0])
+    return (np.sqrt(size + twice) + np.sqrt(np.maximum(size - twice, 0))) / 2
 
 
 def stable_coarsening(eigenvalues: Any, h: float, *, method: str | Method = "rk4", most: int = 4096) -> int:
