@@ -1,5 +1,6 @@
-"""Regression: least squares, softmax regression and the smooth solvers behind them, interpolating networks."""
+"""Regression: least squares, softmax regression, the smooth solvers behind them, and what is known in closed form."""
 
+from lemmata.regression import early_stopping, early_stopping_finite_n, single_layer, stochastic, two_layer_descent
 from lemmata.regression.classification_fit import ClassificationFit
 from lemmata.regression.finite_sample import InterpolatingNet, interpolating_net, misfit_by_units
 from lemmata.regression.least_squares import least_squares
@@ -28,6 +29,8 @@ __all__ = [
     "bias_variance",
     "cross_validation",
     "descent_figure",
+    "early_stopping",
+    "early_stopping_finite_n",
     "interpolating_net",
     "iterative",
     "least_squares",
@@ -35,8 +38,11 @@ __all__ = [
     "minimise",
     "misfit_by_units",
     "ridge_path",
+    "single_layer",
     "softmax_regression",
+    "stochastic",
     "tikhonov",
     "total_variation",
     "truncated_svd",
+    "two_layer_descent",
 ]
