@@ -1,6 +1,7 @@
 """What theory expects, against closed forms, other formulas, and random networks within their Monte-Carlo error."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,15 +15,18 @@ from torch import nn
 
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.propagation import (
+    Nonlinearity,
     edge_of_chaos,
     expected_spectrum,
     expected_variances,
     input_output_jacobian,
     layer_jacobians,
+    mean_field,
     mean_singular_value,
     signals,
 )
 from lemmata.propagation.activations import NAMED
+from lemmata.propagation.gaussian import gaussian_rule
 
 MODULES = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "softsign": nn.Softsign, "hard-tanh": nn.Hardtanh}
 
@@ -81,6 +85,17 @@ def test_constant_slopes_multiply_whatever_the_way():
         assert triple == pytest.approx(3 * mean_singular_value(columns, rows, 0.8), rel=1e-10)
 
 
+def test_a_name_of_the_callers_is_not_taken_for_that_of_an_activation():
+    def linear(u):
+        return 3 * u
+
+    def relu(u):
+        return torch.tanh(u)
+
+    assert mean_singular_value(100, 100, 1.0, activation=linear) == pytest.approx(8 / math.pi, rel=1e-10)
+    assert expected_spectrum(2, relu, 2.0, 0.1).q == pytest.approx(mean_field("tanh", 2.0, 0.1).q, rel=1e-12)
+
+
 @pytest.mark.parametrize("name", ["tanh", "softsign"])
 def test_random_layers_have_the_mean_singular_value(name):
     """Width 300, 8 draws: within 5 standard errors, and 1 / n for the width."""
@@ -118,6 +133,25 @@ def test_linear_networks_have_glorots_products():
     assert found.gradient.tolist() == pytest.approx([2.0 * 10 * weight[2] * 20 * weight[1], 2.0 * 10 * weight[2], 2.0])
     inputs = torch.tensor([3.0, forward[0], forward[1]], dtype=torch.float64)
     assert torch.allclose(found.weight_gradient, found.gradient * inputs)
+
+
+def test_biases_add_their_variance_at_every_layer():
+    """Linear: 0.5 x 3 + 0.1 and 2 x 1.6 + 0.1; ReLU passes half: 2 x 0.8 + 0.1. Gradients know no bias."""
+    for name, second, passed in (("linear", 3.3, 1.0), ("relu", 1.7, 0.5)):
+        found = expected_variances([30, 50, 20], [0.5, 2.0], name, bias_variance=0.1, input_square=3.0)
+        assert found.preactivation.tolist() == pytest.approx([1.6, second], rel=1e-12)
+        assert found.activation_square.tolist() == pytest.approx([1.6 * passed, second], rel=1e-12)
+        assert found.gradient.tolist() == pytest.approx([2.0 * 20 / 50 * passed, 1.0], rel=1e-12)
+        assert found.weight_gradient.tolist() == pytest.approx([0.8 * passed * 3.0, 1.6 * passed], rel=1e-12)
+
+
+def test_saturation_is_by_the_steepest_slope_of_a_callable_too():
+    """Sigmoid, q = 4: phi' < 0.1 / 4 where |u| > 3.636, by x / (1 + x)^2 = 1/40 at x = exp(-u)."""
+    beyond = -math.log(19 - math.sqrt(360))
+    share = math.erfc(beyond / math.sqrt(2 * 4.0))
+    for sigmoid in ("sigmoid", torch.sigmoid):
+        found = expected_variances([100, 100, 10], 4.0, sigmoid)
+        assert float(found.saturated[0]) == pytest.approx(share, abs=1e-3)
 
 
 @pytest.mark.parametrize(("name", "variance", "bias"), [("tanh", 1.0, 0.0), ("relu", 2.0, 0.0), ("sigmoid", 4.0, 0.1)])
@@ -237,11 +271,68 @@ def test_relu_ends_where_its_polynomial_has_a_double_root(depth):
     assert found.largest == pytest.approx(level.min(), rel=1e-6)
 
 
+@pytest.mark.parametrize("depth", [3, 256, 1024])
+def test_deep_relu_networks_have_whole_moments(depth):
+    """He's initialisation: 1 / lambda = y / ((1 + y) (1 + 2 y)^L), inverted by Lagrange's formula in whole numbers."""
+    wanted = [sum(comb(k, k - 1 - j, exact=True) * comb(depth * k, j, exact=True) * 2**j for j in range(k)) / k
+              for k in range(1, 5)]  # fmt: skip
+    found = expected_spectrum(depth, "relu", 2.0)
+    assert found.moments.tolist() == pytest.approx(wanted, rel=1e-10)
+    y = np.geomspace(1e-6, 1e3, 1_000_001)
+    assert math.log(found.largest) == pytest.approx((np.log1p(1 / y) + depth * np.log1p(2 * y)).min(), abs=1e-8)
+
+
+def test_weights_and_slopes_may_be_beyond_floats_where_their_product_is_not():
+    """Sigma_w^2 = 20 and sigma, and 1 and sqrt(20) sigma, are the same network: 20^256 is beyond, 0.9^256 is not."""
+    found = expected_spectrum(64, "sigmoid", 20.0, q=1.0)
+    other = expected_spectrum(64, lambda u: math.sqrt(20) * torch.sigmoid(u), 1.0, q=1.0)
+    assert np.isfinite(found.moments).all()
+    assert found.moments.tolist() == pytest.approx(other.moments.tolist(), rel=1e-9)
+    assert found.largest == pytest.approx(other.largest, rel=1e-9)
+    assert expected_spectrum(1024, "relu", 1.0).moments[1] == 0.0  # 2^-2048 times 2049
+    with pytest.raises(InvalidInput, match="beyond float64"):
+        expected_spectrum(1024, "relu", 5.0).density(np.ones(1))
+
+
+@pytest.mark.parametrize(("depth", "weights"), [(1, "gaussian"), (2, "orthogonal")])
+def test_densities_show_nothing_of_the_masses(depth, weights):
+    """Twice the nodes give the same density."""
+    found = expected_spectrum(depth, "tanh", 1.3, weights=weights, q=1.0)
+    s = found.largest * np.concatenate([[1e-4, 1e-3], np.linspace(0.01, 0.999, 30)])
+    u, shares = gaussian_rule(1.0, halvings=3)
+    finer = replace(found, slopes=NAMED["tanh"].slope(u).square().numpy(), shares=shares.numpy())
+    assert finer.density(s) == pytest.approx(found.density(s), rel=1e-8)
+
+
+def test_one_orthogonal_layer_has_its_slopes_for_singular_values():
+    """Masses have no density to give, those at 0 and at the upper end excepted."""
+    smooth = expected_spectrum(1, "tanh", 1.7, q=1.0, weights="orthogonal")
+    assert smooth.largest == pytest.approx(1.7, rel=1e-6)
+    assert smooth.unharmed == 0.0
+    for measure in (smooth.plot, lambda: smooth.density(np.array([0.5]))):
+        with pytest.raises(InvalidInput, match="one orthogonal layer"):
+            measure()
+    cut = expected_spectrum(1, "relu", 2.0, weights="orthogonal")
+    assert cut.density(np.array([0.5, 1.0])).tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert cut.unharmed == pytest.approx(0.5, rel=1e-12)
+
+
+def test_directions_that_no_layer_bends_are_unharmed():
+    """Slope 1 above -1, and less below: of two orthogonal layers 1 - 2 P(u < -1) of the directions, and a density."""
+    bent = Nonlinearity("bent", lambda u: torch.where(u > -1, u, (u + 1).clamp(max=0).exp() - 2), kinks=(-1.0,))
+    found = expected_spectrum(2, bent, 1.0, q=1.0, weights="orthogonal")
+    assert found.unharmed == pytest.approx(math.erf(1 / math.sqrt(2)), rel=1e-9)
+    s = np.concatenate([np.geomspace(1e-4, 0.5, 150), 1 - np.geomspace(0.5, 1e-3, 150)[1:]])  # fine at both ends
+    rho = found.density(s)
+    for k in (1, 2):
+        assert np.trapezoid(rho * s**k, s) + found.unharmed == pytest.approx(found.moments[k - 1], rel=5e-4)
+
+
 @pytest.mark.parametrize(("name", "weights"), [("tanh", "gaussian"), ("hard-tanh", "orthogonal"), ("relu", "gaussian")])
 def test_densities_have_the_moments(name, weights):
     """Integrals of lambda rho and lambda^2 rho, with what lies at the upper end: another route than the series."""
     found = expected_spectrum(4, name, 1.5, 0.1, weights=weights, q=0.5)
-    t = np.linspace(0, 1, 1001)[1:-1] ** 3  # fine near 0
+    t = np.linspace(0, 1, 401)[1:-1] ** 3  # fine near 0
     s = found.largest * t
     rho = found.density(s)
     for k in (1, 2):

@@ -120,6 +120,27 @@ def test_a_kink_that_is_not_named_is_noticed():
     assert float(mean) == pytest.approx(0.5 * math.erfc(0.37 / math.sqrt(2)), rel=1e-12)
 
 
+def test_growth_that_reaches_beyond_ten_standard_deviations_is_noticed():
+    """E exp(2u) = exp(2q), of which 2 % lie beyond at q = 16."""
+    at = torch.tensor([0.01, 1.0], dtype=torch.float64)
+    mean, _ = gaussian_mean(lambda u: (2 * u).exp(), at)
+    assert torch.allclose(mean, (2 * at).exp(), rtol=1e-12)
+    with pytest.raises(NotConverged, match=r"variance up to 16 .* take smaller variances"):
+        gaussian_mean(lambda u: (2 * u).exp(), torch.tensor([1.0, 16.0]))
+    with pytest.raises(NotConverged, match="grows faster"):
+        mean_field(torch.exp, 3.0)
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_the_steepest_slope_of_a_callable_is_that_of_its_name(name):
+    """Softplus is a factor 1 + exp(-10) off at the end of the grid."""
+    assert nonlinearity(NAMED[name].function).steepest == pytest.approx(NAMED[name].steepest, rel=1e-4)
+
+
+def test_what_is_flat_has_no_steepest_slope():
+    assert nonlinearity(torch.sign).steepest == 1.0
+
+
 def test_activations_that_cannot_be_used_are_refused():
     with pytest.raises(UnknownName, match="did you mean 'tanh'"):
         mean_field("tanhh", 1.0)
@@ -132,7 +153,7 @@ def test_activations_that_cannot_be_used_are_refused():
     with pytest.raises(InvalidInput, match="not real and finite"):
         mean_field(torch.log, 1.0)
     with pytest.raises(InvalidInput, match="not finite between"):
-        mean_field(torch.exp, 3.0)
+        gaussian_mean(torch.exp, torch.tensor([1e6]))
     with pytest.raises(InvalidInput, match="give a name"):
         mean_field(3, 1.0)  # type: ignore[arg-type]
 

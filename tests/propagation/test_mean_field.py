@@ -2,13 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemmata.errors import InvalidInput
-from lemmata.propagation import edge_of_chaos, mean_field, phase_diagram
+from lemmata.propagation import Nonlinearity, edge_of_chaos, mean_field, phase_diagram
+from lemmata.propagation.gaussian import gaussian_mean
 
 CRITICAL = {2.01e-5: 1.0500, 0.001: 1.1892, 0.05: 1.7610, 0.1: 1.9861, 0.5: 2.8432}  # sigma_b^2: sigma_w^2, tanh
 
@@ -40,6 +42,13 @@ def test_glorots_initialisation_is_critical_and_the_old_one_ordered():
 )
 def test_edges_without_bias_are_one_over_the_squared_slope_at_zero(name, edge):
     assert edge_of_chaos(name) == pytest.approx(edge, rel=1e-12)
+
+
+@pytest.mark.parametrize("bias", [1e-10, 1e-9, 1e-6])
+@pytest.mark.parametrize(("name", "edge"), [("relu", 2.0), ("linear", 1.0)])
+def test_edges_of_constant_slopes_do_not_move_with_the_bias(name, edge, bias):
+    """The bias reached on the edge is 0 at every q, and far out nothing but rounding, of either sign."""
+    assert edge_of_chaos(name, bias) == pytest.approx(edge, rel=1e-12)
 
 
 def test_the_edge_of_erf_is_in_closed_form():
@@ -109,7 +118,7 @@ def test_growth_is_found_from_any_start():
     assert mean_field("tanh", 2.0, 0.1, start=9e14).q == pytest.approx(mean_field("tanh", 2.0, 0.1).q, rel=1e-9)
 
 
-@pytest.mark.parametrize("bias", [0.1, 3.0])
+@pytest.mark.parametrize("bias", [1e-11, 1e-6, 1e-4, 0.1, 3.0])
 def test_growth_by_the_bias_alone_has_no_end(bias):
     """ReLU at 2 adds sigma_b^2 a layer; V(q) / q rounds to 1 far out, where no fixed point is."""
     found = mean_field("relu", 2.0, bias)
@@ -119,6 +128,48 @@ def test_growth_by_the_bias_alone_has_no_end(bias):
 def test_fixed_points_just_off_the_edge_stay_found():
     """Tanh: V(q) = sigma_w^2 (q - 2 q^2 + ...), so that q = (sigma_w^2 - 1) / 2 to first order."""
     assert mean_field("tanh", 1 + 1e-8).q == pytest.approx(5e-9, rel=1e-6)
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(0.5, 1e-14), (0.5, 1e-30), (1.0, 1e-20), (1.0, 1e-26)])
+def test_fixed_points_however_small_are_found(weight, bias):
+    """Tanh: q = sigma_w^2 (q - 2 q^2) + sigma_b^2 at small q: the bias over 1/2, and the root of half of it."""
+    found = mean_field("tanh", weight, bias)
+    wanted = bias / 0.5 if weight == 0.5 else math.sqrt(bias / 2)
+    assert found.q == pytest.approx(wanted, rel=1e-9 if weight == 0.5 else 1e-15 / wanted)  # V(q) / q - 1 is rounded
+    assert found.c == 1.0
+
+
+def test_a_variance_at_0_is_a_least_one():
+    """Sigmoid: V(0) = sigma_w^2 / 4 > 0."""
+    assert mean_field("sigmoid", 1e-16).q == pytest.approx(2.5e-17, rel=1e-9)
+
+
+def test_signals_that_die_out_have_the_depth_scale_of_small_biases():
+    dead, faint = mean_field("tanh", 0.5), mean_field("tanh", 0.5, 1e-14)
+    assert math.isnan(dead.c)
+    assert dead.xi_c == pytest.approx(faint.xi_c, rel=1e-9)
+    assert dead.xi_c == pytest.approx(1 / math.log(2), rel=1e-9)
+
+
+def test_activations_that_are_0_about_0_let_signals_die():
+    """All that they pass may lie beyond ten standard deviations."""
+    shrink = Nonlinearity("shrink", lambda u: u.sign() * (u.abs() - 1).clamp(min=0), kinks=(-1.0, 1.0))
+    assert mean_field(shrink, 1.0).q == 0.0
+
+
+def test_the_sine_in_deep_chaos_forgets_its_inputs():
+    """E sin^2 = (1 - exp(-2q)) / 2, E cos^2 = (1 + exp(-2q)) / 2: q = chi_1 = 100, and C(c) = 2 exp(-q) sinh(q c)."""
+    found = mean_field("sin", 200.0)
+    assert (found.q, found.chi_1) == (pytest.approx(100.0, rel=1e-12), pytest.approx(100.0, rel=1e-12))
+    assert (found.c, found.chi_c) == (0.0, pytest.approx(0.0, abs=1e-12))
+
+
+def test_correlations_near_0_are_those_of_the_slope_there():
+    """C(c) = sigma_w^2 (E phi')^2 c to first order; each mean over v given u nearly cancels, but for 1e-16 or so."""
+    found = mean_field("tanh", 10.0)
+    slope, _ = gaussian_mean(found.activation.slope, torch.tensor([found.q], dtype=torch.float64))
+    for c in (1e-6, 1e-9, 1e-12):
+        assert float(found.correlation_map(c)) == pytest.approx(10.0 * float(slope) ** 2 * c, rel=1e-9, abs=2e-16)
 
 
 def test_slopes_that_are_0_or_never_critical_have_no_edge():
@@ -184,7 +235,7 @@ def test_the_phase_diagram_has_the_edge_between_the_phases():
     right = found.weight_variances[None] > found.edge[:, None]
     assert torch.equal(found.chi_1 > 1, right)
     figure = found.plot()
-    assert figure.panels[0].fields[0].z.shape == (2, 4)
+    assert np.shape(figure.panels[0].fields[0].z) == (2, 4)
 
 
 @pytest.mark.parametrize("weight", [0.5, 1.3, 2.5])

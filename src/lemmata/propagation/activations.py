@@ -1,15 +1,16 @@
 """Elementwise activations phi as mean-field theory needs them: the function, its slope, its kinks, its steepest slope.
 
 A name of `NAMED` (hyphens and underscores alike), or any callable of torch that works elementwise, whose slope is then
-taken by automatic differentiation. A kink is a point where a derivative of phi jumps; integrals are split there. That
-at 0 is always assumed. A callable with other kinks is given as a `Nonlinearity` that names them.
+taken by automatic differentiation, and the steepest from a grid. A kink is a point where a derivative of phi jumps;
+integrals are split there. That at 0 is always assumed. A callable with other kinks is given as a `Nonlinearity` that
+names them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ Elementwise = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Nonlinearity:
-    """phi and phi' as functions of a tensor; `kinks` besides 0, `steepest` the largest |phi'|.
+    """phi and phi' as functions of a tensor; `kinks` besides 0, `steepest` the largest |phi'|, 1 unless it is given.
 
     >>> abs_less_one = Nonlinearity("|u| - 1 above 0", lambda u: (u.abs() - 1).clamp(min=0), kinks=(-1.0, 1.0))
     >>> abs_less_one.slope(torch.tensor([-3.0, 0.5, 3.0]))
@@ -168,4 +169,11 @@ def _checked(function: Elementwise) -> Nonlinearity:
         raise InvalidInput(f"the activation {name} is not elementwise; give a function that maps every entry by itself")
     if whole.is_complex() or not bool(whole.isfinite().all()):
         raise InvalidInput(f"the activation {name} is not real and finite between -2 and 2.5")
-    return Nonlinearity(name, function)
+    phi = Nonlinearity(name, function)
+    return replace(phi, steepest=_steepest(phi))
+
+
+def _steepest(phi: Nonlinearity) -> float:
+    """The largest |phi'| on a grid from -10 to 10, where it is finite; 1 if phi is flat there."""
+    slopes = phi.slope(torch.linspace(-10, 10, 4001, dtype=torch.float64)).abs()
+    return float(slopes[slopes.isfinite()].amax()) or 1.0

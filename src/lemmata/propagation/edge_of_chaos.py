@@ -19,6 +19,7 @@ from lemmata.errors import InvalidInput
 from lemmata.given import require_number
 from lemmata.propagation.activations import Elementwise, Nonlinearity, nonlinearity
 from lemmata.propagation.duals import diagonal
+from lemmata.propagation.mean_field import first_root
 
 SMALLEST, LARGEST = 1e-10, 1e8  # of q
 
@@ -34,8 +35,6 @@ def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: f
     >>> round(edge_of_chaos("tanh", 0.05), 4), edge_of_chaos("tanh"), edge_of_chaos("relu")
     (1.761, 1.0, 2.0)
     """
-    from scipy.optimize import brentq
-
     phi, wanted = nonlinearity(activation), require_number(bias_variance, "bias_variance")
     if not (math.isfinite(wanted) and wanted >= 0):
         raise InvalidInput(f"bias_variance = {wanted}; a variance is finite and at least 0")
@@ -48,18 +47,18 @@ def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: f
     grid = torch.logspace(math.log10(SMALLEST), math.log10(LARGEST), 401, dtype=torch.float64)
     reached: list[Tensor] = []
     slopes: list[Tensor] = []
-    for block in grid.unfold(0, 9, 8):  # as far as is needed only
-        at = diagonal(phi, block)
+
+    def above(q: Tensor) -> Tensor:
+        at = diagonal(phi, q)
         if not bool((at.square_slope > 0).all()):
             raise InvalidInput(f"{phi.name} has no edge of chaos: its slope is 0, and with it chi_1")
         slopes.append(at.square_slope)
-        reached.append(block - at.square / at.square_slope)
-        above = reached[-1] > wanted
-        turned = (above[1:] != above[:-1]).nonzero()
-        if len(turned):
-            place = int(turned[0])
-            q = brentq(lambda q: _bias(phi, q) - wanted, *block[place : place + 2].tolist(), xtol=1e-300, rtol=1e-14)
-            return 1 / _square_slope(phi, float(q))
+        reached.append(q - at.square / at.square_slope)
+        return (reached[-1] - wanted) / q
+
+    root = first_root(above, grid)
+    if root is not None:
+        return 1 / _square_slope(phi, root)
     low, high = float(torch.cat(reached).min()), float(torch.cat(reached).max())
     constants = torch.cat(slopes)
     if float(constants.max() - constants.min()) < 1e-9 * float(constants.max()):  # E phi'^2 does not depend on q

@@ -7,7 +7,8 @@ or so. Every mean is computed again with all panels halved (over pairs, with 8 n
 its error, and panels are halved further until it is below the tolerance. Cost: about 10^3 evaluations of g a mean, some
 10^5 a mean over pairs.
 
-Where it fails: g with a jump or kink that was not named (`NotConverged`, with the remedy).
+Where it fails: g with a jump or kink that was not named, and g that grows so fast that the normal density has not done
+with it at 10 standard deviations (exp(2 u) at q = 16); both raise `NotConverged`, with the remedy.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lemmata.estimate import NotConverged
 TOLERANCE = 1e-9  # relative to E |g|
 HALVINGS = 6
 REACH = 10.0  # standard deviations; the rest has mass 1.5e-23
+FLOOR = 1e-18  # what may lie beyond the reach, however small E |g| is: all of g, if it starts out there
 NODES = 16  # of a panel
 PAIR_NODES = (8, 12)  # of a panel, for a rule and a better one
 FINEST = 2.0**-4  # of the panels next to 0, in units of u
@@ -34,7 +36,8 @@ FINEST = 2.0**-4  # of the panels next to 0, in units of u
 def gaussian_mean(g: Callable[[Tensor], Tensor], q: Tensor, kinks: Sequence[float] = ()) -> tuple[Tensor, Tensor]:
     """E g(u) over u ~ N(0, q) for variances q (m,) >= 0: the means (m,) and the error of each (m,).
 
-    Raises `NotConverged` where halving all panels six times does not bring the error below 1e-9 of E |g|.
+    Raises `NotConverged` where halving all panels six times does not bring the error below 1e-9 of E |g|, and where |g|
+    times the normal density is above that, and above 1e-18, at 10 standard deviations, beyond which nothing is seen.
 
     >>> mean, error = gaussian_mean(torch.relu, torch.tensor([2 * math.pi], dtype=torch.float64))
     >>> round(mean.item(), 12), bool(error < 1e-12)
@@ -46,6 +49,7 @@ def gaussian_mean(g: Callable[[Tensor], Tensor], q: Tensor, kinks: Sequence[floa
         now, size = _on_panels(g, q, kinks, halvings)
         error = (now - before).abs()
         if bool((error <= TOLERANCE * size).all()):
+            _require_nothing_beyond(g, q, now, size)
             return now, error
         before = now
     raise _not_converged(now, float((error / size.clamp(min=1e-300)).max()))
@@ -69,7 +73,8 @@ def pair_mean(g: Callable[[Tensor], Tensor], q: float, c: float, kinks: Sequence
     """E g(u) g(v) over normal u and v of variance q > 0 and correlation c, and its error.
 
     v given u is normal of mean c u and variance q (1 - c^2): for every node of u the inner mean is split where v
-    crosses a kink; the outer one is split about the kinks down to the width of the inner normal.
+    crosses a kink; the outer one is split about the kinks down to the width of the inner normal. Raises `NotConverged`
+    where the error is above 1e-9 of E |g(u) g(v)| though all panels were halved three times.
     """
     if abs(c) >= 1:
         sign = math.copysign(1.0, c)
@@ -92,6 +97,17 @@ def _not_converged(best: Tensor | float, residual: float) -> NotConverged:
         "the mean of the activation over a normal variable", best=best, residual=residual, tolerance=TOLERANCE,
         remedy="name the points where it or its slope jumps, Nonlinearity(name, function, kinks=(...))",
     )  # fmt: skip
+
+
+def _require_nothing_beyond(g: Callable[[Tensor], Tensor], q: Tensor, means: Tensor, size: Tensor) -> None:
+    ends = torch.tensor([-REACH, REACH], dtype=torch.float64)
+    left = (g(q.sqrt()[:, None] * ends).abs() * _density(ends)).amax(1)
+    if not bool((left <= TOLERANCE * size + FLOOR).all()):
+        raise NotConverged(
+            f"the mean of the activation over a normal variable of variance up to {float(q.max()):.3g}", best=means,
+            residual=float((left / size).max()), tolerance=TOLERANCE,
+            remedy="the activation grows faster than the normal density falls; take smaller variances",
+        )  # fmt: skip
 
 
 def _on_panels(
@@ -128,9 +144,9 @@ def _pair_on_panels(
     inner, total, size = _deviations().expand(len(z), -1), 0.0, 0.0
     for part in torch.arange(len(z)).split(200):  # of a few million values at most at once
         y, w = _rule(torch.cat([inner[part], cuts[part]], 1), halvings, count)
-        values = g(scale * (c * z[part, None] + spread * y))
-        mean = (values * w * _density(y)).sum(1) * g(scale * z[part]) * weights[part]
-        total, size = total + float(mean.sum()), size + float(mean.abs().sum())
+        values = g(scale * (c * z[part, None] + spread * y)) * w * _density(y)
+        outer = g(scale * z[part]) * weights[part]
+        total, size = total + float(values.sum(1) @ outer), size + float(values.abs().sum(1) @ outer.abs())
     return total, size
 
 

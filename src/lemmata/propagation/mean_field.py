@@ -35,7 +35,8 @@ from lemmata.short_repr import short_repr
 
 Phase = Literal["ordered", "critical", "chaotic"]
 LARGEST, SMALLEST, STEP = 1e15, 1e-13, 1.2  # of variances that are looked through
-EVEN = 1e-10  # relative; what differs by less is equal: the integrals are right to about 1e-13
+ROUNDING = 1e-13  # relative, of the integrals: what differs by less is equal
+EVEN = 1e-10  # of correlations and chi_1, likewise
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class MeanField:
     `q` is the limit of the variance map from `start`: 0 where signals die out, infinite where they grow without bound.
     `chi_1` and `chi_q` = V'(q) are taken there, in the limit where q is infinite. `c` is the stable correlation of two
     inputs, `chi_c` = C'(c); c is NaN where there is none, at q = 0 and q infinite, for variance or sign alone then
-    survive. `error` is that of the integrals, relative. Nothing is random.
+    survive. There `chi_c`, and with it `xi_c`, is NaN at q infinite, and at q = 0 that of the limit sigma_b^2 -> 0,
+    where c = 1. `error` is that of the integrals, relative. Nothing is random.
     """
 
     activation: Nonlinearity = field(repr=False)
@@ -75,7 +77,10 @@ class MeanField:
 
     @property
     def xi_c(self) -> float:
-        """Layers in which a departure of the correlation from c falls by e; infinite at the edge."""
+        """Layers in which a departure of the correlation from c falls by e; infinite at the edge.
+
+        At q = 0, where there is no c, the limit of a vanishing bias variance, -1 / log chi_1.
+        """
         return _depth_scale(self.chi_c)
 
     @property
@@ -190,26 +195,47 @@ def _depth_scale(factor: float) -> float:
 
 def _fixed_variance(V: Callable[[Tensor], Tensor], start: float) -> float:
     """The limit of q -> V(q), V increasing, from `start`: the first root of V(q) - q on the side that it moves to."""
-    from scipy.optimize import brentq
 
-    def growth(q: float) -> float:
-        return float(V(torch.tensor([q], dtype=torch.float64))) / q - 1
+    def growth(q: Tensor) -> Tensor:
+        return V(q) / q - 1
 
-    first = growth(start)
-    if abs(first) < EVEN:
+    first = float(growth(torch.tensor([start], dtype=torch.float64)))
+    if abs(first) < ROUNDING:
         return start
     end = LARGEST if first > 0 else SMALLEST
-    count = 8 * math.ceil(abs(math.log(end / start)) / math.log(STEP) / 8) + 1
+    count = math.ceil(abs(math.log(end / start)) / math.log(STEP)) + 1
     grid = torch.logspace(math.log10(start), math.log10(end), count, dtype=torch.float64)
-    for block in grid.unfold(0, 9, 8):  # as far as is needed only: far out some activations cannot be integrated
-        turned = ((V(block) / block - 1) * math.copysign(1, first) <= 0).nonzero()
-        if len(turned):
-            place = int(turned[0])
-            q = float(brentq(growth, *sorted(block[place - 1 : place + 1].tolist()), xtol=1e-300, rtol=1e-14))
-            beyond = q * (1 + math.copysign(1e-3, first))
-            if growth(beyond) * math.copysign(1, first) < -EVEN / 1000:  # else V(q) / q nears 1 and rounding made it so
-                return q
-    return math.inf if first > 0 else 0.0
+    least = V(torch.zeros(1, dtype=torch.float64))
+    if first < 0 and float(least) > 0:  # then V(q) > q up to there, and no root is too small to be found
+        grid = torch.cat([grid, least / 2])
+    q = first_root(growth, grid)
+    return q if q is not None else math.inf if first > 0 else 0.0
+
+
+def first_root(f: Callable[[Tensor], Tensor], grid: Tensor) -> float | None:
+    """The root of f between the first points (N,) of the grid at which it has one sign and the other; None without.
+
+    Only values beyond rounding count: where f falls below it, as V(q) / q - 1 = sigma_b^2 / q of a critical ReLU far
+    out, it has either sign. f maps points (m,) to values (m,), of order 1, and is asked for as many as are needed only:
+    far out some activations cannot be integrated.
+
+    >>> round(first_root(lambda q: q - 2, torch.tensor([1.0, 3.0, 5.0], dtype=torch.float64)), 12)
+    2.0
+    """
+    from scipy.optimize import brentq
+
+    def alone(q: float) -> float:
+        return float(f(torch.tensor([q], dtype=torch.float64)))
+
+    before, sign = math.nan, 0.0
+    for block in grid.split(8):
+        for q, value in zip(block.tolist(), f(block).tolist(), strict=True):
+            if abs(value) < ROUNDING:
+                continue
+            if value * sign < 0:
+                return float(brentq(alone, min(before, q), max(before, q), xtol=1e-300, rtol=1e-14))
+            before, sign = q, math.copysign(1.0, value)
+    return None
 
 
 def _outer_slope(phi: Nonlinearity) -> float:
@@ -226,7 +252,7 @@ def _fixed_correlation(phi: Nonlinearity, sw: float, sb: float, q: float, chi_1:
     """
     from scipy.optimize import brentq
 
-    if chi_1 <= 1 + EVEN or phi.name == "linear":
+    if chi_1 <= 1 + EVEN:
         return 1.0, chi_1
 
     @cache

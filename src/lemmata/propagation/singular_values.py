@@ -63,7 +63,7 @@ def mean_singular_value(
         if not (math.isfinite(value) and value >= 0):
             raise InvalidInput(f"{name} = {value}; a variance is finite and at least 0")
     phi = nonlinearity(activation)
-    if phi.name == "linear":
+    if phi.closed_form == "identity":
         return _marchenko_pastur(rows, columns, sw / columns)
     u, weights = gaussian_rule(max(variance, 1e-36), phi.kinks)
     slopes = phi.slope(u)
