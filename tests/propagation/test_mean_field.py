@@ -51,6 +51,13 @@ def test_edges_of_constant_slopes_do_not_move_with_the_bias(name, edge, bias):
     assert edge_of_chaos(name, bias) == pytest.approx(edge, rel=1e-12)
 
 
+@pytest.mark.parametrize("bias", [1e-40, 1e-25, 1e-20, 1e-15])
+def test_the_edge_of_small_biases_is_near_that_of_none(bias):
+    """Tanh: sigma_w^2 = 1 + 2q to first order, and sigma_b^2 = (4 / 3) q^3, which is rounding below q = 1e-8."""
+    q = (bias * 3 / 4) ** (1 / 3)
+    assert edge_of_chaos("tanh", bias) == pytest.approx(1 + 2 * q, abs=1e-7)
+
+
 def test_the_edge_of_erf_is_in_closed_form():
     """Sigma_w^2 = (pi / 4) sqrt(1 + 4 q) with q - (pi/4) sqrt(1 + 4q) (2/pi) asin(2q / (1 + 2q)) = sigma_b^2."""
     q = 0.9

@@ -45,6 +45,8 @@ def edge_of_chaos(activation: str | Elementwise | Nonlinearity, bias_variance: f
     ):
         return 1 / _square_slope(phi, 0.0)
     grid = torch.logspace(math.log10(SMALLEST), math.log10(LARGEST), 401, dtype=torch.float64)
+    if 0 < wanted < SMALLEST:  # the bias reached is less than q: it has yet to be reached there
+        grid = torch.cat([torch.tensor([wanted], dtype=torch.float64), grid])
     reached: list[Tensor] = []
     slopes: list[Tensor] = []
 
