@@ -42,7 +42,7 @@ def rates(table) -> Figure:
         caption="Gradient flow in logarithmic time, to t = 10^434 at laptop scale. Left: |w| × margin / log t, which "
         "the theorem sends to 1; a polynomial tail sends it to infinity (not drawn). Middle and right: angle and "
         "relative gap to the largest margin fall as 1 / log t, the angle on the line that the dual variables give; the "
-        "controls stay where they are. Each thin line is a data set. The steps one can take end near log t = 10.",
+        "controls stay where they are. Each thin line is a data set. 100,000 steps end near log t = 8.",
         panels=[
             Panel(x=LOG_T, y=Axis(label="|w| × margin / log t", limits=(0, 1.5)), series=slope, references=[limit]),
             Panel(x=LOG_T, y=Axis(label="angle to the largest margin", unit="degrees", log=True), series=_bare(angle)),

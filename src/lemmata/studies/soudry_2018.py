@@ -9,11 +9,12 @@ The paper's answer. That of largest margin, without being asked to: for almost e
 
 with w_svm the hard-margin support vector machine, so that |w| / log t goes to 1 / margin, the loss falls as 1 / t, and
 direction and margin approach those of the machine as slowly as 1 / log t. It is the exponential tail of the loss that
-does it. And the validation loss grows as log t, which is no reason to stop.
+does it. And the validation loss grows as log t, which the paper says is no reason to stop, since the validation error
+improves meanwhile. Here the loss grows as it must, and the error does not improve but gets worse (below).
 
 What is run. The truth is an exact support vector machine with its dual variables (`_soudry_2018_margin`), which no
-gradient method has a part in. The difficulty with the claim is the logarithm: after 100,000 steps log t is about 10,
-and the slope of |w| is 10 % short of its limit. So there are two experiments.
+gradient method has a part in. The difficulty with the claim is the logarithm: after 100,000 steps of size 0.04 log t is
+about 8, and the slope of |w| is 9 to 16 % short of its limit. So there are two experiments.
 
     descent    100,000 steps of gradient descent, held against gradient flow over the same time
     flow       gradient flow in log t (`_soudry_2018_flow`), which is neither stiff nor out of the range of numbers, up
@@ -28,10 +29,25 @@ Data. 60 Gaussian examples in 5 dimensions, labelled by a plane through 0, each 
 validation loss and for Adam 20 dimensions and no gap, so that there are errors and directions to choose from. Seeds are
 independent data sets. Claims about every data set are asked of each, without statistics.
 
+The validation error. The paper expects it to improve meanwhile "for many datasets" and shows it for a network. In each
+of our ten data sets of 60 examples in 20 dimensions it rises from t = 10 on, when the training error is 0, by 0.2 to 3.5
+in 100. The reason: it is least at about t = 10 (14 in 100 in the mean, from 17 at the start, and 16 in the end), since
+without a gap between the classes the few examples nearest to the plane, which make the largest margin, say less of the
+truth than all do. Tried besides: 200 examples and a gap of 0.3 do not change the sign of the mean (in 20 dimensions a gap
+of 1 leaves no errors); in five dimensions without a gap the change is of either sign.
+
+Adam. That its direction is another is shown where the support vectors leave a choice, 10 in 20 dimensions. Separating
+directions are an open cone always; but in five dimensions each data set has five support vectors, so that only one
+direction gives all of them the same margin. It has the least norm by 53 to 99 of 100 diagonal quadratic norms drawn at
+random (logarithms normal, deviation 1 / 2) in place of the Euclidean one, and Adam, whose norm grows six times as fast,
+is nearer to it than descent on all ten data sets (0.2 to 4.9 degrees against 0.8 to 5.3). Its epsilon, below which Adam
+is descent, is not the reason: with 1e-30 instead of 1e-8 it is nearer still on seven of ten. The claim's factor of 2 is
+ours: angles fall as 1 / log t, so that twice the angle of descent on the way to the same limit would be the square root
+of its time.
+
 Choices after pilot runs of ten seeds: the rates are taken at log t of 500 to 1000, the slope is called late below 0.97;
-20 dimensions and 10 examples for Adam, since in five dimensions the support vectors span the space, and Adam, whose
-step sizes make it faster, goes to the same limit there (it is the nearer one then); 20 dimensions for the validation
-loss, since in five most data sets had no errors; half the gap for normalised descent, whose rate in steps was not yet
+20 dimensions and 10 examples for Adam, since in five dimensions it goes to the limit of descent; 20 dimensions for the
+validation loss, since in five most data sets had no errors; half the gap for normalised descent, whose rate in steps was not yet
 to be seen after 20,000.
 
 Deviations. The paper's deep networks on CIFAR-10 (Table 1) are named and not run.
@@ -43,7 +59,7 @@ from lemmata.studies import _soudry_2018_figures as figures
 from lemmata.studies._soudry_2018_descent import Descent, run_descents
 from lemmata.studies._soudry_2018_flow import Flow, run_flows
 from lemmata.study import Paper, Study
-from lemmata.study.kinds import exact, ratio
+from lemmata.study.kinds import exact, ratio, value
 
 study = Study(
     "soudry-2018",
@@ -184,9 +200,20 @@ flow.claim(
     paper=1.0,
     quoted="d(validation loss) / d log t = mean of (-z w_svm)_+",
     margin=0.01,
-    note="2,000 fresh examples, in every data set. The validation error does not fall here, as it does in the paper's "
-    "networks: from t = 10 on it rises by 1 or 2 in 100",
+    note="2,000 fresh examples, in every data set",
 ).control(SQUARED, loss="squared").control(POLYNOMIAL, loss="polynomial")
+
+flow.claim(
+    "meanwhile the validation error improves",
+    name="validation-error",
+    where="section on rates of convergence, end; figure 3",
+    kind=value(of="validation_error_change", null=0.0),
+    select=VALIDATION,
+    quoted="“while the margin and the population misclassification error improve”, for “many datasets”",
+    within=(-math.inf, 0.0),
+    note="error at the end less that at t = 10, on the same examples; the training error is 0 by then. Claimed after "
+    "the numbers had been seen, and as the paper has it: here the error is least at about t = 10 and rises from there",
+).control(f"{SQUARED}: the weights have arrived, and the error stays", loss="squared")
 
 flow.claim(
     "on CIFAR-10 the validation loss grows while the validation error improves",
@@ -198,7 +225,7 @@ flow.claim(
 # ---- descent: what steps show ----------------------------------------------------------------------------------------
 
 WIDE = {"d": 20, "n": 10, "gap": 0.0}
-SHORT = 20_000
+SMOKE, SHORT, LAPTOP, PAPER = 5_000, 20_000, 100_000, 10_000_000  # steps; each scale has its own and, but smoke, SHORT
 
 descent = study.experiment(
     "descent",
@@ -209,7 +236,7 @@ descent = study.experiment(
         {"rule": ["descent", "adam"], **{name: [setting] for name, setting in WIDE.items()}},
     ],
     seeds={"smoke": 3, "laptop": 10, "paper": 20},
-    scales={"smoke": {"steps": 2000}, "paper": {"steps": 10_000_000}},
+    scales={"smoke": {"steps": SMOKE}, "paper": {"steps": [SHORT, PAPER]}},
     vectorised=("seed",),
 )
 descent.trial(run_descents)
@@ -221,19 +248,19 @@ descent.claim(
     name="follows-flow",
     where="main theorem: a step size below 2 / (beta sigma_max^2) does not enter",
     kind=exact(of="slope_over_flow"),
-    select={**STEPS, "steps": 100_000},
+    select=STEPS,
     paper=1.0,
     margin=0.01,
     note="slope of |w| in log t over the last two decades of steps, over that of gradient flow at the same times; "
-    "margin: 10 times what a step is of the time where the two decades begin, 1,000 steps",
+    "margin: twice what a step is of the time where the two decades begin, 200 steps of 20,000",
 ).control("another rule, normalised descent", rule="normalised", steps=SHORT)
 
 descent.claim(
-    "and after 100,000 steps the slope is not yet that of the theorem",
+    "and after 100,000 steps and fewer the slope is not yet that of the theorem",
     name="slope-is-late",
     where="audit (ours) of the main theorem at the numbers of steps one takes",
     kind=exact(of="norm_slope", at_most=0.97),
-    select={**STEPS, "steps": 100_000},
+    select={**STEPS, "steps": [SMOKE, SHORT, LAPTOP]},
     note="slope times margin, in every data set; 0.97 would be within 3 % of the limit",
 ).control("20 dimensions, 10 examples: none is off the margin, which is what is late", **WIDE)
 
@@ -242,7 +269,7 @@ descent.claim(
     name="normalised",
     where="extension (ours): steps divided by the loss",
     kind=ratio(of="final_gap", over="rule", between=("descent", "normalised")),
-    select={"steps": SHORT, "d": 5},
+    select={"steps": [SMOKE, SHORT], "d": 5},
     within=(-math.inf, 0.5),
     note="gap to the largest margin, at most half",
 ).control(OVERLAPPING, law="overlapping")
@@ -252,11 +279,12 @@ adam = descent.claim(
     name="adam",
     where="section on other methods of optimisation",
     kind=ratio(of="final_angle", over="rule", between=("descent", "adam")),
-    select=WIDE,
+    select={**WIDE, "steps": [SMOKE, LAPTOP, PAPER]},
     within=(2.0, math.inf),
-    note="angle to the machine's weights after 100,000 steps, at least twice that of descent; 10 examples",
+    note="angle to the machine's weights, at least twice that of descent after as many steps; 10 examples. The 2 is "
+    "ours: angles fall as 1 / log t, so that on the way to the same limit it would be the square root of the time",
 )
 adam.control("no adaptation: epsilon = 1, descent with momentum", epsilon=1.0)
 adam.control(
-    "5 dimensions, 60 examples: the support vectors span the space, and there is but one direction", d=5, n=60, gap=0.3
+    "5 dimensions, 60 examples: five support vectors, which one direction alone keeps at one margin", d=5, n=60, gap=0.3
 )
