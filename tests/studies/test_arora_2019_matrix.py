@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from lemmata.studies import _arora_2019_matrix_completion as completion
 from lemmata.studies import _arora_2019_matrix_runs as runs
 from lemmata.studies import arora_2019_matrix as arora
 from lemmata.studies._arora_2019_matrix_completion import Problem
+from lemmata.studies._arora_2019_matrix_rank import over_truth
 from lemmata.studies._arora_2019_matrix_runs import Completion, Motion
 from lemmata.studies._deep_linear import layer_gradients, prefixes
 from lemmata.verdicts import Outcome
@@ -142,6 +144,13 @@ def test_effective_rank_is_exp_of_entropy():
     W = torch.randn(3, 5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     expected = [np.exp(entropy(np.linalg.svd(w.numpy(), compute_uv=False))) for w in W]
     assert completion.effective_rank(W).tolist() == pytest.approx(expected)
+
+
+def test_a_rank_is_held_against_that_of_the_same_seeds_matrix():
+    table = pd.DataFrame({"seed": [1, 0], "erank": [2.2, 5.0], "true_erank": [2.0, 4.0]})
+    (found,) = over_truth(of="erank", truth="true_erank").components(table, 1.0, (0.9, 1.1))
+    assert found.samples.tolist() == pytest.approx([1.25, 1.1])
+    assert (found.seeds, found.low, found.high) == ((0, 1), 0.9, 1.1)
 
 
 def test_members_do_not_see_each_other():

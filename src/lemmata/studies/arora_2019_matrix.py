@@ -10,15 +10,16 @@ at depth 1, so that large ones run away from small ones, the more so the deeper.
 
 What runs. Matrices 30 x 30 of rank 2 with 35 % of the entries seen, and more; plain gradient descent from weights whose
 product has size 1/1000, to a mean square of 1e-5 (|M|_F = n, so that an entry has size 1). The paper has 100 x 100,
-rank 5, 2,000 and 5,000 entries and depths 2 to 4; 100 x 100 is the paper scale here. The least nuclear norm is by a
-convex method with a certified gap of 1e-4 (`_arora_2019_matrix_completion`). A seed is three problems, and its numbers
-are their medians. The theorem on singular values is tested on balanced weights, from the layers themselves and not from
-differences.
+rank 5, 2,000 and 5,000 entries and depths 2 to 4: the paper scale here, at which the same claims are asked, few entries
+being 20 % and many 50 %. Depth 1 is ours. The least nuclear norm is by a convex method with a certified gap of 1e-4
+(`_arora_2019_matrix_completion`). A seed is three problems, and its numbers are their medians. The theorem on singular
+values is tested on balanced weights, from the layers themselves and not from differences.
 
 Thresholds. The numbers of the paper's figures were not at hand: claims about them are of direction. Recovered is an
 error of 0.05 on entries not seen; a pilot of 24 problems had shown 0.01 to 0.04 at depths 3 and 4, with one failure in
 24 at depth 4, and 0.16 for the least nuclear norm. A larger nuclear norm is one larger by 0.2 %, twenty times the
-certified gap; the pilot had 0.5 %. The gap of 0.2 between depths (a factor of 1.6) is less than the pilot's.
+certified gap; the pilot had 0.5 %. The gap of 0.2 between depths (a factor of 1.6) is less than the pilot's. The rank
+of the solution is held against that of the matrix, 5 in the paper and 2 in ours, both as effective ranks.
 
 Depth 2 was conjectured to minimise the nuclear norm (Gunasekar and others 2017). The paper finds it close where entries
 are many, and different where they are few; so it is here: claimed is that with 60 % of the entries both recover.
@@ -26,8 +27,10 @@ are many, and different where they are few; so it is here: claimed is that with 
 Choices after runs had been seen. The bound on the motion of singular values was made tighter, from 0.01 to 0.001 (it is
 kept to 2e-5). That the least nuclear norm is certified was a claim, and had no control: it is a test now. A seed has
 three problems and not five, and descent 4,000 steps and not 6,000, for time; only with 15 and 25 % of the entries is
-some of it not done by then. In the control of rank 4 the effective rank is not 4 but 3.8, since four singular values
-of one matrix are less alike (3.73 to 3.94 in nine of ten matrices).
+some of it not done by then. Changed after results had been seen, so that every claim can be asked of the paper's
+matrices too: the effective rank was held against 2, with the same margin, and a control of rank 4, which a quotient
+cannot have, showed that it follows the matrix's (3.8); the control of few entries was 15 %, not 10; that of many
+entries was 35 % of them, with which all ways recover a matrix of 100 x 100. Depth 4 had no claim of its own.
 
 Seeds are matrices, masks and weights: 12 of them, since with 8 one control (the effective rank of the least nuclear
 norm) was left undecided.
@@ -36,6 +39,7 @@ norm) was left undecided.
 import math
 
 from lemmata.studies import _arora_2019_matrix_figures as figures
+from lemmata.studies._arora_2019_matrix_rank import over_truth
 from lemmata.studies._arora_2019_matrix_runs import Completion, Motion, complete, move
 from lemmata.study import Paper, Study
 from lemmata.study.kinds import difference, exact, ordering, ratio, value
@@ -59,18 +63,19 @@ study = Study(
 
 # ---- completion ------------------------------------------------------------------------------------------------------
 
-FEW, MANY, RECOVERED = 0.35, 0.6, math.log10(0.05)
+FEW, MANY = list(figures.FEW), [0.5, 0.6]  # shares of entries seen, at paper scale and at the others
+RECOVERED = math.log10(0.05)
 NUCLEAR = {"depth": 0, "share": FEW}
-DEEP = {"depth": 3, "share": FEW, "alpha": 1e-3}
+DEEP = {"depth": 3, "share": FEW}
 LARGE = "weights of size 1"
 
 completion = study.experiment(
     "completion",
     config=Completion,
-    sweep={"depth": [0, 1, 2, 3, 4], "share": [0.25, FEW, 0.45, MANY]},
+    sweep={"depth": [0, 1, 2, 3, 4], "share": [0.25, 0.35, 0.45, 0.6]},
     seeds={"smoke": 3, "laptop": 12, "paper": 12},
     scales={
-        "smoke": {"n": 20, "share": [FEW, MANY]},
+        "smoke": {"n": 20, "share": [0.35, 0.6]},
         "paper": {"n": 100, "rank": 5, "share": [0.2, 0.5], "steps": 100_000},
     },
     vectorised=("seed", "depth", "alpha"),
@@ -86,23 +91,30 @@ completion.claim(
     kind=value(of="log_error"),
     select=NUCLEAR,
     within=(RECOVERED, math.inf),
-    note="log10 of the error on entries not seen, above log10 0.05; 35 % of the entries",
-).control("60 % of the entries", share=MANY)
+    note="log10 of the error on entries not seen, above log10 0.05; 35 % of the entries (20 % at paper scale)",
+).control("60 % of the entries", share=0.6)
 
-completion.claim(
-    "gradient descent on three factors does",
-    name="depth-recovers",
-    where="figures on matrix completion: depth 3",
-    kind=value(of="log_error"),
-    select=DEEP,
-    within=(-math.inf, RECOVERED),
-    note="log10 of the error on entries not seen, below log10 0.05; the same problems",
-).control(LARGE, alpha=1.0).control("one factor", depth=1).control("15 % of the entries", share=0.15)
+for depth, statement, name in (
+    (3, "gradient descent on three factors does", "depth-recovers"),
+    (4, "and so does gradient descent on four", "depth-4-recovers"),
+):
+    recovers = completion.claim(
+        statement,
+        name=name,
+        where=f"figures on matrix completion: depth {depth}",
+        kind=value(of="log_error"),
+        select={"depth": depth, "share": FEW},
+        within=(-math.inf, RECOVERED),
+        note="log10 of the error on entries not seen, below log10 0.05; the same problems",
+    )
+    recovers.control(LARGE, alpha=1.0).control("one factor", depth=1)
+    if depth == 3:
+        recovers.control("10 % of the entries, fewer than determine the matrix", share=0.1)
 
 completion.claim(
     "depth strengthens the bias: the error falls from depth 1 to 2 to 3",
     name="depth-helps",
-    where="figures on matrix completion: depths",
+    where="figures on matrix completion: depths 2 and 3; depth 1 is ours",
     kind=ordering(of="log_error", over="depth", order=(3, 2, 1), gap=0.2),
     select={"share": FEW, "depth": [1, 2, 3]},
     note="log10, paired by seed, each step 0.2 at least",
@@ -116,7 +128,7 @@ completion.claim(
     select=DEEP,
     within=(0.002, math.inf),
     note="relative excess over the least nuclear norm, certified to 1e-4",
-).control("60 % of the entries, where the matrix has the least", share=MANY)
+).control("60 % of the entries, where the matrix has the least", share=0.6)
 
 completion.claim(
     "but a lower effective rank",
@@ -132,15 +144,14 @@ completion.claim(
     "namely that of the matrix itself",
     name="rank-of-the-matrix",
     where="figures on matrix completion: effective rank",
-    kind=value(of="erank"),
+    kind=over_truth(of="erank", truth="true_erank"),
     select=DEEP,
-    paper=2.0,
-    margin=0.25,
-    quoted="rank 2",
-    note="margin: two singular values of one matrix differ by a factor of 1.4 or so, which takes off 0.03; of 3, 0.25",
-).control("rank 4 from 60 % of the entries", moves="the effective rank", to=3.8, rank=4, share=MANY).control(
-    "the least nuclear norm", depth=0
-).control(LARGE, alpha=1.0)
+    paper=1.0,
+    margin=0.125,
+    quoted="the rank of the matrix",
+    note="effective rank of the solution over that of the matrix, whose rank is 5 in the paper and 2 in ours; margin: "
+    "an eighth, a quarter of a rank in our 2",
+).control("the least nuclear norm", depth=0).control(LARGE, alpha=1.0)
 
 completion.claim(
     "with most entries seen, two factors and the nuclear norm recover it as three do",
@@ -148,8 +159,9 @@ completion.claim(
     where="figures on matrix completion: many observations",
     kind=exact(of="error", at_most=0.05),
     select={"share": MANY, "depth": [0, 2, 3]},
-    note="error on entries not seen, median of a seed's problems, in every seed",
-).control("35 % of the entries", share=FEW)
+    note="error on entries not seen, median of a seed's problems, in every seed; 60 % of the entries (50 % at paper "
+    "scale)",
+).control(LARGE, alpha=1.0)
 
 # ---- singular values in motion ---------------------------------------------------------------------------------------
 
