@@ -30,11 +30,11 @@ validation loss and for Adam 20 dimensions and no gap, so that there are errors 
 independent data sets. Claims about every data set are asked of each, without statistics.
 
 The validation error. The paper expects it to improve meanwhile "for many datasets" and shows it for a network. In each
-of our ten data sets of 60 examples in 20 dimensions it rises from t = 10 on, when the training error is 0, by 0.2 to 3.5
-in 100. The reason: it is least at about t = 10 (14 in 100 in the mean, from 17 at the start, and 16 in the end), since
-without a gap between the classes the few examples nearest to the plane, which make the largest margin, say less of the
-truth than all do. Tried besides: 200 examples and a gap of 0.3 do not change the sign of the mean (in 20 dimensions a gap
-of 1 leaves no errors); in five dimensions without a gap the change is of either sign.
+of our ten data sets of 60 examples in 20 dimensions it rises from t = 10 on, when the training error is 0, by 0.2 to
+3.5 in 100. It is least there: 17 in 100 in the mean at t = 0.1, 14 at t = 10, 16 in the end. The largest margin rests
+on the 16 to 20 examples nearest to the plane, and what comes before it on all of them; that this is why was not tested.
+Tried were 200 examples, and a gap of 0.3: the mean rises too (a gap of 1 leaves no errors); in five dimensions without
+a gap the change is of either sign.
 
 Adam. That its direction is another is shown where the support vectors leave a choice, 10 in 20 dimensions. Separating
 directions are an open cone always; but in five dimensions each data set has five support vectors, so that only one
@@ -47,8 +47,8 @@ of its time.
 
 Choices after pilot runs of ten seeds: the rates are taken at log t of 500 to 1000, the slope is called late below 0.97;
 20 dimensions and 10 examples for Adam, since in five dimensions it goes to the limit of descent; 20 dimensions for the
-validation loss, since in five most data sets had no errors; half the gap for normalised descent, whose rate in steps was not yet
-to be seen after 20,000.
+validation loss, since in five most data sets had no errors; half the gap for normalised descent, whose rate in steps
+was not yet to be seen after 20,000.
 
 Deviations. The paper's deep networks on CIFAR-10 (Table 1) are named and not run.
 """
