@@ -15,14 +15,13 @@ from pydantic import Field
 
 from lemmata.studies._nakkiran_2020_training import History, Perceptrons, histories
 from lemmata.study import Curve, Measurements
-from lemmata.study.kinds.shape import bump, largest_rise
+from lemmata.study.kinds.shape import bump
 
 WIDTHS = (2, 4, 8, 10, 12, 14, 17, 20, 24, 32, 100)
 SIZES = (60, 90, 120, 180, 250, 350, 500, 700, 1000)
 FIRST_OVER_SAMPLES = 100  # added to every seed of curves over the samples: none of them has been seen
 FITTED = 0.01  # a training error that counts as none
 VISIBLE = math.log(1.25)  # the height of a peak of the log test loss that has a place
-UNSTABLE = 0.05  # a rise of the training loss, as a share of its first value, that a stable step size does not make
 
 
 class OverWidths(Perceptrons):
@@ -105,16 +104,11 @@ def _measured(curves: dict[str, Curve], threshold: float, **scalars: float) -> M
 
 
 def run_over_epochs(configs: Sequence[OverEpochs]) -> list[Measurements]:
-    """Train all members at once and give their curves over the epochs, and the bump of the smoothed test error.
-
-    A bump counts as 0 where the training loss rises: instability makes one, and it is none of double descent.
-    """
+    """Train all members at once and give their curves over the epochs."""
     followed = histories(configs, n=configs[0].n, width=configs[0].width)
     return [_over_epochs(history) for history in followed]
 
 
 def _over_epochs(history: History) -> Measurements:
     curves: dict[str, Any] = {name: Curve(history.epochs, values) for name, values in history.curves.items()}
-    stable = largest_rise(curves["train_loss"]) <= UNSTABLE
-    height = bump(curves["test_error"].x, curves["test_error"].y, smooth=3).height
-    return Measurements.of(status="ok", error_bump=height if stable else 0.0, **curves)
+    return Measurements.of(status="ok", **curves)
