@@ -7,7 +7,13 @@ import numpy as np
 
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
 from lemmata.studies._heckel_2021_linear import MATCHED, NUMBERS, OWN, Linear
-from lemmata.studies._heckel_2021_two_layer import PUBLISHED_SAME, PUBLISHED_STEP, SLOW_STEP, STABLE_STEP
+from lemmata.studies._heckel_2021_two_layer import (
+    PUBLISHED_SAME,
+    PUBLISHED_STEP,
+    SLOW_STEP,
+    SMALL_FIRST,
+    STABLE_STEP,
+)
 from lemmata.study import Curve
 
 STEP = Axis(label="steps of gradient descent", log=True)
@@ -97,9 +103,10 @@ def small_samples(table) -> Figure:
 
 
 RUNS = {
-    "published step, 8e-5": {"step_first": PUBLISHED_STEP, "network": 2},
+    "published step, 8e-5": {"step_first": PUBLISHED_STEP, "network": 2, "first_scale": 1.0},
     "a quarter of it": {"step_first": STABLE_STEP, "network": 2},
     "1e-6 for the first layer": {"step_first": SLOW_STEP, "network": 1},
+    "8e-5, small first layer": {"step_first": PUBLISHED_STEP, "network": 2, "first_scale": SMALL_FIRST},
 }
 
 
@@ -135,7 +142,7 @@ def audit(table: Any) -> Figure:
 
 
 def replications(table: Any) -> Figure:
-    """Risk in units of its last value, every seed, for the three choices of step sizes."""
+    """Risk in units of its last value, every seed, for three choices of step sizes and a small first layer."""
     panels = []
     for label, fields in RUNS.items():
         rows = _rows(table, **fields)

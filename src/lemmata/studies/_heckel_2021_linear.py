@@ -19,7 +19,8 @@ from lemmata.regression.early_stopping_finite_n import finite_n_risk
 from lemmata.study import Config, Curve, Measurements
 
 SIGNAL = 0.45  # root of the signal of each half of the features: s = 1 with |theta| = 0.45, s = 0.15 with |theta| = 3
-MATCHED = round(1 / 0.15**2, 4)  # the step size of the slow half, as a multiple of the fast half's, that matches them
+# the step size of the slow half, as a multiple of the fast half's, that matches them; Figure 2 (right) has 43
+MATCHED = round(1 / 0.15**2, 4)
 NUMBERS = {"features": 10, "n": 500}  # where Theorem 1 is a few percent off, for its numbers
 LEFT_OUT, LEFT_OUT_THEN = 0.04, 0.0004  # there, 2 d / n and (d / n)^2: what the theorem and its 1/n term leave out
 OWN = {"features": 2, "n": 10}  # Figure 2's own

@@ -22,8 +22,10 @@ from lemmata.study import Config, Curve, Measurements
 
 PUBLISHED_SEED = 12
 PUBLISHED_STEP, STABLE_STEP, SLOW_STEP = 8e-5, 2e-5, 1e-6  # the second: a quarter of the first
+SMALL_FIRST = 0.01  # by which one panel of Figure 3 has the first layer's initial weights multiplied
 # Published risk after so many steps, from the authors' repository: results/two_layer_nn/w1_v1_lr80/risk.txt, whose
 # first column counts from 0 what is counted from 1 here. One step size for both layers; and 1e-6 for the first layer.
+# The third is of w001_v1_lr80: one step size, and the small first layer.
 PUBLISHED_SAME = {
     2: 13.70071, 4: 8.60677, 7: 7.29327, 11: 6.94377, 13: 7.23404, 16: 7.35983, 18: 8.42042, 21: 8.4066, 25: 6.60863,
     31: 6.10104, 42: 5.9134, 77: 5.90099, 142: 5.89885, 264: 5.89882, 489: 5.89882,
@@ -31,6 +33,10 @@ PUBLISHED_SAME = {
 PUBLISHED_SCALED = {
     2: 14.9383, 4: 13.10597, 7: 11.14046, 11: 9.51058, 18: 8.0908, 31: 7.27562, 77: 6.36998, 142: 6.0142, 264: 5.87592,
     489: 5.83349, 908: 5.82611,
+}  # fmt: skip
+PUBLISHED_SMALL_FIRST = {
+    2: 16.55375, 4: 12.55702, 7: 7.76114, 11: 6.16177, 18: 5.14243, 31: 4.57968, 42: 4.35514, 60: 4.19984,
+    77: 4.10714, 84: 4.10825, 100: 4.07528, 142: 4.03015, 264: 3.98812, 489: 3.96262,
 }  # fmt: skip
 
 
@@ -40,6 +46,7 @@ class TwoLayerConfig(Config):
     step_first: float = Field(default=PUBLISHED_STEP, gt=0, description="step size of the first layer, W and b")
     step_second: float = Field(default=PUBLISHED_STEP, gt=0, description="step size of the second layer, v and c")
     network: int = Field(default=2, ge=1, le=2, description="which of the notebook's two draws of initial weights")
+    first_scale: float = Field(default=1.0, gt=0, description="factor of the first layer's initial weights")
     steps: int = Field(default=500, ge=1)
     features: int = Field(default=50, ge=1)
     n: int = Field(default=100, ge=1, description="training examples, and as many test examples")
@@ -48,8 +55,12 @@ class TwoLayerConfig(Config):
     @property
     def published(self) -> dict[int, float]:
         """The published curve of these step sizes, if there is one."""
-        curves = {PUBLISHED_STEP: PUBLISHED_SAME, SLOW_STEP: PUBLISHED_SCALED}
-        return curves.get(self.step_first, {}) if self.step_second == PUBLISHED_STEP else {}
+        curves = {
+            (PUBLISHED_STEP, 1.0): PUBLISHED_SAME,
+            (SLOW_STEP, 1.0): PUBLISHED_SCALED,
+            (PUBLISHED_STEP, SMALL_FIRST): PUBLISHED_SMALL_FIRST,
+        }
+        return curves.get((self.step_first, self.first_scale), {}) if self.step_second == PUBLISHED_STEP else {}
 
     @property
     def marks(self) -> list[int]:
@@ -94,6 +105,7 @@ def notebook_draw(config: TwoLayerConfig) -> tuple[Tensor, ...]:
             init.uniform_(bias, -1 / math.sqrt(weight.shape[1]), 1 / math.sqrt(weight.shape[1]), generator=g)
         init.kaiming_normal_(W, a=a, generator=g)
         init.kaiming_uniform_(v, a=a, generator=g)
+    W *= config.first_scale
     return *train, *test, W.double(), b.double(), v[0].double(), c[0].double()
 
 
@@ -109,6 +121,7 @@ def _two_layer_member(
         train_loss=Curve(marks, loss),
         stability=Curve(marks, stability),
         best_risk=risk.min(),
+        gained_late=risk[marks <= config.steps / 2].min() - risk.min(),
         bump=bump(risk),
         loss_rise=(loss / np.minimum.accumulate(loss)).max(),
         largest_stability=stability.max(),
