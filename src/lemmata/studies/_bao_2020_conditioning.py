@@ -1,9 +1,12 @@
 """How fast autoencoders turn to the axes near the optimum, by the number k of latent units: exact, in `bao_2020`.
 
-Non-uniform L2: the Hessian at the optimum, whose spectrum `_bao_2020_optimum` has in closed form. Rotation-augmented
-gradient: the derivative of its field at the principal components, W_1 = W_2^T = (I 0), which is no symmetric matrix;
-its eigenvalues are real, k + k(k-1)/2 of them 0 (what else has W_2 W_1 the same and W_1 diag(e) W_1^T diagonal). The
-condition number is the largest rate over the least that is not 0.
+Non-uniform L2: the Hessian at the optimum, whose spectrum `_bao_2020_optimum` has in closed form. Of the other methods
+the derivative of their field at the principal components, W_1 = W_2^T = (I 0). For deterministic nested dropout that is
+the Hessian, with k eigenvalues 0, the scales of units; a rotation of units a and a + 1 by t costs t^2 (e_a - e_{a+1})
+times the chance 0.1 0.9^(a-1) that the first is kept without the second, so that the last one is the flatter the more
+units. For the rotation-augmented gradient it is no symmetric matrix; its eigenvalues are real, k + k(k-1)/2 of them 0
+(what else has W_2 W_1 the same and W_1 diag(e) W_1^T diagonal). The condition number is the largest rate over the least
+that is not 0.
 """
 
 from collections.abc import Sequence
@@ -25,7 +28,9 @@ class Local(Config):
 
     k: int = Field(default=4, ge=2, description="latent units")
     dimensions: int = Field(default=12, ge=3, description="eigenvalues, m")
-    method: Literal["non-uniform", "rotation", "plain"] = Field(default="non-uniform", description="whose derivative")
+    method: Literal["non-uniform", "dropout", "rotation", "plain"] = Field(
+        default="non-uniform", description="whose derivative"
+    )
     r_max: float = Field(default=0.9, gt=0, description="root of the largest penalty; the least is 0.1")
     tie: bool = Field(default=False, description="eigenvalue k + 1 all but equal to eigenvalue k, 1e-9 below it")
     spacing: float | None = Field(default=None, description="neighbouring penalties this far apart, from 0.01 on")
@@ -67,7 +72,7 @@ def conditioning(configs: Sequence[Local]) -> list[Measurements]:
     return results
 
 
-def field_rates(e: np.ndarray, k: int, method: Literal["rotation", "plain"]) -> np.ndarray:
+def field_rates(e: np.ndarray, k: int, method: Literal["dropout", "rotation", "plain"]) -> np.ndarray:
     """Real parts of the eigenvalues of the derivative of a field of descent at the principal components, rising."""
     m, terms = len(e), Terms.of([method], torch.zeros(1, k, dtype=torch.float64))
     spectrum = torch.tensor(e)[None, None]

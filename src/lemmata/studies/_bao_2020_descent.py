@@ -12,11 +12,14 @@ latent units, which the loss alone does not see:
 
 Everything commutes with a rotation of the input space (steps with one momentum for all entries do, Adam's do not), so
 that the eigenbasis is no loss of generality: a step costs five products of k x k and k x m matrices and none of the
-size of the images. Decoders are kept transposed. Measured of the decoder D, as in the authors' code:
+size of the images. Decoders are kept transposed. Measured of the decoder D:
 
-    alignment      mean over axes a <= k of 1 - max_j cos^2(axis a, column j)      which does not ask for the order
-    ordered        mean over i <= k of 1 - cos^2(axis i, column i)
-    subspace       1 - tr(U U^T P) / k, P the projection on the range of D, which is taken to 8 digits
+    alignment      mean over axes a <= k of 1 - max_j cos^2(axis a, column j)      the authors'; does not see the order
+    ordered        mean over i <= k of 1 - cos^2(axis i, column i)                 ours
+    subspace       1 - tr(U U^T P) / k, P the projection on the range of D         the authors', but for the range
+
+The range is taken to 8 digits, which is ours: the authors' code projects on all k left singular vectors, so that the
+direction of a column counts in full however short it is. `_bao_2020_uncut` measures that too.
 """
 
 from collections.abc import Sequence

@@ -15,6 +15,7 @@ from lemmata.studies._bao_2020_descent import Method, Terms, descend, measures
 from lemmata.study import Config, Curve, Measurements
 
 PUBLISHED_RATES = {"plain": 1e-3, "uniform": 1e-3, "non-uniform": 3e-4, "dropout": 0.03, "rotation": 3e-3}
+VARYING = ("seed", "method", "rate", "r_min", "r_max", "backwards", "size")  # between members of one batch
 Source = Literal["mnist-5k", "mnist", "linear", "isotropic"]
 
 
@@ -54,6 +55,11 @@ class Autoencoder(Config):
         """The recorded steps, 60, evenly spaced in their logarithm, with 1,000, 3,000 and 10,000."""
         spaced = np.geomspace(10, self.steps, 60).round().astype(int).tolist()
         return sorted({*spaced, *(step for step in (1000, 3000, 10_000) if step <= self.steps)})
+
+
+def dataset(config: Autoencoder) -> str | None:
+    """The dataset that a configuration reads."""
+    return config.source if config.source.startswith("mnist") else None
 
 
 @cache

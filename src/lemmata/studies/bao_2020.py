@@ -14,20 +14,16 @@ r = 0.1 to 0.9, rates, momentum, initial weights and 30,000 steps are the author
 (https://github.com/XuchanBao/linear-ae). Adam is left out: it does not commute with rotations, and in the eigenbasis it
 would find the axes by itself. The order of axes is measured beside the paper's alignment, which does not see it.
 
-An audit. With r up to 0.9 the largest penalties, 0.736 and 0.81, are above the 19th and 20th eigenvalue of MNIST, 0.65
-and 0.61: outside of the theorem's condition lambda_k < sigma_k^2. Two units die at the optimum (closed form), so that
-the subspace distance is 2/20 = 0.1 there, which is where the paper's curve of non-uniform L2 with Adam stays. Measured
-to the rank of the decoder, descent is there after 2,500 steps; a distance that takes the directions of dying units for
-part of the range shows it later, when rounding has the better of them. With r up to 0.7 nothing is lost.
-
-The eigenvalues are those of 5,000 digits; the 18th, 0.668, is above its penalty, 0.666, by very little, so that for all
-60,000 it may be two or three units: the paper scale says.
+An audit (`_bao_2020_audit`). With r up to 0.9 the two largest penalties are above the 19th and 20th eigenvalue of
+MNIST, outside of the theorem's condition: two units die at the optimum, and the subspace distance there is 2/20.
 
 Numbers of Figure 2 were read off the authors' image files, which is good to about 0.02; those of Figure 4 likewise.
 Thresholds: values of Figure 2 with 0.05 (uniform), and with 0.15 where runs differ by 0.1 between seeds (non-uniform:
 pilots of three seeds had given 0.42 to 0.53, and ten give 0.50, which is behind the paper's 0.39). The exponent 2.04 is
 that between Figure 4's 100 and 11,000 steps. The condition number and the rate of the rotation-augmented gradient are
-exact; the exponents' bounds are ours.
+exact; the exponents' bounds are ours. Of that gradient the paper proves local linear convergence, and no law in k; that
+its rates at the components do not spread with k is ours, and holds for a gap between eigenvalues that does not depend
+on k. From far away its steps do grow with k, in Figure 4 and here.
 
 Choices after runs had been seen. Five seeds left the claims on non-uniform L2 and on the order of methods open: there
 are ten, and the latter was written anew, without nested dropout, whose place beside the rotation-augmented gradient
@@ -37,14 +33,24 @@ Figure 4 was nested dropout, and is the rotation-augmented gradient; it was open
 That the least eigenvalue is below the curvature of a rotation had been claimed, which no Hessian can fail: it is now
 that its eigenvector is one.
 
+Changed after all verdicts had been seen (for the audit see there). The spread of the rotation-augmented gradient's
+rates stood beside a number of the paper's, which has none. The claim that non-uniform L2 stays above 0.1 names its
+budget, since it arrives eventually. Nested dropout, which the paper calls ill-conditioned too, had no claim of that:
+now its condition number with ten units is compared with that of two (the factor of 2, below the 2.3 of the geometric
+law, was set before it was computed), and its steps with 20 units with those of non-uniform L2, by the rule that the
+rotation-augmented gradient had and with the records known. The steps of nested dropout and of the rotation-augmented
+gradient grow with k by the exponents 1.1 and 1.2 here, where Figure 4 has 1.5 and 0.6 between 2 and 20 units: of that
+nothing is claimed, since no control here would refute it.
+
 Seeds are initial weights; for condition numbers they are spectra.
 """
 
 import math
 
+from lemmata.studies import _bao_2020_audit as audit
 from lemmata.studies import _bao_2020_figures as figures
 from lemmata.studies._bao_2020_conditioning import Local, conditioning
-from lemmata.studies._bao_2020_training import Autoencoder, Speed, speeds, train
+from lemmata.studies._bao_2020_training import VARYING, Autoencoder, Speed, dataset, speeds, train
 from lemmata.study import Paper, Study
 from lemmata.study.kinds import exact, never, ordering, ratio, scaling, value
 
@@ -66,14 +72,7 @@ study = Study(
     "none where $lambda_i >= sigma_i^2$.",
 )
 
-VARYING = ("seed", "method", "rate", "r_min", "r_max", "backwards", "size")
 ISOTROPIC = "data without axes: 64 equal eigenvalues"
-
-
-def source(config: Autoencoder) -> str | None:
-    """The dataset that a configuration reads."""
-    return config.source if config.source.startswith("mnist") else None
-
 
 # ---- MNIST -----------------------------------------------------------------------------------------------------------
 
@@ -86,7 +85,7 @@ mnist = study.experiment(
     seeds={"smoke": 3, "laptop": 10, "paper": 10},
     scales={"smoke": {"dimensions": 30}, "paper": {"source": "mnist", "dimensions": 784}},
     vectorised=VARYING,
-    data=source,
+    data=dataset,
 )
 mnist.trial(train)
 mnist.figure(figures.paths)
@@ -182,7 +181,7 @@ order = study.experiment(
     sweep={"source": ["linear"], "dimensions": [12], "k": [3], "rate": [0.02], "r_max": [2.0], "steps": [15_000]},
     seeds={"smoke": 3, "laptop": 10, "paper": 50},
     vectorised=VARYING,
-    data=source,
+    data=dataset,
 )
 order.trial(train)
 
@@ -208,59 +207,7 @@ order.claim(
 
 # ---- audit -----------------------------------------------------------------------------------------------------------
 
-audit = study.experiment(
-    "audit",
-    config=Autoencoder,
-    sweep={"dimensions": [40], "rate": [0.01], "steps": [2500], "r_max": [0.7, 0.9]},
-    seeds={"smoke": 3, "laptop": 5, "paper": 5},
-    scales={"paper": {"source": "mnist", "dimensions": 784}},
-    vectorised=VARYING,
-    data=source,
-)
-audit.trial(train)
-audit.figure(figures.dead_units)
-
-audit.claim(
-    "the published penalties break the theorem's condition for two of twenty components",
-    name="audit-condition",
-    where="audit of the MNIST experiment (ours): lambda_k < sigma_k^2",
-    kind=exact(of="violated", at_least=2, at_most=2),
-    select={"r_max": 0.9},
-    quoted="r = 0.1 to 0.9",
-    note="0.736 and 0.81 against the eigenvalues 0.646 and 0.607",
-).control("r up to 0.7", r_max=0.7).control("r up to 1.2: five", r_max=1.2)
-
-audit.claim(
-    "so that the optimum is 2/20 away from the subspace, where the paper's curve stays, and descent comes to it",
-    name="audit-plateau",
-    where="Fig. 2(b), non-uniform L2, Adam; closed form (ours)",
-    kind=value(of="subspace"),
-    select={"r_max": 0.9},
-    paper=0.1,
-    margin=0.02,
-    quoted="10^-1 (read off the figure); 2/20",
-    note="measured after 2,500 steps, to the rank of the decoder; margin: less than half a component",
-).control("r up to 1.2 kills five", moves="the distance", to=0.25, r_max=1.2).control("r up to 0.7", r_max=0.7)
-
-audit.claim(
-    "within the theorem's condition the subspace is found",
-    name="audit-cure",
-    where="audit of the MNIST experiment (ours): the cure",
-    kind=exact(of="subspace", at_most=1e-3),
-    select={"r_max": 0.7},
-    quoted="r = 0.1 to 0.7",
-    note="in every run",
-).control("the published penalties", r_max=0.9)
-
-audit.claim(
-    "the decoder's rank is that of the closed form",
-    name="audit-rank",
-    where="closed form (ours)",
-    kind=exact(of="rank", at_least=18, at_most=18),
-    select={"r_max": 0.9},
-    quoted="18 of 20 units with lambda_i < sigma_i^2",
-    note="in every run",
-).control("r up to 1.2", r_max=1.2).control("uniform L2 of the mean", method="uniform")
+audit.declare(study)
 
 # ---- conditioning ----------------------------------------------------------------------------------------------------
 
@@ -268,7 +215,7 @@ UNITS = [2, 3, 4, 6, 8, 10]
 local = study.experiment(
     "conditioning",
     config=Local,
-    sweep=[{"k": UNITS, "method": ["non-uniform", "rotation"]}],
+    sweep=[{"k": UNITS, "method": ["non-uniform", "dropout", "rotation"]}],
     seeds={"smoke": 3, "laptop": 10, "paper": 50},
     vectorised=("seed", "k", "method", "r_max", "spacing", "tie", "dimensions"),
 )
@@ -295,15 +242,24 @@ local.claim(
 ).control("eigenvalue k + 1 all but equal to eigenvalue k: it is the subspace that is undetermined", tie=True)
 
 local.claim(
-    "the rotation-augmented gradient is as well conditioned with ten units as with two",
+    "so is that of deterministic nested dropout, at least twice as badly with ten units as with two",
+    name="dropout-condition",
+    where="conditioning of the Hessian at the optimum, deterministic nested dropout",
+    kind=ratio(of="condition", over="k", between=(2, 10)),
+    select={"method": "dropout", "k": [2, 10]},
+    within=(2.0, math.inf),
+    quoted="ill-conditioned, worse with k",
+    note="exact; the last rotation is flatter by 0.9^8, a factor of 2.3; the bound is ours",
+).control("the rotation-augmented gradient", method="rotation")
+
+local.claim(
+    "at the components, the rotation-augmented gradient is as well conditioned with ten units as with two",
     name="rotation-condition",
-    where="local linear convergence of the rotation-augmented gradient",
+    where="derivative of its field at the components (ours, fixed gap)",
     kind=scaling(of="condition", over="k", null=None),
     select={"method": "rotation"},
-    paper=0.0,
-    margin=0.1,
-    quoted="linear convergence",
-    note="exponent of the largest over the least rate of its derivative at the components, exact",
+    within=(-0.1, 0.1),
+    note="exponent of the largest over the least rate, exact; the gap between eigenvalues is the same for every k",
 ).control("non-uniform L2", method="non-uniform")
 
 local.claim(
@@ -354,10 +310,30 @@ speed.claim(
 ).control("2 units", k=2)
 
 speed.claim(
-    "and non-uniform L2 does not come closer than 0.1",
+    "and so does deterministic nested dropout",
+    name="speed-dropout",
+    where="Fig. 4 at k = 20",
+    kind=ratio(of="arrival", over="method", between=("non-uniform", "dropout")),
+    select={"k": 20, "method": ["non-uniform", "dropout"]},
+    paper=0.28,
+    within=(-math.inf, 0.56),
+    quoted="3,100 / 11,000 = 0.28 (read off the figure)",
+    note="margin: twice that, for another spectrum",
+).control("2 units", k=2)
+
+speed.claim(
+    "within 6,000 steps, non-uniform L2 with 20 units does not come closer than 0.1",
     name="speed-never",
-    where="Fig. 4: ill-conditioned, worse with k",
+    where="ill-conditioned, worse with k; the level and the number of steps (ours)",
     kind=never(of="alignment_curve", threshold=0.1),
     select={"k": 20, "method": "non-uniform"},
-    note="alignment at no recorded step 0.1, in any run of 6,000 steps; 20 units",
+    note="alignment at no recorded step 0.1, in any run",
 ).control("the rotation-augmented gradient", method="rotation").control("2 units", k=2)
+
+speed.claim(
+    "with 50 units and more only the rotation-augmented gradient arrives",
+    name="speed-many-units",
+    where="Fig. 4 at k = 50 to 500, descent with momentum",
+    quoted="4,000 steps with 50 units, 16,000 with 500; the others not in 50,000 (read off the figure)",
+    untestable="50,000 steps of up to 500 units on 1,000 eigenvalues, at several step sizes, are days of this machine",
+)

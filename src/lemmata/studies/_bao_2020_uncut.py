@@ -1,0 +1,49 @@
+"""The subspace distance without a cut of the range, as in the authors' code, along the descent of `bao_2020`.
+
+Where every unit lives this is the distance of `_bao_2020_descent`. The columns of units that die at the optimum shrink
+without end, and their directions count as much as those of the others: at first they point to the components that no
+living unit has, and the distance falls as if nothing was lost. But they turn to one another and into the span of the
+living units, until what is left of them outside of it is rounding, and points anywhere. Then the distance rises towards
+what the rank says, the share of dead units, or a little below: a random direction has a share of the subspace too.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lemmata.studies._bao_2020_descent import Terms, descend
+from lemmata.studies._bao_2020_training import PUBLISHED_RATES, Autoencoder, initial
+from lemmata.study import Curve, Measurements
+
+FOUND = 1e-3  # a distance below which the subspace counts as found
+
+
+def fall_and_rise(configs: Sequence[Autoencoder]) -> list[Measurements]:
+    """Train all members together; their distances without a cut, and how far these have risen since they were least."""
+    W, D = (torch.stack(part) for part in zip(*map(initial, configs), strict=True))
+    e = torch.tensor(np.stack([config.spectrum for config in configs]))[:, None]
+    terms = Terms.of([config.method for config in configs], torch.tensor(np.stack([config.r for config in configs])))
+    rate = torch.tensor([config.rate or PUBLISHED_RATES[config.method] for config in configs], dtype=torch.float64)
+    marks = configs[0].marks
+    distances = torch.stack([uncut(decoder) for decoder in descend(W, D, e, terms, rate=rate, marks=marks)], 1)
+    return [measured(np.array(marks), curve) for curve in distances.numpy()]
+
+
+def uncut(D: Tensor) -> Tensor:
+    """1 - tr(U U^T P) / k, P the projection on all k left singular vectors; D (B, k, m) transposed, NaN if diverged."""
+    k = D.shape[1]
+    fine = D.isfinite().all((1, 2))
+    left = torch.linalg.svd(torch.where(fine[:, None, None], D, 0.0).mT, full_matrices=False).U
+    return torch.where(fine, 1 - left[:, :k].square().sum((1, 2)) / k, torch.nan)
+
+
+def measured(marks: np.ndarray, distance: np.ndarray) -> Measurements:
+    """The least distance, the last, and the rise from one to the other; no rise where the subspace was never found."""
+    if not np.isfinite(distance).all():
+        return Measurements(status="diverged")
+    least, last = float(distance.min()), float(distance[-1])
+    return Measurements.of(
+        least=least, last=last, rise=last - least if least <= FOUND else 0.0, uncut_curve=Curve(marks, distance)
+    )
