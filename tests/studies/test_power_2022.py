@@ -89,8 +89,22 @@ def test_members_do_not_see_each_other():
 
 def test_paper_scale_is_a_transformer_modulo_97():
     plan = make(power.study, scale="paper")
-    members = [member.config for member in plan.members_of("sums")]
+    members = [member.config for member in plan.members_of("transformer")]
     assert {(config.network, config.p) for config in members} == {("transformer", 97)}
+    assert not plan.members_of("sums")
+
+
+@pytest.mark.parametrize(("scale", "suffix"), [("laptop", ""), ("paper", "-transformer")])
+def test_thresholds_are_those_of_the_table_and_the_budget(scale: str, suffix: str):
+    plan = make(power.study, scale=scale)
+    by_key = {member.key: member.config for member in plan.wanted}
+    chance, budget = (power.study.find_claim(name + suffix) for name in ("memorises-first", "generalises"))
+    assert {round(chance.region[1] * by_key[key].p, 12) for key in plan.of_claim[chance.name]} == {2}
+    assert {by_key[key].steps for key in plan.of_claim[budget.name]} == {budget.region[1]}
+    for claim in power.study.claims:
+        if claim.experiment in {member.experiment for member in plan.wanted}:
+            controls = [by_key[key] for keys in plan.of_control[claim.name] for key in keys]
+            assert {config.steps for config in controls} == {budget.region[1]}  # none fails for being cut off
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------
