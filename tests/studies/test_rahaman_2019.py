@@ -7,7 +7,9 @@ import pytest
 import torch
 from scipy.signal import get_window
 
+from lemmata.plan import make
 from lemmata.studies import _rahaman_2019_training as training
+from lemmata.studies import rahaman_2019 as rahaman
 from lemmata.studies._rahaman_2019_training import Sinusoids
 from lemmata.training.ensemble import Ensemble
 
@@ -120,6 +122,19 @@ def test_members_do_not_see_each_other():
         (alone,) = training.run([config])
         for name in ("share_1", "retained"):
             np.testing.assert_allclose(found.curves[name].y, alone.curves[name].y, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_controls_by_fourier_features_cover_the_frequencies(scale: str):
+    """The highest is at most 1.2 bandwidths, at which no order was left in the pilots."""
+    plan = make(rahaman.study, scale=scale)
+    by_key = {member.key: member.config for member in plan.wanted}
+    for claim in rahaman.study.claims:
+        for control, keys in zip(claim.controls, plan.of_control[claim.name], strict=True):
+            if keys and "bandwidth" in control.settings:
+                configs = [by_key[key] for key in keys]
+                assert all(config.frequencies[-1] <= 1.2 * config.bandwidth for config in configs), claim.name
+    assert any(plan.of_control[claim.name][0] for claim in rahaman.study.claims)
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------

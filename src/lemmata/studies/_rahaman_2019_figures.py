@@ -13,10 +13,11 @@ FREQUENCY = Axis(label="frequency k")
 
 def shares(table) -> Figure:
     """The share of each frequency that is learned, against steps: equal, increasing amplitudes, Fourier features."""
+    wide, sigma = _control(table)
     kinds = {
         "equal amplitudes": table[(table.bandwidth == 0) & (table.amplitudes == "equal")],
         "amplitudes increase with k": table[(table.bandwidth == 0) & (table.amplitudes == "increasing")],
-        "control: Fourier features, σ = 10": table[(table.bandwidth == 10) & (table.amplitudes == "equal")],
+        f"control: Fourier features, {sigma}": wide,
     }
     level = Reference(label=f"{LEARNED:.0%}", value=LEARNED, role="theory")
     panels = []
@@ -41,8 +42,8 @@ def order(table) -> Figure:
     """Steps to learn each frequency, what a move of the weights leaves of it, and the kernel at the start."""
     equal = table[(table.bandwidth == 0) & (table.amplitudes == "equal")]
     rising = table[(table.bandwidth == 0) & (table.amplitudes == "increasing")]
-    wide = table[(table.bandwidth == 10) & (table.amplitudes == "equal")]
-    named = [("equal amplitudes", equal, "measured"), ("increasing", rising, "measured"), ("σ = 10", wide, "control")]
+    wide, sigma = _control(table)
+    named = [("equal amplitudes", equal, "measured"), ("increasing", rising, "measured"), (sigma, wide, "control")]
     panels = [
         Panel(x=FREQUENCY, y=Axis(label="steps until learned", log=True), series=_medians(named)),
         Panel(x=FREQUENCY, y=Axis(label="left of it after a move of the weights"), series=_moves(named)),
@@ -75,6 +76,12 @@ def bandwidths(table) -> Figure:
         "the bandwidth σ of the features, rising beyond it.",
         panels=panels,
     )
+
+
+def _control(table):
+    """The rows of the control, Fourier features wider than the target, and their bandwidth in words."""
+    rows = table[(table.bandwidth > 0) & (table.amplitudes == "equal")]
+    return rows, f"σ = {rows.bandwidth.max():g}"
 
 
 def _medians(named) -> list[Series]:
