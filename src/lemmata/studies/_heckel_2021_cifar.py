@@ -7,14 +7,50 @@ replaced by one of the other classes. Pixels are standardised by channel.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from lemmata import data
+from lemmata.data.corruption import corrupt_labels
 from lemmata.nets.initialisations import generator_from, initialise
+from lemmata.studies._heckel_2021_signals import measured
+from lemmata.study import Config, Measurements
 
 PADDING = 4
+
+
+class Cifar(Config):
+    """The five-layer network on CIFAR-10."""
+
+    label_noise: float = Field(default=0.2, ge=0, le=1, description="share of labels replaced by another class")
+    conv_step: float = Field(default=0.1, gt=0, description="step size of the convolutions")
+    fc_step: float = Field(default=0.1, gt=0, description="step size of the last layer")
+    channels: int = Field(default=64, ge=1)
+    epochs: int = Field(default=4000, ge=1)
+
+
+def run_cifar(configs: Sequence[Cifar]) -> list[Measurements]:
+    """Train one network after another, on a GPU if there is one."""
+    whole = data.load("cifar10", device="cuda" if torch.cuda.is_available() else "cpu")
+    assert whole.x_test is not None
+    assert whole.y_test is not None
+    mean, deviation = whole.x.mean((0, 2, 3), keepdim=True), whole.x.std((0, 2, 3), keepdim=True)
+    x, x_test = (whole.x - mean) / deviation, (whole.x_test - mean) / deviation
+    members = []
+    for config in configs:
+        generator = torch.Generator().manual_seed(config.seed)
+        y = corrupt_labels(whole.y.cpu(), config.label_noise, 10, generator=generator, how="other").to(x.device)
+        epochs = sorted({*range(1, min(300, config.epochs + 1)), *range(300, config.epochs + 1, 10), config.epochs})
+        train_error, test_error = fit(
+            (x, y), (x_test, whole.y_test), channels=config.channels, conv_step=config.conv_step,
+            fc_step=config.fc_step, norm_step=0.1, epochs=epochs, seed=config.seed,
+        )  # fmt: skip
+        members.append(measured({"test_error": (epochs, test_error), "train_error": (epochs, train_error)}))
+    return members
 
 
 def network(channels: int, *, seed: int) -> nn.Sequential:

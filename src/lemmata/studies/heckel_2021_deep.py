@@ -6,20 +6,29 @@ descend twice, and does a smaller step size for the last layer leave one descent
 CIFAR-10 (paper scale; one GPU, 4,000 epochs: the better part of a day a network). The paper's five-layer network and
 settings, with 20 % of the labels replaced by other classes (`_heckel_2021_cifar`), for three choices of step sizes: 0.1
 for all layers; 0.001 for the last; 0.05 below and 0.2 for the last. The paper's numbers are those of the curves in its
-repository (one run each): best test error 18.1, 15.2 and 20.3 %, and with one step size a peak of 30 % at epoch 169.
-The repository's code as it stands divides the share of wrong labels by nine once too often, and would make 2.2 % of
-them.
+repository (one run each): best test error 18.1, 15.2 and 20.3 %, and with one step size a peak of 30 % at epoch 169,
+counted from 0. The third choice changes two things: the last layer's step is doubled and the others' is halved. So
+20.3 % is no effect of the last layer alone, and a fourth choice, ours, has 0.2 for the last and 0.1 below. On
+MNIST-1D the layers below are left as they are.
+
+The repository (`_heckel_2021_shipped`). Its configuration has the share of wrong labels divided by nine, the number of
+other classes, and its code divides by nine again: together they make 2.2 % wrong labels, not 20.
 
 MNIST-1D. Our small stand-in: three convolutions with batch normalisation on signals with 20 % wrong labels, SGD with
 momentum 0.9 and step size 0.02, 80 epochs; at paper scale 50 channels and 2,000 signals, at laptop scale 32 and 1,600,
 where a network takes 3 seconds. In pilot runs without batch normalisation, or with perceptrons, there was no second
 descent on these data. Sizes were chosen after pilot runs of seeds 0 and 1 (32 or 50 channels, 1,000 to 2,000 signals,
 step sizes 0.02 and 0.05): with fewer signals the network whose last layer is slow is not trained to its minimum in 80
-epochs, and larger steps make no larger bump. Heights and tolerances are those declared before.
+epochs, and larger steps make no larger bump. Heights and tolerances are those declared before. The height of the bump
+on MNIST-1D, 0.015, was declared for paper scale, as two standard errors of a network's test error on its 4,000 test
+signals. Laptop scale has 2,000, on which they are 0.021; the height was left as it was.
 
 The guard that nothing is unstable looks at the mean loss of the batches met in an epoch (MNIST-1D) or the training
-error (CIFAR-10), each as a running mean of three, as the claims look at the test error. It may rise by a twentieth of
-its first value.
+error (CIFAR-10), each as a running mean of three. It may rise by a twentieth of its first value. The test error is a
+running mean of three on MNIST-1D, which is read every second epoch, and of nine on CIFAR-10. There three would not do:
+the published curve of a small step for the last layer, which is said to descend once, then has a bump of 2.2 points
+itself, with nine 0.7, and that of one step size still 3.3. Half of this is the height that is asked. (Before, the
+second descent was asked of a mean of three, and both heights were 2 points; CIFAR-10 has not been run.)
 
 A second guard was added after a first run at laptop scale. There the smoothed test error had a bump of 1.5 to 3 points
 in each of five seeds, as in the pilot runs; but the mean over seeds had none, and falling curves with the same noise
@@ -39,21 +48,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from pydantic import Field
 
-from lemmata import data, nets
-from lemmata.data import mnist1d
-from lemmata.data.corruption import corrupt_labels
 from lemmata.figures import Axis, Figure, Panel, Reference, Series
-from lemmata.studies._heckel_2021_cifar import fit
-from lemmata.studies._heckel_2021_noise import FEWEST, bump_of_noise
-from lemmata.studies._streams import Streams
+from lemmata.studies._heckel_2021_cifar import Cifar, run_cifar
+from lemmata.studies._heckel_2021_shipped import Shipped, count_wrong_labels
+from lemmata.studies._heckel_2021_signals import Signals, run_signals
 from lemmata.studies.heckel_2021 import study as linear_study
-from lemmata.study import Config, Curve, Measurements, Study
-from lemmata.study.kinds import ordering, shape, value
-from lemmata.study.kinds.shape import bump
-from lemmata.training import SGD, Probe, epochs_at, every, train
+from lemmata.study import Study
+from lemmata.study.kinds import difference, ordering, shape, value
 
 study = Study(
     "heckel-2021-deep",
@@ -63,21 +65,6 @@ study = Study(
 )
 
 # ---- MNIST-1D --------------------------------------------------------------------------------------------------------
-
-STREAMS = Streams("signals", "labels", "weights", "order", first=100)
-
-
-class Signals(Config):
-    """A small convolutional network with batch normalisation on MNIST-1D."""
-
-    n: int = Field(default=2000, ge=10, multiple_of=10)
-    label_noise: float = Field(default=0.2, ge=0, le=1, description="share of labels replaced by another class")
-    channels: int = Field(default=50, ge=1)
-    step_size: float = Field(default=0.02, gt=0)
-    fc_step: float = Field(default=1.0, gt=0, description="step size of the last layer, as a multiple")
-    epochs: int = Field(default=80, ge=1)
-    test: int = Field(default=4000, ge=10, multiple_of=10)
-
 
 SMALL, SAME, LARGE = 0.01, 1.0, 3.0
 
@@ -93,64 +80,7 @@ signals = study.experiment(
     vectorised=("seed", "fc_step", "label_noise"),
     block=10,
 )
-
-
-@signals.trial
-def run_signals(configs: Sequence[Signals]) -> list[Measurements]:
-    """Train all seeds and step sizes at once."""
-    first = configs[0]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    x, y, x_test, y_test = (torch.stack(part).to(device) for part in zip(*map(_signals, configs), strict=True))
-    at = epochs_at([*range(2, min(first.epochs, 40) + 1, 2), *range(44, first.epochs + 1, 4)])
-    starts = [
-        nets.convnet1d(first.channels, batch_norm=True, fused=True, seed=STREAMS.seed(c.seed, "weights"))
-        for c in configs
-    ]
-    result = train(
-        [net.to(device) for net in starts], x, y,
-        optimiser=SGD(lr=first.step_size, momentum=0.9, lr_scale={"output": [c.fc_step for c in configs]}),
-        batch_size=128, epochs=first.epochs, seeds=[STREAMS.seed(c.seed, "order") for c in configs],
-        train_at=every(4),
-        probes={"test_error": Probe(x_test, y_test, metric="error", at=at)},
-    )  # fmt: skip
-    names = ("test_error", "train_error", "running_loss")
-    return [
-        _measured(
-            {name: (result.curves[name][0].numpy(), result.curves[name][1][i].numpy()) for name in names}, config.seed
-        )
-        for i, config in enumerate(configs)
-    ]
-
-
-def _signals(config: Signals) -> tuple[torch.Tensor, ...]:
-    """Signals (n, 1, 40) and labels (n,), some of them wrong, and the test signals and true labels of the same seed."""
-    signals, labels = mnist1d.generate(config.n + config.test, seed=STREAMS.seed(config.seed, "signals"))
-    x, y = torch.tensor(signals, dtype=torch.float32)[:, None], torch.tensor(labels)
-    generator = torch.Generator().manual_seed(STREAMS.seed(config.seed, "labels"))
-    wrong = corrupt_labels(y[: config.n], config.label_noise, 10, generator=generator, how="other")
-    return x[: config.n], wrong, x[config.n :], y[config.n :]
-
-
-def _measured(curves: dict[str, Any], noise_seed: int | None = None) -> Measurements:
-    curves = {name: (np.asarray(x, dtype=float), np.asarray(y, dtype=float)) for name, (x, y) in curves.items()}
-    finite = all(np.isfinite(y).all() for _, y in curves.values())
-    means = {f"mean_{name}": (x, _running_mean(y)) for name, (x, y) in curves.items() if name != "test_error"}
-    scalars: Any = {"best_error": min(curves["test_error"][1])} if finite else {}
-    if finite and noise_seed is not None and len(curves["test_error"][0]) >= FEWEST:
-        x, y = curves["test_error"]
-        of_noise = bump_of_noise(x, y, smooth=3, seed=noise_seed)
-        scalars |= {"bump_of_noise": of_noise, "bump_beyond_noise": bump(x, y, smooth=3).height - of_noise}
-    return Measurements.of(
-        status="ok" if finite else "diverged",
-        **scalars,
-        **{name: Curve(x, y) for name, (x, y) in (curves | means).items()},
-    )
-
-
-def _running_mean(y: np.ndarray) -> np.ndarray:
-    """Mean of each value and its two neighbours; the ends are repeated."""
-    return np.convolve(np.pad(y, 1, mode="edge"), np.full(3, 1 / 3), "valid")
-
+signals.trial(run_signals)
 
 signals.claim(
     "with one step size the test error, smoothed, rises before its last fall, while the training loss falls",
@@ -158,7 +88,8 @@ signals.claim(
     where="Fig. 1 and 4 (there on CIFAR-10)",
     kind=shape.double_descent(of="test_error", height=0.015, smooth=3, guard="mean_running_loss", tolerance=0.05),
     select={"fc_step": SAME, "label_noise": 0.2},
-    note="height: twice the standard error of a test error of 0.35 on 4,000 signals",
+    note="height: twice the standard error of a test error of 0.35 on the 4,000 signals of paper scale; on laptop "
+    "scale's 2,000 it would be 0.021",
 ).control("true labels", label_noise=0.0)
 signals.claim(
     "it descends twice: the rise is more than the noise of single epochs makes of one descent",
@@ -182,84 +113,90 @@ signals.claim(
     where="Fig. 4 (15.2 < 18.1 < 20.3 % on CIFAR-10)",
     kind=ordering(of="best_error", over="fc_step", order=(SMALL, SAME, LARGE)),
     select={"label_noise": 0.2},
+    note="the paper's 20.3 % is with half the step size for the layers below, too; here they keep theirs",
 ).control("8 epochs only, after which a slow last layer is behind", epochs=8)
 
 # ---- CIFAR-10 --------------------------------------------------------------------------------------------------------
 
-
-class Cifar(Config):
-    """The five-layer network on CIFAR-10."""
-
-    label_noise: float = Field(default=0.2, ge=0, le=1, description="share of labels replaced by another class")
-    conv_step: float = Field(default=0.1, gt=0, description="step size of the convolutions")
-    fc_step: float = Field(default=0.1, gt=0, description="step size of the last layer")
-    channels: int = Field(default=64, ge=1)
-    epochs: int = Field(default=4000, ge=1)
-
-
 cifar = study.experiment(
     "cifar10",
     config=Cifar,
-    sweep=[{"conv_step": [0.1], "fc_step": [0.1, 0.001]}, {"conv_step": [0.05], "fc_step": [0.2]}],
+    sweep=[{"conv_step": [0.1], "fc_step": [0.001, 0.1, 0.2]}, {"conv_step": [0.05], "fc_step": [0.2]}],
     seeds={"paper": 5},
     vectorised=("seed",),
     block=1,
     data="cifar10",
 )
+cifar.trial(run_cifar)
 
+SECOND = 0.016  # half of the bump of the published curve, 0.033, smoothed over nine epochs
+NINE = "nine epochs a mean, which the published curve of a small step for the last layer needs to descend once"
 
-@cifar.trial
-def run_cifar(configs: Sequence[Cifar]) -> list[Measurements]:
-    """Train one network after another, on a GPU if there is one."""
-    whole = data.load("cifar10", device="cuda" if torch.cuda.is_available() else "cpu")
-    assert whole.x_test is not None
-    assert whole.y_test is not None
-    mean, deviation = whole.x.mean((0, 2, 3), keepdim=True), whole.x.std((0, 2, 3), keepdim=True)
-    x, x_test = (whole.x - mean) / deviation, (whole.x_test - mean) / deviation
-    members = []
-    for config in configs:
-        generator = torch.Generator().manual_seed(config.seed)
-        y = corrupt_labels(whole.y.cpu(), config.label_noise, 10, generator=generator, how="other").to(x.device)
-        epochs = sorted({*range(1, min(300, config.epochs + 1)), *range(300, config.epochs + 1, 10), config.epochs})
-        train_error, test_error = fit(
-            (x, y), (x_test, whole.y_test), channels=config.channels, conv_step=config.conv_step,
-            fc_step=config.fc_step, norm_step=0.1, epochs=epochs, seed=config.seed,
-        )  # fmt: skip
-        members.append(_measured({"test_error": (epochs, test_error), "train_error": (epochs, train_error)}))
-    return members
-
-
-peak = cifar.claim(
-    "with one step size the test error descends twice, with its peak near epoch 169",
+cifar.claim(
+    "with one step size the test error descends twice, with its peak near epoch 170",
     name="cifar-double-descent",
     where="Fig. 1a",
-    kind=shape.double_descent(of="test_error", height=0.02, smooth=3, guard="mean_train_error", tolerance=0.05),
+    kind=shape.double_descent(of="test_error", height=SECOND, smooth=9, guard="mean_train_error", tolerance=0.05),
     select={"conv_step": 0.1, "fc_step": 0.1},
-    paper=169,
+    paper=170,
     margin=40,
-    quoted="epoch 169 (published curve)",
-    note="height: half of the published bump, 0.042; margin: a tenth of a decade on the figure's log axis",
-)
-peak.control("true labels", label_noise=0.0)
+    quoted="epoch 169, counted from 0 (published curve)",
+    note=f"{NINE}; height: half of the published bump, 0.033; margin: a tenth of a decade on the figure's log axis",
+).control("true labels", label_noise=0.0)
 cifar.claim(
     "a step size a hundred times smaller for the last layer leaves one descent",
     name="cifar-elimination",
     where="Fig. 4",
-    kind=shape.single_descent(of="test_error", height=0.02, smooth=9, guard="mean_train_error", tolerance=0.05),
+    kind=shape.single_descent(of="test_error", height=SECOND, smooth=9, guard="mean_train_error", tolerance=0.05),
     select={"fc_step": 0.001},
+    note=f"{NINE}; height: half of the bump of the published curve of one step size, 0.033",
 ).control("one step size", fc_step=0.1)
-for label, fc_step, number in (("same", 0.1, 0.181), ("small", 0.001, 0.152), ("large", 0.2, 0.203)):
+for label, below, fc_step, number, beside in (
+    ("same", 0.1, 0.1, 0.181, ""),
+    ("small", 0.1, 0.001, 0.152, ""),
+    ("large", 0.05, 0.2, 0.203, ", and half of it below"),
+):
     cifar.claim(
-        f"best test error, {label} step size for the last layer",
+        f"best test error, {label} step size for the last layer{beside}",
         name=f"cifar-best-error-{label}",
         where="Fig. 4",
         kind=value(of="best_error"),
-        select={"fc_step": fc_step},
+        select={"conv_step": below, "fc_step": fc_step},
         paper=number,
         margin=0.01,
         quoted=f"{number:.1%} (published curve)",
         note="margin: a point, what one published run leaves open",
     ).control("true labels", label_noise=0.0)
+cifar.claim(
+    "that a large step size costs accuracy is the last layer's doing: doubled alone, it costs half of it, or more",
+    name="cifar-last-layer-alone",
+    where="audit of Fig. 4 (ours), whose large step size comes with half the step size below",
+    kind=difference(of="best_error", over="fc_step", between=(0.1, 0.2)),
+    select={"conv_step": 0.1},
+    within=(0.011, math.inf),
+    quoted="20.3 - 18.1 = 2.2 points, with half the step size below",
+).control("true labels", label_noise=0.0)
+
+# ---- the authors' repository, and what cannot be tested --------------------------------------------------------------
+
+shipped = study.experiment("shipped", config=Shipped, seeds={"smoke": 3, "laptop": 3, "paper": 3})
+shipped.trial(count_wrong_labels)
+shipped.claim(
+    "the published code makes 2.2 % wrong labels of the published configuration, not 20 %",
+    name="shipped-label-noise",
+    where="audit of the authors' repository (ours): train.py and results/mcnn/cifar/base/config.json",
+    kind=value(of="wrong_labels"),
+    paper=0.0216,
+    margin=1e-4,
+    quoted="9 * 12 / 5,000 = 2.16 % (ours); the paper has 20 %",
+    note="in the configuration the share is divided by nine already, for the number of other classes",
+).control("divided by nine once", moves="the share", to=0.1998, divided=False)
+shipped.claim(
+    "ResNet-18 is improved likewise",
+    name="resnet",
+    where="the paper's experiment with ResNet-18",
+    untestable="the authors' repository has its configurations, no curve or number, and it takes days on a GPU",
+)
 
 # ---- figures ---------------------------------------------------------------------------------------------------------
 
@@ -283,17 +220,19 @@ def cifar_error(table: Any) -> Figure:
 
 def _errors(table: Any, name: str, title: str, references: Sequence[Reference]) -> Figure:
     swept = table[~table["control"]]
+    steps = [field for field in ("fc_step", "conv_step") if field in swept]
     panels = [
         Panel(
             x=Axis(label="epochs", log=True),
             y=Axis(label=label),
-            series=[
-                Series.over_seeds(f"last layer's step size {fc_step:g}", rows, y=curve)
-                for fc_step, rows in swept.groupby("fc_step")
-            ],
+            series=[Series.over_seeds(_label(*chosen), rows, y=curve) for chosen, rows in swept.groupby(steps)],
             references=references if curve == "test_error" else [],
             title=label,
         )
         for curve, label in (("test_error", "test error"), ("train_error", "training error"))
     ]
     return Figure(name=name, title=title, caption="Every seed, mean and 95 % band.", panels=panels)
+
+
+def _label(last: float, below: float | None = None) -> str:
+    return f"last layer's step size {last:g}" + ("" if below is None else f", {below:g} below")
