@@ -228,6 +228,40 @@ def test_outputs_alone_of_a_tuple_have_the_layers_gradients():
     assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
 
 
+class Started(nn.Module):
+    """A recurrent cell, or layers, that are given the states they begin with; the other states go nowhere."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.cell, self.out = cell, nn.Linear(4, 3)
+
+    def forward(self, x):
+        if isinstance(self.cell, nn.LSTMCell):
+            return self.out(self.cell(x[:, 0], (x[:, 1], x[:, 2]))[0])
+        states = torch.zeros(self.cell.num_layers, len(x), 4, dtype=x.dtype)
+        return self.out(self.cell(x, (states, states))[0][:, -1])
+
+
+def test_states_that_are_given_belong_to_their_samples():
+    """A cell's output is computed from the state that it gives beside: this is no use of that by the model."""
+    x, y = draw(3, 3, 4), torch.arange(3) % 3
+    model = built(Started(nn.LSTMCell(4, 4)))
+    found = signals(model, (x, y))
+    whole = [torch.autograd.grad(functional.cross_entropy(model(x[i : i + 1]), y[i : i + 1]),
+                                 [model.cell.weight_ih, model.cell.weight_hh]) for i in range(3)]  # fmt: skip
+    cell = torch.stack([torch.cat([part.flatten() for part in one]) for one in whole])
+    assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_states_by_layer_leave_weight_gradients_unknown(layers):
+    """They lie along the second axis, be there as many layers as samples or not: NaN, and the rest as ever."""
+    model, x, y = built(Started(nn.LSTM(4, 4, layers, batch_first=True))), draw(3, 5, 4), torch.arange(3) % 3
+    found = signals(model, (x, y))
+    assert found.weight_gradient.square.isnan().tolist() == [True, False]
+    assert bool((found.gradient.square > 0).all())
+
+
 class Timed(nn.Module):
     """A layer that is told a time, a number without an axis, before the states."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
-from torch.utils import _pytree
+from torch.utils._pytree import tree_map
 
 from lemmata.errors import InvalidInput, LemmataError, UnknownName
 from lemmata.propagation.activation_calls import STEEPEST, name_of
@@ -35,7 +35,7 @@ from lemmata.propagation.activation_calls import STEEPEST, name_of
 class Call:
     """One call of a weight layer: arguments, output in the graph, and the activation after it, if there is one.
 
-    `others` are what else the layer gave that is in the graph, such as the last states of a recurrent layer.
+    `others` are what else of a tuple went on in the graph, such as the last states of a recurrent layer.
     `activated` is the activation's output in the graph, `slope` its phi' entry by entry, and `direct` whether it got
     the layer's output itself, and unchanged.
     """
@@ -45,7 +45,7 @@ class Call:
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
     output: Tensor
-    others: tuple[Tensor, ...] = ()
+    others: list[Tensor] = field(default_factory=list)
     activation: str | None = None
     activated: Tensor | None = None
     slope: Tensor | None = None
@@ -119,6 +119,7 @@ class Passage(TorchFunctionMode):
         self.calls: list[Call] = []
         self.open: Call | None = None
         self.end: Node | None = None  # where in the graph the output of the open call went on
+        self.ends: set[Node | None] = set()  # and those of all calls
         self.count: Counter[str] = Counter()
 
     def __enter__(self) -> Passage:
@@ -146,13 +147,19 @@ class Passage(TorchFunctionMode):
             found = output if place < 0 else output[place]
             self.count[name] += 1
             label = name if self.count[name] == 1 else f"{name} ({self.count[name]})"
-            others = [each for each in _pytree.tree_leaves(output) if isinstance(each, Tensor) and each is not found]
-            others = tuple(each for each in others if each.requires_grad)
-            self.open = Call(label or "model", module, arguments, keywords, found, others)
-            self.calls.append(self.open)
+            self.open = call = Call(label or "model", module, arguments, keywords, found)
+            self.calls.append(call)
             passed = found.clone()
             self.end = passed.grad_fn
-            return passed if place < 0 else (*output[:place], passed, *output[place + 1 :])
+            self.ends.add(self.end)
+
+            def handed(each: Any) -> Any:
+                if isinstance(each, Tensor) and each is not found and each.requires_grad:
+                    call.others.append(each.clone())
+                    return call.others[-1]
+                return passed if each is found else each
+
+            return tree_map(handed, output)
 
         return hook
 
@@ -160,7 +167,7 @@ class Passage(TorchFunctionMode):
         kwargs = kwargs or {}
         name = name_of(func)
         u = args[0] if args else kwargs.get("input")
-        if name is None or self.open is None or not isinstance(u, Tensor) or not _descends(u, self.end):
+        if name is None or self.open is None or not isinstance(u, Tensor) or not self._descends(u):
             return func(*args, **kwargs)
         call, self.open = self.open, None
         call.activation, call.direct = name, u.grad_fn is self.end  # which a change in place moves on
@@ -168,6 +175,15 @@ class Passage(TorchFunctionMode):
         out = func(*args, **kwargs)
         call.activated = out.clone()  # the model may go on to overwrite it
         return out
+
+    def _descends(self, u: Tensor) -> bool:
+        """Whether u was computed from the open call's output; what led to other calls', which are earlier, was not."""
+        seen: set[Node] = set()
+        front = set() if u.grad_fn is None else {u.grad_fn}
+        while front and self.end not in front:
+            seen |= front
+            front = {before for node in front - self.ends for before, _ in node.next_functions if before} - seen
+        return bool(front)
 
 
 def forward(run: Callable[[], Any], x: Tensor) -> Any:
@@ -215,16 +231,6 @@ def _slope(func: Any, u: Tensor, args: tuple, kwargs: dict) -> Tensor:
         at = u.detach().clone().requires_grad_()
         heights = func(at.clone(), *args[1:], **kwargs) if args else func(**{**kwargs, "input": at.clone()})
         return torch.autograd.grad(heights.sum(), at)[0]
-
-
-def _descends(u: Tensor, end: Node | None) -> bool:
-    """Whether u was computed from the tensor of a node; breadth first, as that is near by where it is there at all."""
-    seen: set[Node] = set()
-    front = set() if u.grad_fn is None else {u.grad_fn}
-    while front and end not in front:
-        seen |= front
-        front = {before for node in front for before, _ in node.next_functions if before is not None} - seen
-    return bool(front)
 
 
 def _apart(_: nn.Module, arguments: tuple, keywords: dict) -> tuple[tuple, dict]:

@@ -58,7 +58,8 @@ class Signals:
     `activation`, `gradient` and `weight_gradient` has `.mean`, `.variance`, `.std`, `.square`, `.percentile` (of |.|,
     98 %), all (L,), and `.sample_mean`, `.sample_square`, `.sample_variance` (n, L). `sample_saturated` (n, L) is the
     share of the units. `weight_gradient` is through that call alone and has no percentile; it is NaN for
-    a parametrised convolution, whose weight is no parameter. `uncalled` names weight layers that no sample passed.
+    a parametrised convolution, whose weight is no parameter, and for recurrent layers that are given states, which do
+    not lie by samples. `uncalled` names weight layers that no sample passed.
     """
 
     names: tuple[str, ...]

@@ -65,7 +65,10 @@ def _formed(call: Call, d: Tensor, samples: int) -> tuple[Tensor, Tensor]:
                 warnings.filterwarnings("ignore", "There is a performance drop")
                 found = vmap(grad(pulled), in_dims=(None, 0, axes))(weights, d[span], block)
         except RuntimeError:  # torch cannot map this module (a GRU, for one)
-            each = [grad(pulled)(weights, d[i], _at(i, given, axes)) for i in part.tolist()]
+            try:
+                each = [grad(pulled)(weights, d[i], _at(i, given, axes)) for i in part.tolist()]
+            except RuntimeError:  # nor can it take one sample (states by layer, as many layers as samples)
+                return nan, nan
             found = {name: torch.stack([one[name] for one in each]) for name in weights}
         flat = torch.cat([g.flatten(1) for g in found.values()], 1).double()
         flat = flat.unflatten(0, (-1, groups)).sum(1)
