@@ -66,7 +66,7 @@ widths = study.experiment(
     seeds={"smoke": 3, "laptop": 6, "paper": 20},
     scales={
         "smoke": {"width": [16, 64, 256], "n": 20, "test": 20, "steps": 60},
-        "paper": {"width": [64, 256, 1024, 4096], "data": "cifar10", "n": 128, "test": 128, "steps": 1000},
+        "paper": {"width": [64, 256, 512, 1024, 4096], "data": "cifar10", "n": 128, "test": 128, "steps": 1000},
     },
     vectorised=("seed",),
     data=lambda config: config.data,

@@ -67,7 +67,7 @@ growing = study.experiment(
     config=Points,
     sweep=[{name: [setting] for name, setting in law.items()} for law in (TEXTBOOK, OURS, FINEST)],
     seeds={"smoke": 3, "laptop": 12, "paper": 100},
-    scales={"paper": {"largest": 8192}},
+    scales={"paper": {"largest": [128, 512, 8192]}},  # those of the claims, and one for the figures
     vectorised=("seed",),
 )
 growing.trial(grow)
@@ -122,7 +122,7 @@ stored = study.experiment(
     config=Points,
     sweep=[{name: [setting] for name, setting in law.items()} for law in (STORED, FINER)],
     seeds={"laptop": 12, "paper": 100},
-    scales={"paper": {"largest": 8192}},
+    scales={"paper": {"largest": [362, 1024, 8192]}},
     vectorised=("seed",),
 )
 stored.trial(grow)
