@@ -117,6 +117,7 @@ class Size(Config):
 
     net: Literal["SNN", "DNN", "free", "factored"] = "SNN"
     hidden: int = Field(default=496, ge=1, description="hidden units of the SNN")
+    wider: int = Field(default=1, ge=1, description="factor of the SNN's hidden units")
     width: int = Field(default=100, ge=1, description="of the three hidden layers of the DNN")
     rank: int = Field(default=50, ge=1)
 
@@ -129,7 +130,7 @@ def count_parameters(configs: Sequence[Size]) -> list[Measurements]:
 def sized(config: Size) -> nn.Module:
     """The untrained network."""
     if config.net == "SNN":
-        return nets.mlp(40, [config.hidden], CLASSES, seed=config.seed)
+        return nets.mlp(40, [config.wider * config.hidden], CLASSES, seed=config.seed)
     if config.net == "DNN":
         return nets.mlp(40, [config.width] * 3, CLASSES, seed=config.seed)
     return student(Factored(factored=config.net == "factored", rank=config.rank, seed=config.seed))

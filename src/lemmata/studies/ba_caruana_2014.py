@@ -18,12 +18,20 @@ teacher's decisions: an SNN gets those. A student taught the logits of other inp
 on random labels, is at chance.
 
 Boundary. Urban and others (2017) asked the question again, of CIFAR-10, and answer that they do: without convolutions
-no student got near the CNNs. So it is here: students pass the DNN and stay behind the CNN.
+no student got near the CNNs. So it is here: students of 496 hidden units pass the DNN and stay behind the CNN, with the
+ensemble as their teacher and six times the inputs. That says nothing of the paper's SNN-MIMIC-400k, which has 400,000
+hidden units and gets within half a point of phone error of the CNN. (In a first run that half point was asked of these
+students, and came out contradicted; and of the boundary, only the distance from the ensemble was measured.)
 
 What is taken out of the logits first. Cross-entropy leaves a number free that is common to a sample's logits, and one
-would think that a student should be spared it: it makes no difference. What does is to standardise each *output*, as
-one standardises targets of a regression, and to predict without adding the outputs' means back: it costs a tenth of
-all signals, and looks as if samples' means had to be taken out. Pilot runs fell for it.
+would think that a student should be spared it: it makes no difference. What does is to take out the mean of each
+*output*, as one centres targets of a regression, and to predict without adding the outputs' means back: it costs a
+tenth of all signals, and looks as if samples' means had to be taken out. Pilot runs fell for it: students of "raw"
+logits had accuracies of 0.71 to 0.76 where those of centred ones had 0.86. The raw ones had their outputs' means taken
+out, and one deviation divided them all; and their students were half as wide, with smaller and fewer steps. On two
+seeds with the networks of laptop scale, students of centred logits have 0.79, and of raw ones divided by their root
+mean square 0.79; of raw ones that are not divided, with a deviation of 11, 0.68; of those without the outputs' means
+0.69, and 0.76 with each output divided by its own deviation. Half as wide, with smaller and fewer steps, 0.6 at most.
 
 The linear bottleneck is tested on digits of `mnist-5k`, 28x28, on which the first matrix of a wide shallow network is
 large: a student 784-1000-10 with its first matrix free, or factored at rank 50, compared after 80 updates of the free
@@ -196,7 +204,7 @@ signals.claim(
 ).control("a random offset, of three times the logits' deviation", offset=3.0)
 
 signals.claim(
-    "to standardise each output, and not to add its mean back, costs at least five points",
+    "to take each output's mean out, and not to add it back, costs at least five points",
     name="output-means",
     where="our addition",
     kind=difference(of="accuracy", over="removed", between=("output means", "output means, added back")),
@@ -206,20 +214,8 @@ signals.claim(
 ).control(UNTAUGHT, permuted=True)
 
 signals.claim(
-    "the SNN gets within half a point of the CNN",
-    name="mimic-reaches-cnn",
-    where="Table 1 (TIMIT): SNN-MIMIC-400k and CNN; the title",
-    kind=difference(of="accuracy", over="learner", between=("CNN", "SNN-MIMIC"), null=None),
-    select={**MORE, "learner": ["CNN", "SNN-MIMIC"]},
-    paper=-0.005,
-    quoted="20.0 against 19.5 % phone error",
-    within=(-0.005, math.inf),
-    note="With the ensemble as its teacher and six times the inputs; the paper's network has 400,000 hidden units.",
-).control(UNTAUGHT, permuted=True)
-
-signals.claim(
-    "the SNN stays behind its convolutional teachers by at least two points",
-    name="mimic-stays-behind",
+    "the SNN stays behind the ensemble that teaches it by at least two points",
+    name="mimic-behind-teacher",
     where="Urban and others (2017), abstract: convolutions are needed",
     kind=value(of="behind", null=0.0),
     select=MIMIC,
@@ -227,16 +223,34 @@ signals.claim(
     note="a fifth of what pilots showed",
 ).control("a shallow teacher, which it can match", teacher="SNN")
 
-NO_TIMIT = "the corpus TIMIT is licensed and cannot be had; its analogue on signals is"
+signals.claim(
+    "with a DNN's parameters, six times the inputs and the ensemble as its teacher, the SNN stays behind the CNN",
+    name="mimic-stays-behind",
+    where="Urban and others (2017), abstract: convolutions are needed",
+    kind=difference(of="accuracy", over="learner", between=("SNN-MIMIC", "CNN")),
+    select={**MORE, "learner": ["CNN", "SNN-MIMIC"]},
+    within=(0.02, math.inf),
+    note="by two points at least, as behind the ensemble; 496 hidden units at laptop scale",
+).control(BARELY, convolutional_steps=40)
+
+NO_TIMIT = "the corpus TIMIT is licensed and cannot be had"
 for name, statement, quoted, analogue in (
     ("timit-labels", "on TIMIT, SNNs taught by labels are worse than a DNN and a CNN, an ensemble of nine is best",
-     "SNN-8k 23.1, SNN-400k 23.6, DNN 21.9, CNN 19.5, ECNN 18.5 % phone error", "taught-by-labels"),
+     "SNN-8k 23.1, SNN-400k 23.6, DNN 21.9, CNN 19.5, ECNN 18.5 % phone error",
+     "its analogue on signals is the claim `taught-by-labels`"),
     ("timit-mimic", "on TIMIT, SNN-MIMIC-8k is better than a DNN of as many parameters",
-     "21.6 against 21.9 % phone error", "mimic-passes-dnn"),
+     "21.6 against 21.9 % phone error", "its analogue on signals is the claim `mimic-passes-dnn`"),
     ("timit-large-mimic", "on TIMIT, SNN-MIMIC-400k is nearly as good as the CNN",
-     "20.0 against 19.5 % phone error", "mimic-reaches-cnn"),
+     "20.0 against 19.5 % phone error", "400,000 hidden units have no analogue here"),
 ):  # fmt: skip
-    signals.claim(statement, name=name, where="Table 1", quoted=quoted, untestable=f"{NO_TIMIT} the claim `{analogue}`")
+    signals.claim(statement, name=name, where="Table 1", quoted=quoted, untestable=f"{NO_TIMIT}; {analogue}")
+signals.claim(
+    "of a million labelled points a shallow network learns less than a deep one",
+    name="million-points",
+    where="introduction",
+    quoted="86 against 91 % accuracy",
+    untestable="the points cannot be had; the analogue on signals is the claim `taught-by-labels`",
+)
 
 # ---- parameters ------------------------------------------------------------------------------------------------------
 
@@ -258,7 +272,7 @@ sizes.claim(
     paper=1.0,
     quoted="equal",
     margin=0.005,
-).control("twice the hidden units", moves="the ratio", to=2.0, hidden=992)
+).control("twice the hidden units", moves="the ratio", to=2.0, wider=2)
 
 sizes.claim(
     "a bottleneck of rank 50 leaves a student of digits an eighth of its parameters",
