@@ -1,5 +1,7 @@
 """The study of Power et al.: its tables, networks and times against literal computations, and its verdicts."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -97,7 +99,7 @@ def test_paper_scale_is_a_transformer_modulo_97():
 @pytest.mark.parametrize(("scale", "suffix"), [("laptop", ""), ("paper", "-transformer")])
 def test_thresholds_are_those_of_the_table_and_the_budget(scale: str, suffix: str):
     plan = make(power.study, scale=scale)
-    by_key = {member.key: member.config for member in plan.wanted}
+    by_key: dict[str, Any] = {member.key: member.config for member in plan.wanted}
     chance, budget = (power.study.find_claim(name + suffix) for name in ("memorises-first", "generalises"))
     assert {round(chance.region[1] * by_key[key].p, 12) for key in plan.of_claim[chance.name]} == {2}
     assert {by_key[key].steps for key in plan.of_claim[budget.name]} == {budget.region[1]}

@@ -128,7 +128,7 @@ def test_members_do_not_see_each_other():
 def test_controls_by_fourier_features_cover_the_frequencies(scale: str):
     """The highest is at most 1.2 bandwidths, at which no order was left in the pilots."""
     plan = make(rahaman.study, scale=scale)
-    by_key = {member.key: member.config for member in plan.wanted}
+    by_key: dict[str, Any] = {member.key: member.config for member in plan.wanted}
     for claim in rahaman.study.claims:
         for control, keys in zip(claim.controls, plan.of_control[claim.name], strict=True):
             if keys and "bandwidth" in control.settings:

@@ -126,7 +126,7 @@ def falls_and_rises(table) -> Figure:
     )
     return Figure(
         name="falls-and-rises",
-        title="Rounding shows late what is lost",
+        title="Without a cut, a dead unit is seen when it underflows",
         caption="Descent at a step size of 0.01, mean over initial weights and each of them. The distance projects on "
         "all left singular vectors of the decoder, those of dying units included; below 1e-12 it is drawn there.",
         panels=[panel],

@@ -1,10 +1,14 @@
 """The subspace distance without a cut of the range, as in the authors' code, along the descent of `bao_2020`.
 
 Where every unit lives this is the distance of `_bao_2020_descent`. The columns of units that die at the optimum shrink
-without end, and their directions count as much as those of the others: at first they point to the components that no
-living unit has, and the distance falls as if nothing was lost. But they turn to one another and into the span of the
-living units, until what is left of them outside of it is rounding, and points anywhere. Then the distance rises towards
-what the rank says, the share of dead units, or a little below: a random direction has a share of the subspace too.
+without end, and their directions count as much as those of the others, however short they are: together they span the
+components that no living unit has, and the distance falls, up and down by factors of a hundred while they turn, as if
+nothing was lost. It rises when a column underflows. In double precision and at rate 0.01 that of the last unit, shorter
+by e^-0.053 a step, does so after 13,300 steps, that of the last but one after three times as many, and what is left of
+them points anywhere.
+
+That rounding does not lose these directions before is owed to the eigenbasis, in which it is relative in each axis;
+among pixels it would be earlier.
 """
 
 from collections.abc import Sequence
