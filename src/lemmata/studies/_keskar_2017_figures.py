@@ -45,7 +45,7 @@ def sharpness_by_measure(table) -> Figure:
     )
     panel = Panel(
         x=Axis(label="sharpness", ticks=tuple(MEASURES.values()), limits=(-0.5, len(MEASURES) - 0.5)),
-        y=Axis(label="large batches divided by small ones", log=True),
+        y=Axis(label="large batches / small ones", log=True),
         series=[*series, paper, smallest],
         references=[Reference(label="equally sharp", value=1.0, role="theory")],
     )
