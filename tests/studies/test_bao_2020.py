@@ -113,15 +113,15 @@ def test_measures_are_those_of_their_definitions():
 
 
 def test_without_a_cut_a_dying_unit_counts_in_full():
-    """The formula of the authors' code on each decoder; 1e-12. Dead units change nothing until they point elsewhere."""
+    """The formula of the authors' code; 1e-6 for single precision. Dead units hide until they point elsewhere."""
     D = torch.eye(3, 6, dtype=torch.float64).repeat(3, 1, 1) + 0.1 * _random(3, 3, 6, seed=4)
     D[1, 2], D[2, 2] = 1e-12 * torch.eye(6)[2], 1e-12 * torch.eye(6)[5]
     found = uncut.uncut(D)
     for i in range(3):
         left = np.linalg.svd(D[i].numpy().T, full_matrices=False)[0]
         projected = np.eye(6)[:, :3] @ np.eye(6)[:3] @ left @ left.T
-        assert float(found[i]) == pytest.approx(1 - np.trace(projected) / 3, abs=1e-12)
-    assert float(found[0]) == pytest.approx(float(descent.measures(D)["subspace"][0]), abs=1e-12)
+        assert float(found[i]) == pytest.approx(1 - np.trace(projected) / 3, abs=1e-6)
+    assert float(found[0]) == pytest.approx(float(descent.measures(D)["subspace"][0]), abs=1e-6)
     assert float(found[1]) < 0.1  # one that points to the third component hides that it is lost
     assert float(found[2]) > 0.3  # and does not where it points elsewhere
     assert torch.isnan(uncut.uncut(torch.full((1, 2, 3), torch.nan, dtype=torch.float64))).all()
@@ -135,10 +135,10 @@ def test_a_rise_is_counted_from_where_the_subspace_was_found():
 
 
 def test_decoders_without_a_cut_are_those_of_training():
-    """While all units live, the distance is that which is measured to the rank; 1e-10, for rounding of products."""
+    """While all units live, the distance is that which is measured to the rank; 1e-6, for single precision."""
     configs = [Autoencoder(source="linear", dimensions=12, k=4, steps=300, rate=0.01, seed=s) for s in (0, 3)]
     for free, cut in zip(uncut.fall_and_rise(configs), training.train(configs), strict=True):
-        np.testing.assert_allclose(free.curves["uncut_curve"].y, cut.curves["subspace_curve"].y, atol=1e-10)
+        np.testing.assert_allclose(free.curves["uncut_curve"].y, cut.curves["subspace_curve"].y, atol=1e-6)
 
 
 def test_the_eigenbasis_is_no_loss_of_generality():
