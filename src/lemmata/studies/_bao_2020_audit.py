@@ -6,17 +6,17 @@ subspace distance is 2/20 = 0.1 there, which is where the paper's curve of non-u
 compared with the closed form, since Adam is not run. Descent comes to the same distance within 2,500 steps of 0.01 (as
 much time as 75,000 of the published 0.0003) if the range of the decoder is taken to 8 digits. This cut is ours: the
 authors' code projects on all left singular vectors, in single precision. So measured, the distance of descent falls as
-if nothing was lost, and rises when rounding has the better of dying units (`_bao_2020_uncut`). Before, it goes up and
-down while they turn, from 300 steps on, which is as much time as 10,000 of the published; the paper's curve of
-non-uniform L2 with SGD turns up after 17,000. With r up to 0.7 nothing is lost.
+if nothing was lost, and rises when underflow and rounding have the better of dying units (`_bao_2020_uncut`). Before,
+it goes up and down while they turn, from 300 steps on, which is as much time as 10,000 of the published; the paper's
+curve of non-uniform L2 with SGD turns up after 17,000. With r up to 0.7 nothing is lost.
 
 The eigenvalues are those of 5,000 digits; the 18th, 0.668, is above its penalty, 0.666, by very little, so that for all
 60,000 it may be two or three units: the paper scale says.
 
 Changed after verdicts had been seen: the closed form's 2/20 and what descent comes to were one claim with the paper's
 curve, and are two. The distance without a cut came last; its bound of half a component was set before it was run. Its
-first version was double precision in the eigenbasis, where rounding is relative in each axis and the rise came by
-underflow, to 0.04 after 15,000 steps; as the authors have it, it comes by rounding, and 6,000 do.
+first version was double precision in the eigenbasis, where rounding is relative in each axis and the rise, by underflow
+alone, came to 0.04 after 15,000 steps; measured as the authors do, 6,000 are enough.
 """
 
 import math

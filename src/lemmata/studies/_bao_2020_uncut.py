@@ -4,9 +4,11 @@ Descent is that of `bao_2020`, in double precision and in the eigenbasis; the de
 and in another basis, as the authors' is among pixels. Where every unit lives this is the distance of
 `_bao_2020_descent`. The columns of units that die at the optimum shrink without end, and their directions count as much
 as those of the others: at first they span the components that no living unit has, and the distance falls, up and down
-by factors of a hundred while they turn, as if nothing was lost. But they turn into the span of the living units, until
-what is left of them outside of it is rounding, and points anywhere. Then the distance rises to about the share of dead units,
-less what random directions have of the subspace: with d of k dead and m dimensions, to d (1 - d / (m - k + d)) / k.
+by factors of a hundred while they turn, as if nothing was lost. But in the end they point anywhere: a column underflows
+(that of the last unit, after 1,600 steps), or it has turned into the span of the living units, and what is left of it
+outside is rounding (that of the last but one, after some 3,500). Then the distance rises to about the share of dead
+units, less what random directions have of the subspace: with d of k dead and m dimensions, to d (1 - d / (m - k + d)) /
+k.
 """
 
 from collections.abc import Sequence
