@@ -95,6 +95,7 @@ def declare(study: Study) -> None:
         config=TwoScales,
         sweep={"slow_step": [1.0, SCALED]},
         seeds={"smoke": 3, "laptop": 10, "paper": 20},
+        scales={"smoke": {"steps": 200}},
         vectorised=("seed",),
         block=10,
     )
