@@ -104,8 +104,8 @@ def steps(table) -> Figure:
     """The norm against the number of steps, beside the flow's; angles by rule, in five and in twenty dimensions."""
     own = table[(table.law == "separable") & (table.epsilon < 1e-6)]
     few, wide = own[own.d == 5], own[own.d == 20]
-    longest = few[few.steps == few.steps.max()]
-    plain = longest[longest.rule == "descent"]
+    plain = few[few.rule == "descent"]
+    plain = plain[plain.steps == plain.steps.max()]
     norm = [
         Series.over_seeds("descent", plain, y="norm"),
         replace(_bare([Series.over_seeds("flow", plain, y="norm_of_flow", role="theory")])[0], seeds=None),
