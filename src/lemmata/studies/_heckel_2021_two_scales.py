@@ -55,13 +55,16 @@ def run_two_scales(configs: Sequence[TwoScales]) -> list[Measurements]:
     """Train all seeds at once, and record the training loss and the risk on fresh noiseless examples."""
     first = configs[0]
     X, y, X_test, y_test, *net = (torch.stack(part) for part in zip(*map(drawn, configs), strict=True))
-    step = first.step_size / (2 * first.n)  # `descend` takes the sum of squares, whose gradient has a factor of two
+    marks, step = (
+        np.asarray(first.marks),
+        first.step_size / (2 * first.n),
+    )  # `descend` takes the sum of squares, whose gradient has a factor of two
     result = descend(TwoLayer(*net), (X, y), (X_test, y_test), step_sizes=(step, step), steps=first.marks)
     return [
         Measurements.of(
             status="ok" if np.isfinite(loss).all() else "diverged",
-            risk=Curve(first.marks, risk),
-            train_loss=Curve(first.marks, loss / first.n),
+            risk=Curve(marks, risk),
+            train_loss=Curve(marks, loss / first.n),
             best_risk=risk.min(),
             bump=bump(risk),
         )

@@ -191,7 +191,7 @@ linear.claim(
     select={**OWN, "slow_step": 1.0},
     within=(round(2 * 0.1669 - 0.1340, 4), math.inf),
     note="the figure is drawn from the formula; with the formula's 1/n term the best risk is 0.205",
-).control("d / n = 0.02", **NUMBERS, draws=250, steps=600)
+).control("d / n = 0.02", {**NUMBERS, "draws": 250, "steps": 600})
 linear.claim(
     "with its 1/n term, the formula gives the risk of Figure 2's own d = 2, n = 10",
     name="own-setting-finite-n",
