@@ -26,7 +26,7 @@ learning that makes the difference.
 
 CIFAR-10 needs files (--data-dir), and two minutes more on one core. It was run once, with 9,980 of the 10,000 test
 images. That normalised tanh networks are better came out contradicted at this scale: their lead of five points after
-100 steps is gone after 4,000, one pass over the images, when networks from either weights have learned. Five sigmoid
+70 steps is gone after 4,000, one pass over the images, when networks from either weights have learned. Five sigmoid
 layers are at chance there, where one layer errs on 59 %.
 
 Figures 3 and 4 follow networks from standard weights until they have learned. After 4,000 steps those of tanh units
