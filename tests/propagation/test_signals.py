@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tests.propagation.sample_loops import agrees, built, by_loop, draw
 from torch import nn
 from torch.nn import functional
 
@@ -11,54 +12,8 @@ from lemmata.conformance import InstrumentConformance
 from lemmata.errors import InvalidInput, UnknownName
 from lemmata.nets import mlp
 from lemmata.objective import Objective
-from lemmata.propagation import Signals, layer_jacobians, signals
+from lemmata.propagation import Signals, signals
 from lemmata.propagation.activation_calls import NAMES, STEEPEST
-
-
-def draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def built(model, seed=0):
-    """The model in float64 with weights drawn from a seed."""
-    generator = torch.Generator().manual_seed(seed)
-    model = model.double()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.copy_(0.5 * torch.randn(p.shape, generator=generator, dtype=torch.float64))
-    return model.eval()
-
-
-def by_loop(model, names, x, y):
-    """Outputs of modules, and gradients of each sample's loss by them and by their weights, sample by sample."""
-    rows = []
-    modules = dict(model.named_modules())
-    for i in range(len(x)):
-        kept = {}
-        handles = [
-            modules[n].register_forward_hook(lambda _, __, out, n=n, kept=kept: kept.setdefault(n, out)) for n in names
-        ]
-        loss = functional.cross_entropy(model(x[i : i + 1]), y[i : i + 1])
-        for handle in handles:
-            handle.remove()
-        outputs = torch.autograd.grad(loss, [kept[n] for n in names], retain_graph=True)
-        weights = torch.autograd.grad(loss, [modules[n].weight for n in names])
-        rows.append(([kept[n].detach() for n in names], outputs, weights))
-    return [[torch.stack([row[part][place].flatten() for row in rows]) for place in range(len(names))]
-            for part in range(3)]  # fmt: skip
-
-
-def agrees(moments, wanted, percentile=True):
-    """Moments are those of the entries (n, units), to rounding in float64."""
-    for place, values in enumerate(wanted):
-        assert torch.allclose(moments.sample_mean[:, place], values.mean(1), rtol=1e-9, atol=1e-14)
-        assert torch.allclose(moments.mean[place], values.mean(), rtol=1e-9, atol=1e-14)
-        assert torch.allclose(moments.variance[place], values.var(unbiased=False), rtol=1e-9)
-        assert torch.allclose(moments.sample_variance[:, place], values.var(1, unbiased=False), rtol=1e-8, atol=1e-14)
-        if percentile:
-            sizes = values.abs().flatten().sort().values
-            rank = math.ceil(0.98 * len(sizes)) - 1
-            assert torch.isclose(moments.percentile[place], sizes[rank], rtol=1e-12)
 
 
 class Block(nn.Module):
@@ -131,169 +86,6 @@ def test_residual_functional_in_place_and_called_twice():
     agrees(found.preactivation, [each.detach() for each in (u1, u2, u3, u4)])
     agrees(found.activation, [each.detach() for each in (h1, h2, u3.relu(), u4)])
     agrees(found.gradient, torch.autograd.grad(loss, [u1, u2, u3, u4]))
-
-
-class Reader(nn.Module):
-    """Embedding, attention in a transformer layer, and a readout."""
-
-    def __init__(self, batch_first=True):
-        super().__init__()
-        self.words = nn.Embedding(9, 8)
-        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=batch_first, activation="gelu")
-        self.out = nn.Linear(8, 3)
-
-    def forward(self, x):
-        return self.out(self.layer(self.words(x)).mean(1))
-
-
-def test_attention_and_whole_numbers():
-    model = built(Reader())
-    x, y = torch.arange(20).reshape(5, 4) % 9, torch.arange(5) % 3
-    found = signals(model, (x, y))
-    names = ["words", "layer.linear1", "layer.linear2", "out"]
-    u, d, g = by_loop(model, names, x, y)
-    assert found.names == ("words", "layer.self_attn", "layer.linear1", "layer.linear2", "out")
-    assert found.activations == (None, None, "gelu", None, None)
-    assert found.uncalled == ("layer.self_attn.out_proj",)
-    chosen = signals(model, (x, y), layers=names)
-    agrees(chosen.preactivation, u)
-    agrees(chosen.gradient, d)
-    agrees(chosen.weight_gradient, g, percentile=False)
-    assert bool(found.weight_gradient.sample_square.isfinite().all())
-
-
-class Recurrent(nn.Module):
-    """A recurrent layer, which gives a tuple, and a layer that sees all positions as rows."""
-
-    def __init__(self):
-        super().__init__()
-        self.cell, self.each, self.out = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 3), nn.Linear(3, 3)
-
-    def forward(self, x):
-        h = self.cell(x)[0]
-        rows = torch.sin(self.each(h.flatten(0, 1)))
-        return self.out(rows.unflatten(0, h.shape[:2]).mean(1))
-
-
-def test_recurrent_layers_and_positions_as_rows():
-    model, x, y = built(Recurrent()), draw(4, 5, 3), torch.arange(4) % 3
-    found = signals(model, (x, y))
-    u, d, g = by_loop(model, ["each", "out"], x, y)
-    chosen = signals(model, (x, y), layers=["each", "out"])
-    assert chosen.activations == ("sin", None)
-    agrees(chosen.preactivation, u)
-    agrees(chosen.gradient, d)
-    agrees(chosen.weight_gradient, g, percentile=False)
-    whole = [torch.autograd.grad(functional.cross_entropy(model(x[i : i + 1]), y[i : i + 1]),
-                                 [model.cell.weight_ih_l0, model.cell.weight_hh_l0]) for i in range(4)]  # fmt: skip
-    cell = torch.stack([torch.cat([part.flatten() for part in one]) for one in whole])
-    assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
-
-
-class Last(nn.Module):
-    """A recurrent layer, of which the last states are read, the outputs, or both."""
-
-    def __init__(self, reads):
-        super().__init__()
-        self.cell, self.out, self.reads = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 3), reads
-
-    def forward(self, x):
-        outputs, (h, _) = self.cell(x)
-        parts = {"outputs": outputs[:, -1], "states": h[-1], "both": outputs.mean(1) + h[-1]}
-        return self.out(parts[self.reads])
-
-
-@pytest.mark.parametrize("reads", ["states", "both"])
-def test_other_tensors_of_a_tuple_are_refused_where_the_loss_depends_on_them(reads):
-    """The gradient by the first one is 0, or a part; the weights' is not."""
-    x, y = draw(4, 5, 3), torch.arange(4) % 3
-    model = built(Last(reads))
-    with pytest.raises(InvalidInput, match=r"layer 'cell' gives several tensors.*leave the layer out by layers="):
-        signals(model, (x, y))
-    _, d, g = by_loop(model, ["out"], x, y)
-    chosen = signals(model, (x, y), layers=["out"])
-    agrees(chosen.gradient, d)
-    agrees(chosen.weight_gradient, g, percentile=False)
-
-
-def test_outputs_alone_of_a_tuple_have_the_layers_gradients():
-    """The same last state, read off the outputs: the weights' gradients by a loop over samples."""
-    x, y = draw(4, 5, 3), torch.arange(4) % 3
-    model = built(Last("outputs"))
-    assert torch.equal(model(x), built(Last("states"))(x))
-    found = signals(model, (x, y))
-    whole = [torch.autograd.grad(functional.cross_entropy(model(x[i : i + 1]), y[i : i + 1]),
-                                 [model.cell.weight_ih_l0, model.cell.weight_hh_l0]) for i in range(4)]  # fmt: skip
-    cell = torch.stack([torch.cat([part.flatten() for part in one]) for one in whole])
-    assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
-
-
-class Started(nn.Module):
-    """A recurrent cell, or layers, that are given the states they begin with; the other states go nowhere."""
-
-    def __init__(self, cell):
-        super().__init__()
-        self.cell, self.out = cell, nn.Linear(4, 3)
-
-    def forward(self, x):
-        if isinstance(self.cell, nn.LSTMCell):
-            return self.out(self.cell(x[:, 0], (x[:, 1], x[:, 2]))[0])
-        states = torch.zeros(self.cell.num_layers, len(x), 4, dtype=x.dtype)
-        return self.out(self.cell(x, (states, states))[0][:, -1])
-
-
-def test_states_that_are_given_belong_to_their_samples():
-    """A cell's output is computed from the state that it gives beside: this is no use of that by the model."""
-    x, y = draw(3, 3, 4), torch.arange(3) % 3
-    model = built(Started(nn.LSTMCell(4, 4)))
-    found = signals(model, (x, y))
-    whole = [torch.autograd.grad(functional.cross_entropy(model(x[i : i + 1]), y[i : i + 1]),
-                                 [model.cell.weight_ih, model.cell.weight_hh]) for i in range(3)]  # fmt: skip
-    cell = torch.stack([torch.cat([part.flatten() for part in one]) for one in whole])
-    assert torch.allclose(found.weight_gradient.sample_square[:, 0], cell.square().mean(1), rtol=1e-9)
-
-
-@pytest.mark.parametrize("layers", [1, 3])
-def test_states_by_layer_leave_weight_gradients_unknown(layers):
-    """They lie along the second axis, be there as many layers as samples or not: NaN, and the rest as ever."""
-    model, x, y = built(Started(nn.LSTM(4, 4, layers, batch_first=True))), draw(3, 5, 4), torch.arange(3) % 3
-    found = signals(model, (x, y))
-    assert found.weight_gradient.square.isnan().tolist() == [True, False]
-    assert bool((found.gradient.square > 0).all())
-
-
-class Timed(nn.Module):
-    """A layer that is told a time, a number without an axis, before the states."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(3, 3))
-
-    def forward(self, t, y, *, scale):
-        return scale * torch.sin(t) * (y @ self.weight.T)
-
-
-@pytest.mark.parametrize("time", [torch.tensor(0.7, dtype=torch.float64), torch.tensor(1)], ids=["real", "whole"])
-def test_numbers_without_an_axis_are_the_same_for_all_samples(time):
-    class Field(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rule = Timed()
-
-        def forward(self, x):
-            return torch.tanh(self.rule(time, x, scale=torch.tensor(2.0, dtype=torch.float64)))
-
-    model, x, y = built(Field()), draw(4, 3), torch.arange(4) % 3
-    found = signals(model, (x, y))
-    u, d, g = by_loop(model, ["rule"], x, y)
-    assert found.activations == ("tanh",)
-    agrees(found.preactivation, u)
-    agrees(found.gradient, d)
-    agrees(found.weight_gradient, g, percentile=False)
-    jacobians = layer_jacobians(model, x)
-    slopes = 1 - model(x).detach().square()
-    wanted = slopes[:, :, None] * 2 * torch.sin(time) * model.rule.weight.detach()
-    assert torch.allclose(jacobians.values[0], torch.linalg.svdvals(wanted), rtol=1e-12)
 
 
 def test_the_first_activation_after_a_layer_is_its_own():
