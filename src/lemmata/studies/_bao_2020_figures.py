@@ -166,7 +166,7 @@ def steps(table) -> Figure:
     k = np.array([2.0, 20.0])
     read = {"non-uniform": (100, 11_000), "rotation": (850, 3700)}
     for method, ends in read.items():
-        label = f"paper, {LABELS[method]} (another spectrum)"
+        label = f"paper, {LABELS[method]}: {ends[0]:,} and {ends[1]:,} (another spectrum)"  # one mark for both
         series.append(Series(label=label, x=k, y=np.array(ends, dtype=float), role="paper", style="points"))
     panel = Panel(x=Axis(label="latent units k", log=True), y=Axis(label="steps to 0.3", log=True), series=series)
     paths = []
